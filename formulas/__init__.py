@@ -1,0 +1,1 @@
+"""Systems of the literature: one file each, which declares and runs nothing."""

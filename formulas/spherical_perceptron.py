@@ -1,0 +1,149 @@
+r"""Storage capacity of the spherical perceptron (Gardner & Derrida 1988), and one broken step.
+
+Replica symmetric, with u ~ N(0, q):
+
+.. math:: \phi = \tfrac12 \log(1-q) + \frac{q}{2(1-q)}
+          + \alpha\, E_u \log H\Big(\frac{\kappa - u}{\sqrt{1-q}}\Big).
+
+One step of replica symmetry breaking, with z ~ N(0, q1 - q0) inside u ~ N(0, q0):
+
+.. math:: \phi = \tfrac12 \log(1-q_1) + \frac{1}{2m} \log\frac{D}{1-q_1} + \frac{q_0}{2D}
+          + \frac{\alpha}{m} E_u \log E_z H\Big(\frac{\kappa-u-z}{\sqrt{1-q_1}}\Big)^m,
+          \quad D = 1 - q_1 + m (q_1 - q_0).
+"""
+
+from sympy import Expr, Interval, Max, S, exp, log, oo, pi, sqrt, symbols
+
+from replica.blocks.constraints import constraint
+from replica.language.formula import (
+    Control,
+    Family,
+    Formula,
+    Instability,
+    Limit,
+    Option,
+    Published,
+    StorageExperiment,
+)
+from replica.language.means import Mean
+from replica.language.primitives import LogH
+
+alpha, kappa = symbols("alpha kappa", real=True)
+q, q0, q1, m, mu = symbols("q q0 q1 m mu", nonnegative=True)
+u, z = symbols("u z", real=True)  # Gaussian fields, bound below
+
+STEP = constraint("step")
+CONTROLS = {
+    alpha: Control(alpha, Interval.open(0, oo), None, "patterns per weight, n/p"),
+    kappa: Control(kappa, Interval(-10, 10), 0, "margin"),
+}
+ENSEMBLE = "|w|^2 = p, n = alpha p patterns X_mui ~ N(0, 1/p), random labels, y X.w > kappa"
+UPPER_BOUND = (
+    "for kappa < 0 replica symmetry is broken before capacity: this value is an upper bound"
+)
+
+
+def _replica_symmetric() -> Formula:
+    pattern = STEP.log_probability(u, 1 - q, kappa)
+    entropy = log(1 - q) / 2 + q / (2 * (1 - q)) + alpha * Mean(pattern, (u, q))
+    replicon = alpha * (1 - q) ** 2 * Mean(pattern.diff(u, 2) ** 2, (u, q))
+    below = exp(LogH(-kappa))  # probability that a unit Gaussian is below the margin
+    density = exp(-(kappa**2) / 2) / sqrt(2 * pi)
+    capacity = 1 / ((1 + kappa**2) * below + kappa * density)
+    return Formula(
+        name="spherical-perceptron",
+        title="Storage capacity of the spherical perceptron",
+        ensemble=ENSEMBLE,
+        potential=entropy,
+        overlaps={q: Interval.Ropen(0, 1)},
+        controls=CONTROLS,
+        observables={"entropy": entropy, "replicon": replicon},
+        stability="replicon",
+        thresholds={
+            "alpha_G": Limit(
+                capacity,
+                doc="storage capacity: the overlap of two solutions reaches one",
+                stability=capacity * below,
+                caveat=UPPER_BOUND,
+            ),
+            "alpha_AT": Instability(
+                "replicon",
+                in_=alpha,
+                doc="de Almeida-Thouless line: the replicon reaches one",
+                unless=(
+                    (
+                        kappa >= 0,
+                        "for kappa >= 0 the replicon stays below one up to capacity, where it "
+                        "tends to alpha_G H(-kappa) <= 1",
+                    ),
+                ),
+            ),
+        },
+        published=(
+            Published("alpha_G", 2, 0, {"kappa": 0}, cite="cover1965", where="theorem 1"),
+            Published("alpha_G", 2, 0, {"kappa": 0}, cite="gardner1988", where="section 4"),
+        ),
+        cites=("gardner1988", "shcherbina2003"),
+        status="theorem",
+        experiment=StorageExperiment(weights="spherical", constraint="step"),
+    )
+
+
+def _one_step() -> Formula:
+    gap = 1 - q1 + m * (q1 - q0)
+    inner = Mean(exp(m * STEP.log_probability(u + z, 1 - q1, kappa)), (z, q1 - q0))
+    entropy = (
+        log(1 - q1) / 2
+        + log(gap / (1 - q1)) / (2 * m)
+        + q0 / (2 * gap)
+        + alpha / m * Mean(log(inner), (u, q0))
+    )
+    return Formula(
+        name="spherical-perceptron",
+        title="Storage capacity of the spherical perceptron, one step of symmetry breaking",
+        ensemble=ENSEMBLE,
+        potential=entropy,
+        overlaps={
+            q0: Interval.Ropen(0, q1),
+            q1: Interval.open(0, 1),
+            m: Interval.open(0, 1),
+        },
+        controls=CONTROLS,
+        observables={"entropy": entropy},
+        thresholds={"alpha_G": _one_step_capacity()},
+        cites=("gardner1988", "franz2017", "stojnic2023"),
+        status="heuristic",
+        options={"rsb": 1},
+    )
+
+
+def _one_step_capacity() -> Limit:
+    """Return the limit q1 -> 1, m -> 0 at fixed mu = m / (1 - q1) of the entropy's zero."""
+    gap = 1 + mu * (1 - q0)
+    # H^m tends to a Gaussian penalty for fields below the margin
+    inner = Mean(exp(-mu * Max(0, kappa - u - z) ** 2 / 2), (z, 1 - q0))
+    capacity: Expr = (log(gap) / 2 + mu * q0 / (2 * gap)) / -Mean(log(inner), (u, q0))
+    return Limit(
+        capacity,
+        over={
+            q0: (Interval.open(0, 1), S(1) / 2),
+            mu: (Interval.open(0, oo), S(5)),
+        },
+        doc="storage capacity with one step of symmetry breaking, extremised over q0 and mu",
+        unless=(
+            (
+                kappa >= 0,
+                "for kappa >= 0 replica symmetry is exact and q0 tends to one; use rsb=0",
+            ),
+        ),
+    )
+
+
+SPHERICAL_PERCEPTRON = Family(
+    name="spherical-perceptron",
+    title="Storage capacity of the spherical perceptron",
+    options={"rsb": Option((0, 1), 0, "steps of replica symmetry breaking (1: kappa < 0)")},
+    build=lambda rsb: _one_step() if rsb else _replica_symmetric(),
+)
+
+FORMULAS = (SPHERICAL_PERCEPTRON,)

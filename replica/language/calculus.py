@@ -1,0 +1,62 @@
+"""Saddle-point equations, derived from the potential and never typed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sympy import Expr, Symbol
+
+from replica.errors import DeclarationError
+
+__all__ = ["residuals", "solve_linear"]
+
+
+def solve_linear(expression: Expr, symbol: Symbol) -> Expr | None:
+    """Return the root in `symbol` of an expression that is affine in it, else None.
+
+    Done by differentiation because the general solver gives up on means.
+
+    Examples
+    --------
+    >>> from sympy import symbols
+    >>> x, a = symbols("x a")
+    >>> solve_linear(2 * x - a, x)
+    a/2
+    """
+    slope = expression.diff(symbol).expand()
+    if slope == 0 or slope.has_free(symbol):
+        return None
+    return -expression.subs(symbol, 0) / slope
+
+
+def residuals(
+    potential: Expr, overlaps: tuple[Symbol, ...], conjugates: Mapping[Symbol, Symbol]
+) -> dict[Symbol, Expr]:
+    r"""Return what must vanish at a saddle point, one expression per unknown.
+
+    For an overlap q with conjugate :math:`\hat q` the potential is bilinear in the pair, so
+    :math:`\partial_{q}\phi = 0` is solved for :math:`\hat q` and
+    :math:`\partial_{\hat q}\phi = 0` for q: the residual is *update minus unknown*, and the
+    update serves the damped iteration as it stands. An overlap without conjugate has the
+    residual :math:`\partial_q \phi`.
+
+    Raises
+    ------
+    DeclarationError
+        If the potential is not bilinear in a declared pair.
+    """
+    found: dict[Symbol, Expr] = {}
+    for overlap in overlaps:
+        conjugate = conjugates.get(overlap)
+        if conjugate is None:
+            found[overlap] = potential.diff(overlap)
+            continue
+        for unknown, varied in ((overlap, conjugate), (conjugate, overlap)):
+            update = solve_linear(potential.diff(varied), unknown)
+            if update is None:
+                raise DeclarationError(
+                    f"the potential is not bilinear in the pair ({overlap}, {conjugate}): its "
+                    f"derivative with respect to {varied} must be affine in {unknown}"
+                )
+            found[unknown] = update - unknown
+    return found

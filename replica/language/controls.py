@@ -1,0 +1,154 @@
+"""Reading of control values: numbers only, inside their domain, with a message when not."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Collection, Mapping
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+import numpy as np
+import sympy
+
+from replica.errors import ControlError, DeclarationError
+from replica.language.formula import Control, Family, Formula
+
+__all__ = ["exact", "read_number", "resolve"]
+
+
+def resolve(
+    target: Formula | Family,
+    given: Mapping[str, Any],
+    *,
+    optional: Collection[str] = (),
+) -> tuple[Formula, dict[str, Any]]:
+    """Return the formula and its checked control values, defaults filled in.
+
+    Parameters
+    ----------
+    target : Formula or Family
+        A family takes its structural options out of `given`.
+    given : mapping of str to number or array
+        Options and controls together.
+    optional : collection of str
+        Controls that may be missing; ``{"*"}`` means all.
+
+    Raises
+    ------
+    UnknownName
+        For a name that is neither option nor control.
+    ControlError
+        For a value that is missing, not a real finite number, or outside its domain.
+    """
+    if not isinstance(target, (Formula, Family)):
+        raise DeclarationError(
+            f"expected a formula, not {target!r}: take one from replica.formulas[name] or "
+            f"declare a Formula"
+        )
+    # the control lambda is lambda_ in Python: accept either spelling
+    formula, controls = target.resolve(given)
+    values: dict[str, Any] = {}
+    for name, control in formula.controls.items():
+        if name in controls and controls[name] is not None:
+            values[name] = read_number(controls[name], control, formula.name)
+        elif control.default is not None:
+            values[name] = control.default
+        elif name not in optional and "*" not in optional:
+            raise ControlError(
+                f"{formula.name}: control {name} is missing; give {name}=... in "
+                f"{_interval(control)}"
+            )
+    return formula, values
+
+
+def _interval(control: Control) -> str:
+    domain = control.domain
+    left = "(" if domain.left_open else "["
+    right = ")" if domain.right_open else "]"
+    return f"{left}{domain.start}, {domain.end}{right}".replace("oo", "inf")
+
+
+def read_number(value: Any, control: Control, formula: str) -> Any:
+    """Return `value` as a float, an exact rational or a float array, checked against the domain.
+
+    Examples
+    --------
+    >>> from sympy import Interval, oo, symbols
+    >>> alpha = Control(symbols("alpha", real=True), Interval.open(0, oo))
+    >>> read_number(0.5, alpha, "f")
+    0.5
+    >>> read_number(-1, alpha, "f")
+    Traceback (most recent call last):
+    ...
+    replica.errors.ControlError: f: alpha = -1 is outside (0, inf)
+    """
+    if isinstance(value, (bool, np.bool_, str, bytes, complex, np.complexfloating)):
+        raise ControlError(
+            f"{formula}: {control.name} = {value!r} is not a real number; give a value in "
+            f"{_interval(control)}"
+        )
+    if isinstance(value, (list, tuple, range, np.ndarray)) and np.ndim(value) > 0:
+        return _read_array(value, control, formula)
+    if isinstance(value, np.ndarray) or hasattr(value, "dtype"):
+        value = np.asarray(value).item()
+    number = exact(value)
+    if number is None:
+        raise ControlError(
+            f"{formula}: {control.name} = {value!r} is not a real number; give a value in "
+            f"{_interval(control)}"
+        )
+    if not number.is_finite:
+        raise ControlError(
+            f"{formula}: {control.name} = {value} is not finite; give a value in "
+            f"{_interval(control)}"
+        )
+    if control.domain.contains(number) != sympy.true:
+        raise ControlError(f"{formula}: {control.name} = {value} is outside {_interval(control)}")
+    if isinstance(value, float) or (isinstance(value, numbers.Real) and float(value) == value):
+        return float(value)
+    return number  # a decimal, rational or multi-precision value keeps all its digits
+
+
+def exact(value: Any) -> sympy.Expr | None:
+    """Return a real number as an exact sympy number, None if it is not one."""
+    if isinstance(value, sympy.Expr):
+        return value if value.is_number and value.is_extended_real else None
+    if isinstance(value, mpmath.mpf):
+        return sympy.Float(value, precision=max(mpmath.mp.prec, 53))
+    if isinstance(value, Decimal):
+        return sympy.Rational(value) if value.is_finite() else sympy.nan
+    if isinstance(value, Fraction):
+        return sympy.Rational(value.numerator, value.denominator)
+    if isinstance(value, numbers.Integral):
+        return sympy.Integer(int(value))
+    if isinstance(value, numbers.Real):
+        number = float(value)
+        return sympy.Rational(number) if np.isfinite(number) else sympy.nan
+    return None
+
+
+def _read_array(value: Any, control: Control, formula: str) -> np.ndarray[Any, Any]:
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind not in "iuf":
+            raise TypeError
+        array = array.astype(float)
+    except (TypeError, ValueError):
+        raise ControlError(
+            f"{formula}: {control.name} must hold real numbers, not {value!r:.60}"
+        ) from None
+    if array.size == 0:
+        raise ControlError(f"{formula}: {control.name} is an empty array")
+    low, high = float(control.domain.start), float(control.domain.end)
+    inside = np.isfinite(array)
+    inside &= array > low if control.domain.left_open else array >= low
+    inside &= array < high if control.domain.right_open else array <= high
+    if not inside.all():
+        worst = array[~inside].flat[0]
+        raise ControlError(
+            f"{formula}: {control.name} = {worst} (among {array.size} values) is outside "
+            f"{_interval(control)}"
+        )
+    return array

@@ -1,0 +1,609 @@
+"""The declaration of a system: its potential and everything that is known about it, as data."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any
+
+from sympy import Basic, Eq, Expr, Interval, S, Symbol, latex, oo
+from sympy.core.relational import Relational
+from sympy.logic.boolalg import Boolean
+
+from replica.errors import ControlError, DeclarationError, UnknownName
+from replica.language.calculus import residuals
+from replica.language.means import Mean
+from replica.language.rewriting import stabilise
+
+__all__ = [
+    "Control",
+    "Family",
+    "Formula",
+    "FrozenMapping",
+    "Instability",
+    "Limit",
+    "Option",
+    "Published",
+    "Root",
+    "StorageExperiment",
+    "Threshold",
+]
+
+
+class FrozenMapping(Mapping[Any, Any]):
+    """An immutable, hashable, picklable mapping that keeps its order."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Mapping[Any, Any] | None = None) -> None:
+        object.__setattr__(self, "_items", dict(items or {}))
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._items[key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise TypeError("a formula is frozen: use dataclasses.replace")
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._items.items()))
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Mapping):
+            return self._items == dict(other)
+        return NotImplemented
+
+    def __repr__(self) -> str:
+        return repr(self._items)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrozenMapping, (self._items,)
+
+
+def control_name(symbol: Symbol) -> str:
+    """Return the name of a control as a Python keyword argument (``lambda`` -> ``lambda_``)."""
+    name: str = symbol.name
+    return name + "_" if keyword.iskeyword(name) else name
+
+
+@dataclass(frozen=True)
+class Control:
+    """A parameter of the system that the user sets: symbol, domain, default, meaning."""
+
+    symbol: Symbol
+    domain: Interval
+    default: Any = None
+    doc: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name as a Python keyword argument."""
+        return control_name(self.symbol)
+
+
+@dataclass(frozen=True)
+class Root:
+    r"""A threshold where observables vanish at the saddle: {stationarity, zero = 0}.
+
+    Parameters
+    ----------
+    zero : str or Expr, or a tuple of them
+        Observables (or expressions) that vanish; as many as `in_` has controls.
+    in_ : Symbol, or a tuple of them
+        The controls that are solved for; the value of the threshold is the first.
+    doc : str
+        What the threshold means, one sentence.
+    at : mapping, optional
+        Unknowns pinned to a value at which they are stationary, e.g. ``{q: 0, qhat: 0}``.
+    start : mapping, optional
+        A first guess for the controls in `in_`, needed when there are several.
+    unless : tuple of (condition, reason), optional
+        Conditions on the other controls under which there is no such threshold.
+    caveat : str
+        What the value means where the replica-symmetric saddle is unstable.
+    """
+
+    zero: Any
+    in_: Any
+    doc: str = ""
+    at: Mapping[Symbol, Any] = field(default_factory=FrozenMapping)
+    start: Mapping[Symbol, Any] = field(default_factory=FrozenMapping)
+    unless: tuple[tuple[Boolean, str], ...] = ()
+    caveat: str = ""
+
+    def __post_init__(self) -> None:
+        _freeze(self)
+        if len(self.zeros) != len(self.controls):
+            raise DeclarationError(
+                f"a Root needs as many conditions as controls: {len(self.zeros)} conditions "
+                f"{self.zero}, {len(self.controls)} controls {self.in_}"
+            )
+
+    @property
+    def controls(self) -> tuple[Symbol, ...]:
+        """Controls solved for."""
+        return self.in_ if isinstance(self.in_, tuple) else (self.in_,)
+
+    @property
+    def zeros(self) -> tuple[Any, ...]:
+        """Conditions that vanish."""
+        return self.zero if isinstance(self.zero, tuple) else (self.zero,)
+
+
+@dataclass(frozen=True)
+class Instability(Root):
+    r"""A threshold where an eigenvalue reaches one: {stationarity, eigenvalue = 1}.
+
+    Parameters are those of `Root`, with the observable that reaches one as `zero`.
+    """
+
+
+@dataclass(frozen=True)
+class Limit:
+    r"""A threshold known as a limit along the branch: a value, stationary over auxiliaries.
+
+    Parameters
+    ----------
+    value : Expr
+        The threshold as a function of the controls and of the auxiliary variables.
+    doc : str
+        What the threshold means, one sentence.
+    over : mapping of Symbol to (Interval, start), optional
+        Auxiliary variables over which `value` is made stationary.
+    stability : Expr, optional
+        The replicon in the same limit; above one the replica-symmetric value is not exact.
+    unless, caveat
+        As in `Root`.
+    """
+
+    value: Expr
+    doc: str = ""
+    over: Mapping[Symbol, tuple[Interval, Any]] = field(default_factory=FrozenMapping)
+    stability: Expr | None = None
+    unless: tuple[tuple[Boolean, str], ...] = ()
+    caveat: str = ""
+
+    def __post_init__(self) -> None:
+        _freeze(self)
+
+
+Threshold = Root | Limit
+
+
+@dataclass(frozen=True)
+class Published:
+    """A value from the literature, kept beside the potential it belongs to.
+
+    Parameters
+    ----------
+    quantity : str
+        A threshold or an observable of the formula.
+    value : float
+        What was published.
+    tol : float
+        Half a unit of the last published digit, or the published uncertainty.
+    at : mapping of str to number
+        Controls at which it was published.
+    options : mapping of str to value
+        Structural options, for a family.
+    cite : str
+        Key in ``references.bib``.
+    where : str
+        Equation, table or abstract.
+    relation : {"=", "<", ">"}
+        An equality, or a bound: ``"<"`` says that the quantity is below `value`.
+    disputed : str
+        Why sources or equations disagree; empty when they do not.
+    """
+
+    quantity: str
+    value: float
+    tol: float = 0.0
+    at: Mapping[str, Any] = field(default_factory=FrozenMapping)
+    options: Mapping[str, Any] = field(default_factory=FrozenMapping)
+    cite: str = ""
+    where: str = ""
+    relation: str = "="
+    disputed: str = ""
+
+    def __post_init__(self) -> None:
+        _freeze(self)
+        if self.relation not in ("=", "<", ">"):
+            raise DeclarationError(f"published {self.quantity}: relation must be =, < or >")
+
+    def agrees(self, value: float, error: float = 0.0) -> bool:
+        """Tell whether a computed value is compatible with the published one."""
+        slack = self.tol + error
+        if self.relation == "<":
+            return value < self.value + slack
+        if self.relation == ">":
+            return value > self.value - slack
+        return abs(value - self.value) <= slack
+
+
+@dataclass(frozen=True)
+class StorageExperiment:
+    """Finite-size twin of a storage problem: which weights, which accepted fields."""
+
+    weights: str
+    constraint: str
+
+
+def _freeze(instance: Any) -> None:
+    for item in fields(instance):
+        value = getattr(instance, item.name)
+        if isinstance(value, Mapping) and not isinstance(value, FrozenMapping):
+            object.__setattr__(instance, item.name, FrozenMapping(value))
+        elif isinstance(value, list):
+            object.__setattr__(instance, item.name, tuple(value))
+
+
+@dataclass(frozen=True, eq=False)
+class Formula:
+    r"""A system of the literature: a free entropy and what is asked of it.
+
+    The potential is the free entropy :math:`\phi = \lim \frac1p E \log Z` in nats per weight;
+    plain sympy in it is rewritten into stable primitives at declaration.
+
+    Parameters
+    ----------
+    name : str
+        Registry name, words joined by hyphens.
+    title, ensemble : str
+        What it is; the random ensemble in one sentence.
+    potential : Expr
+        Free entropy per weight.
+    overlaps : mapping of Symbol to Interval
+        Order parameters and their domains (a bound may be another overlap).
+    conjugates : mapping of Symbol to Symbol
+        The conjugate of an overlap, in which the potential is bilinear.
+    controls : mapping of Symbol to (Interval, default) or to Control
+        Parameters; default None means that the user must give it.
+    starts : mapping of str to mapping of Symbol to number
+        Named starting points, ``"uninformed"`` first.
+    observables : mapping of str to Expr
+        Named quantities besides ``"potential"``, which always exists.
+    thresholds : mapping of str to Root, Instability or Limit
+    stability : str
+        The observable that must stay below one for the saddle to be exact (the replicon).
+    published : sequence of Published
+    cites : sequence of str
+        Keys of ``references.bib``.
+    status : {"theorem", "conjecture", "heuristic"}
+        What is known of the formula where it is stable.
+    experiment : object, optional
+        Finite-size twin.
+    options : mapping of str to value
+        Structural options, filled in by a family.
+
+    Raises
+    ------
+    DeclarationError
+        Naming the formula, the symbol or sub-expression and what to do.
+    """
+
+    name: str
+    title: str
+    potential: Expr
+    overlaps: Mapping[Symbol, Interval]
+    controls: Mapping[Any, Any]
+    conjugates: Mapping[Symbol, Symbol] = field(default_factory=FrozenMapping)
+    ensemble: str = ""
+    starts: Mapping[str, Mapping[Symbol, Any]] = field(default_factory=FrozenMapping)
+    observables: Mapping[str, Expr] = field(default_factory=FrozenMapping)
+    thresholds: Mapping[str, Threshold] = field(default_factory=FrozenMapping)
+    stability: str = ""
+    published: tuple[Published, ...] = ()
+    cites: tuple[str, ...] = ()
+    status: str = "conjecture"
+    experiment: Any = None
+    options: Mapping[str, Any] = field(default_factory=FrozenMapping)
+
+    def __post_init__(self) -> None:
+        for text in ("name", "title"):
+            if not isinstance(getattr(self, text), str) or not getattr(self, text):
+                raise DeclarationError(f"a formula needs a {text}")
+        if not isinstance(self.potential, Expr):
+            raise DeclarationError(
+                f"formula {self.name}: the potential must be a sympy expression, "
+                f"not {type(self.potential).__name__}"
+            )
+        declare = self._declared
+        object.__setattr__(self, "controls", FrozenMapping(_controls(self.name, self.controls)))
+        object.__setattr__(self, "potential", declare("the potential", self.potential))
+        observables = {k: declare(f"observable {k}", e) for k, e in self.observables.items()}
+        observables = {"potential": self.potential, **observables}
+        object.__setattr__(self, "observables", FrozenMapping(observables))
+        starts = {k: FrozenMapping(w) for k, w in self.starts.items()}
+        object.__setattr__(self, "starts", FrozenMapping(starts))
+        _freeze(self)
+        self._check_names()
+        self.residuals  # noqa: B018 -- a pair that is not bilinear is refused here
+        for name, threshold in self.thresholds.items():
+            self._check_threshold(name, threshold)
+
+    # ---- identity: the content, whatever object holds it ---------------------------------------
+
+    @cached_property
+    def _content(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, item.name) for item in fields(self))
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, Formula) and self._content == other._content
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.name, self.potential, tuple(self.overlaps), self.options))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, ({item.name: getattr(self, item.name) for item in fields(self)},)
+
+    # ---- what is derived ------------------------------------------------------------------------
+
+    @cached_property
+    def unknowns(self) -> tuple[Symbol, ...]:
+        """Overlaps, then conjugates: what a saddle point determines."""
+        return (*self.overlaps, *(self.conjugates[q] for q in self.overlaps if q in self.conjugates))
+
+    @cached_property
+    def domains(self) -> Mapping[Symbol, Interval]:
+        """Domain of each unknown; that of a conjugate follows from its assumptions."""
+        domains = dict(self.overlaps)
+        for conjugate in self.conjugates.values():
+            domains[conjugate] = Interval(0, oo) if conjugate.is_nonnegative else S.Reals
+        return FrozenMapping(domains)
+
+    @cached_property
+    def residuals(self) -> Mapping[Symbol, Expr]:
+        """What vanishes at a saddle, one expression per unknown; derived from the potential."""
+        try:
+            return FrozenMapping(residuals(self.potential, tuple(self.overlaps), self.conjugates))
+        except DeclarationError as error:
+            raise DeclarationError(f"formula {self.name}: {error}") from None
+
+    @property
+    def equations(self) -> tuple[Eq, ...]:
+        """Saddle-point equations as sympy equalities, derived from the potential."""
+        paired = set(self.conjugates) | set(self.conjugates.values())
+        return tuple(
+            Eq(unknown, residual + unknown) if unknown in paired else Eq(residual, 0)
+            for unknown, residual in self.residuals.items()
+        )
+
+    def observable(self, quantity: Any) -> Expr:
+        """Return the expression of an observable, given its name or an expression."""
+        if isinstance(quantity, Basic):
+            return quantity
+        try:
+            return self.observables[quantity]
+        except KeyError:
+            raise UnknownName("observable", quantity, self.observables, self.name) from None
+
+    def threshold(self, name: str) -> Threshold:
+        """Return the declaration of a threshold; UnknownName lists the near ones."""
+        try:
+            found: Threshold = self.thresholds[name]
+        except KeyError:
+            raise UnknownName("threshold", name, self.thresholds, self.name) from None
+        return found
+
+    def resolve(self, given: Mapping[str, Any]) -> tuple[Formula, dict[str, Any]]:
+        """Return the formula and its controls; a formula has no options of its own."""
+        for name in given:
+            if name not in self.controls:
+                raise UnknownName("control", name, self.controls, self.name)
+        return self, dict(given)
+
+    # ---- checks ---------------------------------------------------------------------------------
+
+    def _declared(self, what: str, expression: Any) -> Expr:
+        try:
+            stable = stabilise(expression)
+        except DeclarationError as error:
+            raise DeclarationError(f"formula {self.name}, {what}: {error}") from None
+        allowed = {*self.overlaps, *self.conjugates.values()}
+        allowed |= {control.symbol for control in self.controls.values()}
+        bound = {mean.field for mean in expression.atoms(Mean)}
+        for symbol in sorted(bound & allowed, key=str):
+            raise DeclarationError(
+                f"formula {self.name}, {what}: {symbol} is declared as an overlap or control and "
+                f"also bound by a Mean; rename the Gaussian field"
+            )
+        loose = sorted(stable.free_symbols - allowed, key=str)
+        if loose:
+            names = ", ".join(map(str, loose))
+            raise DeclarationError(
+                f"formula {self.name}, {what}: unbound symbol {names}; declare it as an overlap "
+                f"or a control, or bind it in a Mean"
+            )
+        problem = _first_unknown_node(stable)
+        if problem is not None:
+            raise DeclarationError(
+                f"formula {self.name}, {what}: cannot integrate {problem} "
+                f"(a {type(problem).__name__} has no numerical meaning here)"
+            )
+        return stable
+
+    def _check_names(self) -> None:
+        for overlap in self.conjugates:
+            if overlap not in self.overlaps:
+                raise DeclarationError(
+                    f"formula {self.name}: {overlap} has a conjugate but is not an overlap"
+                )
+        if self.stability and self.stability not in self.observables:
+            raise DeclarationError(
+                f"formula {self.name}: stability names {self.stability!r}, which is no observable"
+            )
+        symbols = {control.symbol for control in self.controls.values()}
+        if symbols & set(self.unknowns):
+            raise DeclarationError(
+                f"formula {self.name}: {symbols & set(self.unknowns)} is both overlap and control"
+            )
+
+    def _check_threshold(self, name: str, threshold: Threshold) -> None:
+        symbols = {control.symbol for control in self.controls.values()}
+        if isinstance(threshold, Root):
+            for zero in threshold.zeros:
+                self.observable(zero)
+            for control in threshold.controls:
+                if control not in symbols:
+                    raise DeclarationError(
+                        f"formula {self.name}, threshold {name}: {control} is not a control"
+                    )
+        else:
+            loose = threshold.value.free_symbols - symbols - set(threshold.over)
+            if loose:
+                raise DeclarationError(
+                    f"formula {self.name}, threshold {name}: unbound symbol "
+                    f"{', '.join(sorted(map(str, loose)))}"
+                )
+
+    # ---- how it shows ---------------------------------------------------------------------------
+
+    def _repr_latex_(self) -> str:
+        terms = [latex(term) for term in self.potential.as_ordered_terms()]
+        lines = r" \\ &\quad ".join(
+            term if k == 0 or term.startswith("-") else "+ " + term
+            for k, term in enumerate(terms)
+        )
+        return rf"$\displaystyle \begin{{aligned}} \phi =&\ {lines} \end{{aligned}}$"
+
+    def __repr__(self) -> str:
+        chosen = "".join(f", {k}={w}" for k, w in self.options.items())
+        return f"<Formula {self.name}{chosen}: {self.title}>"
+
+
+def _rebuild(content: dict[str, Any]) -> Formula:
+    return Formula(**content)
+
+
+_OPAQUE = ("AppliedUndef", "Integral", "Derivative", "Sum", "Product", "Subs", "DiracDelta", "Order")
+
+
+def _first_unknown_node(expression: Basic) -> Basic | None:
+    """Return the first node without a numerical meaning, outermost first."""
+    if isinstance(expression, Relational) or any(
+        base.__name__ in _OPAQUE for base in type(expression).__mro__
+    ):
+        return expression
+    if expression in (S.NaN, S.ComplexInfinity, S.Infinity, S.NegativeInfinity, S.ImaginaryUnit):
+        return expression
+    for argument in expression.args:
+        found = _first_unknown_node(argument)
+        if found is not None:
+            return found
+    return None
+
+
+def _controls(formula: str, declared: Mapping[Any, Any]) -> dict[str, Control]:
+    controls: dict[str, Control] = {}
+    for key, value in declared.items():
+        if isinstance(value, Control):
+            control = value
+        elif isinstance(key, Symbol) and isinstance(value, tuple) and len(value) in (2, 3):
+            control = Control(key, *value)
+        else:
+            raise DeclarationError(
+                f"formula {formula}: declare control {key} as Symbol: (Interval, default)"
+            )
+        if control.symbol.is_real is not True:
+            raise DeclarationError(
+                f"formula {formula}: the control {control.symbol} must be a real symbol: "
+                f"symbols({control.symbol.name!r}, real=True)"
+            )
+        controls[control.name] = control
+    return controls
+
+
+@dataclass(frozen=True)
+class Option:
+    """A structural choice of a family: allowed values, default, meaning."""
+
+    choices: tuple[Any, ...]
+    default: Any
+    doc: str = ""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Formulas that differ by structural options: call it with options to get a Formula.
+
+    Parameters
+    ----------
+    name, title : str
+        As of a formula.
+    options : mapping of str to Option
+        The structural options; everything else a user passes is a control.
+    build : callable
+        ``build(**options) -> Formula``.
+    """
+
+    name: str
+    title: str
+    options: Mapping[str, Option]
+    build: Callable[..., Formula]
+
+    def __post_init__(self) -> None:
+        _freeze(self)
+
+    def __call__(self, **options: Any) -> Formula:
+        """Return the formula with these options; defaults fill the rest."""
+        return _build(self, FrozenMapping(self._checked(options)))
+
+    def resolve(self, given: Mapping[str, Any]) -> tuple[Formula, dict[str, Any]]:
+        """Split `given` into options and controls; return the formula and the controls."""
+        formula = self(**{k: w for k, w in given.items() if k in self.options})
+        rest = {k: w for k, w in given.items() if k not in self.options}
+        for name in rest:
+            if name not in formula.controls:
+                known = [*formula.controls, *self.options]
+                raise UnknownName("control or option", name, known, self.name)
+        return formula, rest
+
+    def _checked(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        chosen = {name: option.default for name, option in self.options.items()}
+        for name, value in options.items():
+            if name not in self.options:
+                raise UnknownName("option", name, self.options, self.name)
+            allowed = self.options[name].choices
+            if isinstance(value, bool) or value not in allowed:
+                raise ControlError(
+                    f"{self.name}: option {name}={value!r} is not one of "
+                    f"{', '.join(map(str, allowed))}"
+                )
+            chosen[name] = allowed[allowed.index(value)]
+        return chosen
+
+    @property
+    def published(self) -> tuple[Published, ...]:
+        """Published values of the formula with default options, which lists the family's."""
+        return self().published
+
+    def _repr_latex_(self) -> str:
+        return self()._repr_latex_()
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{k}={'|'.join(map(str, o.choices))}" for k, o in self.options.items())
+        return f"<Family {self.name}({options}): {self.title}>"
+
+
+_BUILT: dict[tuple[Family, FrozenMapping], Formula] = {}
+
+
+def _build(family: Family, options: FrozenMapping) -> Formula:
+    key = (family, options)
+    if key not in _BUILT:
+        _BUILT[key] = family.build(**options)
+    return _BUILT[key]

@@ -1,0 +1,383 @@
+r"""Gaussian means as nodes of an expression, with their calculus and LaTeX.
+
+The variance is part of the node, so the heat equation gives every derivative:
+
+.. math:: \frac{d}{dv}\, \mathbb{E}_{x\sim\mathcal N(0,v)} f(x)
+          = \tfrac12\, \mathbb{E}_{x\sim\mathcal N(0,v)} f''(x),
+
+nothing divides by :math:`\sqrt v`, and v = 0 is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sympy import (
+    Abs,
+    Add,
+    Basic,
+    DiracDelta,
+    Dummy,
+    Expr,
+    Heaviside,
+    Mul,
+    Pow,
+    S,
+    Symbol,
+    Tuple,
+    count_ops,
+    exp,
+    expand,
+    expand_mul,
+    pi,
+    sqrt,
+    sympify,
+)
+
+from replica.errors import DeclarationError
+from replica.language.primitives import MillsExcess, Primitive
+
+__all__ = ["LabelSum", "Mean", "cancel_terms", "outermost_means"]
+
+
+class Mean(Expr):  # type: ignore[misc]
+    r"""Expectation over one Gaussian field, :math:`\mathbb{E}_{x \sim \mathcal N(0, v)} f(x)`.
+
+    Parameters
+    ----------
+    body : Expr
+        The integrand; may contain other means.
+    binding : tuple of (Symbol, Expr)
+        The bound field, a real symbol, and its variance. Outside the node the symbol is free.
+
+    Raises
+    ------
+    DeclarationError
+        If the field is not a real symbol of unrestricted sign, if its variance contains it, or
+        if the integrand has a pole or grows faster than any Gaussian.
+
+    Examples
+    --------
+    >>> from sympy import symbols
+    >>> from replica.language.primitives import LogCosh
+    >>> h, v = symbols("h v", real=True)
+    >>> Mean(LogCosh(h), (h, v)).diff(v)
+    Mean(Sech(h)**2, (h, v))/2
+    >>> Mean(h**2, (h, 0))
+    0
+    """
+
+    is_commutative = True
+
+    def __new__(cls, body: Any, binding: Any) -> Expr:
+        # sympify of objects built in Python, never of text: strings are refused here
+        if isinstance(body, str) or any(isinstance(part, str) for part in binding):
+            raise DeclarationError("Mean takes sympy expressions, not text: write symbols('h')")
+        body = sympify(body, strict=True)
+        field, variance = (sympify(part, strict=True) for part in binding)
+        _check_field(field, variance)
+        if not body.has_free(field):
+            return body
+        if variance.is_zero:
+            return body.subs(field, 0)
+        if body.has(DiracDelta):
+            smooth, sifted = _sift(body, field, variance)
+            return Mean(smooth, (field, variance)) + sifted
+        _check_integrable(body, field)
+        outside, inside = body.as_independent(field, as_Add=False)
+        if outside != 1:
+            return outside * Mean(inside, (field, variance))
+        return super().__new__(cls, body, Tuple(field, variance))
+
+    @property
+    def body(self) -> Expr:
+        """The integrand."""
+        return self.args[0]
+
+    @property
+    def field(self) -> Symbol:
+        """The bound Gaussian field."""
+        return self.args[1].args[0]
+
+    @property
+    def variance(self) -> Expr:
+        """Variance of the field."""
+        return self.args[1].args[1]
+
+    @property
+    def bound_symbols(self) -> list[Symbol]:
+        """The bound field, in the list sympy expects."""
+        return [self.field]
+
+    @property
+    def free_symbols(self) -> set[Symbol]:
+        """Symbols the value depends on: all but the bound field."""
+        return (self.body.free_symbols - {self.field}) | self.variance.free_symbols
+
+    # Two means that differ by the name of the field are the same expectation: equality and
+    # hash are taken on a canonical name that depends on the depth of nesting only.
+    def _canonical(self) -> tuple[Expr, Expr]:
+        name = Symbol(f"_field{_depth(self)}", real=True)
+        return self.body.xreplace({self.field: name}), self.variance
+
+    def _hashable_content(self) -> tuple[Any, ...]:
+        return self._canonical()
+
+    def _eval_is_extended_real(self) -> bool | None:
+        return self.body.is_extended_real
+
+    def _eval_derivative(self, symbol: Symbol) -> Expr:
+        body, field = self.body, self.field
+        change = body.diff(symbol)
+        spread = self.variance.diff(symbol)
+        if spread != 0:
+            change += spread * body.diff(field, 2) / 2  # the heat equation
+        return Mean(cancel_terms(_one_step_powers(change)), (field, self.variance))
+
+    def _renamed(self, taken: Iterable[Symbol]) -> Mean:
+        """Return the same mean over a field whose name is not in `taken`."""
+        field = self.field
+        fresh = Dummy(field.name, **field.assumptions0) if field in set(taken) else field
+        if fresh is field:
+            return self
+        return Mean(self.body.xreplace({field: fresh}), (fresh, self.variance))  # type: ignore[return-value]
+
+    def _eval_subs(self, old: Expr, new: Expr) -> Expr:
+        variance = self.variance._subs(old, new)
+        if old.has_free(self.field):  # the bound field is not visible from outside
+            return Mean(self.body, (self.field, variance))
+        safe = self._renamed(new.free_symbols)
+        return Mean(safe.body._subs(old, new), (safe.field, variance))
+
+    def _xreplace(self, rule: dict[Basic, Basic]) -> tuple[Expr, bool]:
+        if self in rule:
+            return rule[self], True
+        visible = {k: w for k, w in rule.items() if not k.has_free(self.field)}
+        taken = set().union(*(w.free_symbols for w in visible.values())) if visible else set()
+        safe = self._renamed(taken)
+        body, in_body = safe.body._xreplace(visible)
+        variance, in_variance = self.variance._xreplace(rule)
+        if not (in_body or in_variance):
+            return self, False
+        return Mean(body, (safe.field, variance)), True
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        field, variance, body = (
+            printer._print(a) for a in (self.field, self.variance, self.body)
+        )
+        text = rf"\mathbb{{E}}_{{{field}\sim\mathcal{{N}}(0,{variance})}}\left[{body}\right]"
+        return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
+
+    def _sympystr(self, printer: Any) -> str:
+        field, variance, body = (
+            printer._print(a) for a in (self.field, self.variance, self.body)
+        )
+        return f"Mean({body}, ({field}, {variance}))"
+
+
+def LabelSum(body: Any, binding: tuple[Symbol, Iterable[Any]]) -> Expr:  # noqa: N802
+    r"""Finite sum over a discrete variable, :math:`\sum_{y \in L} f(y)`, expanded at once.
+
+    Parameters
+    ----------
+    body : Expr
+        The summand.
+    binding : tuple of (Symbol, iterable)
+        The variable and its finite list of values, such as ``(w, (-1, 1))``.
+
+    Raises
+    ------
+    DeclarationError
+        If the list of values is empty or repeats a value.
+
+    Examples
+    --------
+    >>> from sympy import exp, symbols
+    >>> w, h = symbols("w h", real=True)
+    >>> LabelSum(exp(w * h), (w, (-1, 0, 1)))
+    exp(h) + 1 + exp(-h)
+    """
+    variable, values = binding
+    levels = [sympify(value, strict=True) for value in values]
+    if not levels or len(set(levels)) != len(levels):
+        raise DeclarationError(f"LabelSum over {variable}: the values must be distinct, not empty")
+    return Add(*(sympify(body, strict=True).subs(variable, level) for level in levels))
+
+
+def outermost_means(*expressions: Expr) -> list[Mean]:
+    """Return the means of `expressions` that are not inside another mean, without repetition."""
+    found: dict[Mean, None] = {}
+
+    def walk(node: Basic) -> None:
+        if isinstance(node, Mean):
+            found.setdefault(node)
+        else:
+            for argument in node.args:
+                walk(argument)
+
+    for expression in expressions:
+        walk(expression)
+    return list(found)
+
+
+def cancel_terms(expression: Expr) -> Expr:
+    r"""Expand where terms cancel, keep the factored form elsewhere.
+
+    Derivatives of :math:`\log H` come as :math:`A x` and :math:`A (A - x)`; their sum is the
+    exact :math:`A^2`, free of the cancellation that the unexpanded form suffers at large x. The
+    expanded form is taken only when it is shorter, because long products are the stable form.
+
+    Examples
+    --------
+    >>> from sympy import symbols
+    >>> from replica.language.primitives import Mills
+    >>> x = symbols("x", real=True)
+    >>> cancel_terms(Mills(x) * MillsExcess(x) + x * Mills(x))
+    Mills(x)**2
+    """
+    if not expression.is_Add:
+        return expression
+    atoms: dict[Basic, Dummy] = {}
+    bases = {p.base for p in expression.atoms(Pow) if p.base.is_Add and not p.exp.is_integer}
+
+    def atom(node: Basic, **assumptions: bool) -> Dummy:
+        return atoms.setdefault(node, Dummy(**assumptions))
+
+    def protect(node: Basic) -> Basic:
+        if node.is_Atom:
+            return node
+        if isinstance(node, MillsExcess):
+            return protect(node.as_difference())
+        if isinstance(node, Pow) and node.base.is_Add and not _is_natural(node.exp):
+            # one positive symbol per base, so that D**(-1/2) * D**(-1) collects
+            base, power = node.args
+            if power.is_integer and -base in bases:
+                return (-1) ** power * atom(-base, positive=True) ** power
+            return atom(base, positive=True) ** power
+        if isinstance(node, (Add, Mul, Pow)):
+            return node.func(*(protect(argument) for argument in node.args))
+        return atom(node)
+
+    expanded = expand(protect(expression), power_base=False, power_exp=False, log=False)
+    back = {dummy: node for node, dummy in atoms.items()}
+    expanded = _merge_means(expanded.xreplace(back))
+    return expanded if count_ops(expanded) < count_ops(expression) else expression
+
+
+def _merge_means(expression: Expr) -> Expr:
+    """Add up terms that are the same multiple of means over fields of the same variance."""
+    groups: dict[tuple[Expr, Expr], list[tuple[Expr, Mean]]] = {}
+    total = S.Zero
+    for term in Add.make_args(expression):
+        means = [factor for factor in Mul.make_args(term) if isinstance(factor, Mean)]
+        if len(means) != 1:
+            total += term
+            continue
+        (mean,) = means
+        number, other = Mul(*(f for f in Mul.make_args(term) if f is not mean)).as_coeff_Mul()
+        groups.setdefault((other, mean.variance), []).append((number, mean))
+    for (other, variance), members in groups.items():
+        field = members[0][1].field
+        if any(field in mean.free_symbols for _, mean in members):
+            field = Dummy(field.name, real=True)  # the name is taken by an outer field
+        body = Add(*(number * mean.body.xreplace({mean.field: field}) for number, mean in members))
+        total += other * Mean(cancel_terms(expand_mul(body)), (field, variance))
+    return total
+
+
+def _is_natural(power: Expr) -> bool:
+    return bool(power.is_Integer and power.is_positive)
+
+
+def _depth(node: Basic) -> int:
+    inner = max((_depth(argument) for argument in node.args), default=0)
+    return inner + 1 if isinstance(node, Mean) else inner
+
+
+def _check_field(field: Expr, variance: Expr) -> None:
+    if not isinstance(field, Symbol):
+        raise DeclarationError(f"Mean needs a symbol as its field, not {field}")
+    if field.is_real is not True:
+        raise DeclarationError(
+            f"the Gaussian field {field} must be a real symbol: symbols({field.name!r}, real=True)"
+        )
+    if any((field.is_positive, field.is_negative, field.is_nonnegative, field.is_nonpositive)):
+        raise DeclarationError(
+            f"the Gaussian field {field} takes both signs: declare it with real=True only"
+        )
+    if variance.has_free(field):
+        raise DeclarationError(f"the variance {variance} of the field {field} contains the field")
+    if variance.is_negative:
+        raise DeclarationError(f"the variance {variance} of the field {field} is negative")
+
+
+def _check_integrable(body: Expr, field: Symbol) -> None:
+    """Refuse what no Gaussian mean can have: a pole on the line, or growth beyond Gaussian."""
+    for node in body.atoms(Pow):
+        base, power = node.args
+        slope = base.diff(field) if base.has_free(field) else S.Zero
+        affine = slope != 0 and not slope.has_free(field)
+        if affine and (power.is_negative or power == -S.One) and (power + 1).is_nonpositive:
+            raise DeclarationError(
+                f"not integrable over the field {field}: {node} has a pole at "
+                f"{field} = {(-base.subs(field, 0) / slope)}"
+            )
+    for node in body.atoms(exp):
+        exponent = node.args[0]
+        if exponent.is_polynomial(field) and exponent.has_free(field):
+            poly = exponent.as_poly(field)
+            lead = poly.LC()
+            even = poly.degree() % 2 == 0
+            if poly.degree() > 2 and (not even or lead.is_positive):
+                raise DeclarationError(
+                    f"not integrable over the field {field}: {node} outgrows every Gaussian"
+                )
+
+
+def _sift(body: Expr, field: Symbol, variance: Expr) -> tuple[Expr, Expr]:
+    r"""Integrate the terms with :math:`\delta^{(n)}(a x + b)`, which kinks leave on derivation.
+
+    .. math:: E\, g(x)\, \delta^{(n)}(a x + b)
+              = \frac{(-1)^n}{a^n |a|} \frac{d^n}{dx^n} \big[g(x) p(x)\big]_{x = -b/a}
+    """
+    density = exp(-(field**2) / (2 * variance)) / sqrt(2 * pi * variance)
+    smooth, sifted = [], []
+    for term in Add.make_args(_expand_deltas(body)):
+        deltas = [f for f in Mul.make_args(term) if isinstance(f, DiracDelta)]
+        if not deltas:
+            smooth.append(term)
+            continue
+        argument, order = deltas[0].args[0], deltas[0].args[1] if deltas[0].args[1:] else 0
+        slope = argument.diff(field)
+        if len(deltas) > 1 or slope == 0 or slope.has_free(field) or term.atoms(Mean):
+            raise DeclarationError(f"not integrable over the field {field}: {term}")
+        weight = term / deltas[0] * density
+        place = -argument.subs(field, 0) / slope
+        value = weight.diff(field, order).subs(field, place) if order else weight.subs(field, place)
+        sifted.append((-1) ** order * value / (slope**order * Abs(slope)))
+    return Add(*smooth), Add(*sifted)
+
+
+def _expand_deltas(body: Expr) -> Expr:
+    """Distribute products over sums only as far as needed to bring each delta to a term."""
+    if not body.has(DiracDelta):
+        return body
+    if body.is_Add:
+        return Add(*(_expand_deltas(term) for term in body.args))
+    if body.is_Mul:
+        for factor in body.args:
+            if factor.is_Add and factor.has(DiracDelta):
+                rest = Mul(*(other for other in body.args if other is not factor))
+                return Add(*(_expand_deltas(rest * term) for term in factor.args))
+    return body
+
+
+def _one_step_powers(expression: Expr) -> Expr:
+    """Return the same with powers of a unit step reduced to the step itself."""
+    return expression.replace(
+        lambda node: isinstance(node, Pow)
+        and isinstance(node.base, Heaviside)
+        and _is_natural(node.exp),
+        lambda node: node.base,
+    )

@@ -1,0 +1,284 @@
+r"""Stable functions of the language, closed under differentiation.
+
+Plain numpy overflows on the textbook forms (``cosh`` at 710, ``pdf/H`` is NaN at 39); each
+primitive here has one accurate numerical implementation (`replica.numerics.functions`) and a
+derivative made of primitives, so an expression never leaves the safe set. With the Gaussian tail
+:math:`H(x) = \int_x^\infty e^{-u^2/2} du / \sqrt{2\pi}` and density :math:`\varphi`:
+
+========================  ==========================================  =========================
+primitive                 value                                       derivative
+========================  ==========================================  =========================
+``LogH(x)``               log H(x)                                    -Mills(x)
+``Mills(x)``              phi(x) / H(x)                               Mills(x) MillsExcess(x)
+``MillsExcess(x)``        Mills(x) - x                                Mills(x) MillsExcess(x) - 1
+``LogCosh(x)``            log cosh x                                  Tanh(x)
+``Tanh(x)``, ``Sech(x)``  tanh x, 1/cosh x                            Sech(x)^2, -Sech(x) Tanh(x)
+``LogHDifference(a,b)``   log(H(a) - H(b)), a < b                     -LowerMills, UpperMills
+``LowerMills(a,b)``       phi(a) / (H(a) - H(b))                      closed in the two
+``UpperMills(a,b)``       phi(b) / (H(a) - H(b))                      closed in the two
+``LogSumExp(a,b,...)``    log(e^a + e^b + ...)                        Softmax of each argument
+``Softmax(a,b,...)``      e^a / (e^a + e^b + ...), a comes first      closed
+========================  ==========================================  =========================
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sympy import Expr, Function, S, log, sqrt
+from sympy.core.function import ArgumentIndexError
+from sympy.core.sorting import default_sort_key
+
+__all__ = [
+    "PRIMITIVES",
+    "LogCosh",
+    "LogH",
+    "LogHDifference",
+    "LogSumExp",
+    "LowerMills",
+    "Mills",
+    "MillsExcess",
+    "Sech",
+    "Softmax",
+    "Tanh",
+    "UpperMills",
+]
+
+
+class Primitive(Function):  # type: ignore[misc]
+    """Base of the stable functions: real on the real line, printed by `latex_name`."""
+
+    latex_name = ""
+
+    def _eval_is_extended_real(self) -> bool | None:
+        return all(argument.is_extended_real for argument in self.args) or None
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        inner = ", ".join(printer._print(argument) for argument in self.args)
+        power = "" if exp is None else f"^{{{exp}}}"
+        return rf"{self.latex_name}{power}\left({inner}\right)"
+
+
+class LogH(Primitive):
+    r"""Logarithm of the Gaussian tail, :math:`\log H(x)`.
+
+    Examples
+    --------
+    >>> from sympy import Symbol
+    >>> LogH(Symbol("x", real=True)).diff()
+    -Mills(x)
+    """
+
+    nargs = 1
+    latex_name = r"\log H"
+
+    @classmethod
+    def eval(cls, x: Expr) -> Expr | None:  # noqa: D102
+        if x is S.NegativeInfinity:
+            return S.Zero
+        if x.is_zero:
+            return -log(2)
+        return None
+
+    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
+        return -Mills(self.args[0])
+
+    def _eval_is_negative(self) -> bool | None:
+        return True if self.args[0].is_real else None
+
+
+class Mills(Primitive):
+    r"""Inverse Mills ratio :math:`A(x) = \varphi(x) / H(x)`."""
+
+    nargs = 1
+    latex_name = "A"
+
+    @classmethod
+    def eval(cls, x: Expr) -> Expr | None:  # noqa: D102
+        return sqrt(2 / S.Pi) if x.is_zero else None
+
+    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
+        x = self.args[0]
+        return Mills(x) * MillsExcess(x)
+
+    def _eval_is_positive(self) -> bool | None:
+        return True if self.args[0].is_real else None
+
+
+class MillsExcess(Primitive):
+    r"""Excess :math:`A(x) - x` of the inverse Mills ratio, positive, about 1/x at large x."""
+
+    nargs = 1
+    latex_name = r"A_{-}"
+
+    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
+        x = self.args[0]
+        return Mills(x) * MillsExcess(x) - 1
+
+    def _eval_is_positive(self) -> bool | None:
+        return True if self.args[0].is_real else None
+
+    def as_difference(self) -> Expr:
+        """Return ``Mills(x) - x``, the form in which terms can cancel."""
+        return Mills(self.args[0]) - self.args[0]
+
+
+class LogCosh(Primitive):
+    r"""Logarithm of the hyperbolic cosine, :math:`\log\cosh x`."""
+
+    nargs = 1
+    latex_name = r"\log\cosh"
+
+    @classmethod
+    def eval(cls, x: Expr) -> Expr | None:  # noqa: D102
+        if x.is_zero:
+            return S.Zero
+        return cls(-x) if x.could_extract_minus_sign() else None
+
+    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
+        return Tanh(self.args[0])
+
+
+class Tanh(Primitive):
+    r"""Hyperbolic tangent, whose derivative stays :math:`\mathrm{sech}^2` (no 1 - tanh^2)."""
+
+    nargs = 1
+    latex_name = r"\tanh"
+
+    @classmethod
+    def eval(cls, x: Expr) -> Expr | None:  # noqa: D102
+        if x.is_zero:
+            return S.Zero
+        return -cls(-x) if x.could_extract_minus_sign() else None
+
+    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
+        return Sech(self.args[0]) ** 2
+
+
+class Sech(Primitive):
+    r"""Hyperbolic secant :math:`1 / \cosh x`, zero instead of an overflow at large x."""
+
+    nargs = 1
+    latex_name = r"\mathrm{sech}"
+
+    @classmethod
+    def eval(cls, x: Expr) -> Expr | None:  # noqa: D102
+        if x.is_zero:
+            return S.One
+        return cls(-x) if x.could_extract_minus_sign() else None
+
+    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
+        return -Sech(self.args[0]) * Tanh(self.args[0])
+
+    def _eval_is_positive(self) -> bool | None:
+        return True if self.args[0].is_real else None
+
+
+class LogHDifference(Primitive):
+    r"""Log-probability of an interval, :math:`\log(H(a) - H(b))` with ``a < b``.
+
+    Examples
+    --------
+    >>> from sympy import Symbol
+    >>> a, b = Symbol("a", real=True), Symbol("b", real=True)
+    >>> LogHDifference(a, b).diff(b)
+    UpperMills(a, b)
+    """
+
+    nargs = 2
+    latex_name = r"\log\Delta H"
+
+    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
+        return -LowerMills(*self.args) if argindex == 1 else UpperMills(*self.args)
+
+
+class LowerMills(Primitive):
+    r"""Density at the lower end over the mass of an interval, :math:`\varphi(a)/(H(a)-H(b))`."""
+
+    nargs = 2
+    latex_name = r"A_{\downarrow}"
+
+    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
+        a, b = self.args
+        if argindex == 1:
+            return LowerMills(a, b) * (LowerMills(a, b) - a)
+        return -LowerMills(a, b) * UpperMills(a, b)
+
+
+class UpperMills(Primitive):
+    r"""Density at the upper end over the mass of an interval, :math:`\varphi(b)/(H(a)-H(b))`."""
+
+    nargs = 2
+    latex_name = r"A_{\uparrow}"
+
+    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
+        a, b = self.args
+        if argindex == 1:
+            return LowerMills(a, b) * UpperMills(a, b)
+        return -UpperMills(a, b) * (UpperMills(a, b) + b)
+
+
+class LogSumExp(Primitive):
+    r"""Logarithm of a sum of exponentials, :math:`\log \sum_k e^{a_k}`.
+
+    Examples
+    --------
+    >>> from sympy import Symbol
+    >>> h = Symbol("h", real=True)
+    >>> LogSumExp(0, h).diff(h)
+    Softmax(h, 0)
+    """
+
+    latex_name = r"\log\Sigma\exp"
+
+    def __new__(cls, *args: Any, **options: Any) -> Expr:
+        if not args:
+            raise TypeError("LogSumExp needs at least one argument")
+        ordered = sorted((S(a) for a in args), key=default_sort_key)
+        if len(ordered) == 1:
+            return ordered[0]
+        return super().__new__(cls, *ordered, **options)
+
+    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
+        if not 1 <= argindex <= len(self.args):
+            raise ArgumentIndexError(self, argindex)
+        k = argindex - 1
+        return Softmax(self.args[k], *self.args[:k], *self.args[k + 1 :])
+
+
+class Softmax(Primitive):
+    r"""Weight of the first argument, :math:`e^{a_0} / \sum_k e^{a_k}`."""
+
+    latex_name = r"\mathrm{softmax}"
+
+    def __new__(cls, first: Any, *rest: Any, **options: Any) -> Expr:
+        if not rest:
+            return S.One
+        ordered = sorted((S(a) for a in rest), key=default_sort_key)
+        return super().__new__(cls, S(first), *ordered, **options)
+
+    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
+        if argindex == 1:
+            return self * (1 - self)
+        other = self.args[argindex - 1]
+        rest = [a for k, a in enumerate(self.args) if k != argindex - 1]
+        return -self * Softmax(other, *rest)
+
+    def _eval_is_positive(self) -> bool | None:
+        return True if all(a.is_real for a in self.args) else None
+
+
+PRIMITIVES: tuple[type[Primitive], ...] = (
+    LogH,
+    Mills,
+    MillsExcess,
+    LogCosh,
+    Tanh,
+    Sech,
+    LogHDifference,
+    LowerMills,
+    UpperMills,
+    LogSumExp,
+    Softmax,
+)
+

@@ -1,0 +1,281 @@
+r"""Numerical implementations of the primitives: double precision, its slope, and any precision.
+
+Each entry of `IMPLEMENTATIONS` carries
+
+* ``value`` -- vectorised numpy, accurate to a few units in the last place;
+* ``slopes`` -- absolute partial derivatives, by which an input's error is amplified;
+* ``rounding`` -- absolute error of ``value`` itself, in units of 2**-53, where it is more than a
+  few units of the result;
+* ``precise`` -- the same function in mpmath.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import mpmath
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+__all__ = ["IMPLEMENTATIONS", "Implementation"]
+
+Array = NDArray[np.float64]
+
+_ROOT_HALF = np.sqrt(0.5)
+_ROOT_TWO_OVER_PI = np.sqrt(2 / np.pi)
+_ROOT_PI_OVER_TWO = np.sqrt(np.pi / 2)
+_LOG_TWO = np.log(2.0)
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """One primitive as numbers; see the module's first lines."""
+
+    value: Callable[..., Any]
+    slopes: Callable[..., tuple[Any, ...]]
+    precise: Callable[..., Any]
+    rounding: Callable[..., Any] | None = None
+
+
+def log_h(x: Any) -> Any:
+    return special.log_ndtr(-np.asarray(x))
+
+
+def mills(x: Any) -> Any:
+    return _ROOT_TWO_OVER_PI / special.erfcx(np.multiply(x, _ROOT_HALF))
+
+
+# Laplace's continued fraction A(x) - x = 1/(x + 2/(x + 3/(x + ...))); past x = 4 this depth
+# reaches the last digit, where the difference A(x) - x would lose x**2 units.
+_FRACTION_FROM, _FRACTION_DEPTH = 4.0, 30
+
+
+def mills_excess(x: Any) -> Any:
+    x = np.asarray(x, dtype=float)
+    near = mills(x) - x
+    far = x > _FRACTION_FROM
+    if not far.any():
+        return near
+    y = x[far]
+    tail = 0.5 * (y + np.sqrt(y * y + 4 * _FRACTION_DEPTH))
+    for k in range(_FRACTION_DEPTH, 1, -1):
+        tail = y + k / tail
+    result = np.array(near)
+    result[far] = 1 / tail
+    return result
+
+
+def log_cosh(x: Any) -> Any:
+    size = np.abs(x)
+    return size + np.log1p(np.exp(-2 * size)) - _LOG_TWO
+
+
+def sech(x: Any) -> Any:
+    decay = np.exp(-np.abs(x))
+    return 2 * decay / (1 + decay * decay)
+
+
+def _mirrored(a: Any, b: Any) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Reflect intervals so that they lie on the right, where tails are small numbers."""
+    a, b = np.broadcast_arrays(np.asarray(a, dtype=float), np.asarray(b, dtype=float))
+    left = a + b < 0
+    return np.where(left, -b, a), np.where(left, -a, b), left
+
+
+def _central_mass(a: Array, b: Array) -> Array:
+    """Return H(a) - H(b) for a <= 0 <= b: a sum of two positive terms."""
+    return 0.5 * (special.erf(b * _ROOT_HALF) - special.erf(a * _ROOT_HALF))
+
+
+def log_h_difference(a: Any, b: Any) -> Any:
+    low, high, _ = _mirrored(a, b)
+    ratio = special.log_ndtr(-high) - special.log_ndtr(-low)
+    tail = special.log_ndtr(-low) + np.log1p(-np.exp(np.minimum(ratio, 0)))
+    mass = _central_mass(np.minimum(low, 0), high)
+    outside = special.ndtr(np.minimum(low, 0)) + special.ndtr(-high)
+    central = np.where(mass < 0.5, np.log(mass), np.log1p(-np.minimum(outside, 0.75)))
+    return np.where(low > 0, tail, central)
+
+
+def _interval_mills(a: Any, b: Any) -> tuple[Array, Array]:
+    low, high, left = _mirrored(a, b)
+    decay = np.exp(-0.5 * (high - low) * (high + low))  # phi(high) / phi(low)
+    scaled = np.maximum(low, 0) * _ROOT_HALF
+    ratio = special.erfcx(scaled) - decay * special.erfcx(high * _ROOT_HALF)
+    tail = 1 / (_ROOT_PI_OVER_TWO * ratio)
+    density = np.exp(-0.5 * np.minimum(low, 0) ** 2) / np.sqrt(2 * np.pi)
+    lower = np.where(low > 0, tail, density / _central_mass(np.minimum(low, 0), high))
+    upper = decay * lower
+    return np.where(left, upper, lower), np.where(left, lower, upper)
+
+
+def lower_mills(a: Any, b: Any) -> Any:
+    return _interval_mills(a, b)[0]
+
+
+def upper_mills(a: Any, b: Any) -> Any:
+    return _interval_mills(a, b)[1]
+
+
+def log_sum_exp(*arguments: Any) -> Any:
+    total = arguments[0]
+    for argument in arguments[1:]:
+        total = np.logaddexp(total, argument)
+    return total
+
+
+def softmax(first: Any, *rest: Any) -> Any:
+    with np.errstate(over="ignore"):
+        return 1 / (1 + sum(np.exp(np.subtract(other, first)) for other in rest))
+
+
+def _softmax_slopes(first: Any, *rest: Any) -> tuple[Any, ...]:
+    own = softmax(first, *rest)
+    weights = []
+    for k, other in enumerate(rest):
+        weights.append(own * softmax(other, first, *rest[:k], *rest[k + 1 :]))
+    return (sum(weights), *weights)
+
+
+def _log_sum_exp_slopes(*arguments: Any) -> tuple[Any, ...]:
+    return tuple(
+        softmax(a, *arguments[:k], *arguments[k + 1 :]) if len(arguments) > 1 else 1.0
+        for k, a in enumerate(arguments)
+    )
+
+
+def _tail_rounding(x: Any) -> Any:
+    """Return the relative rounding of exp(-x^2/2) on the left, where the square is rounded."""
+    return np.minimum(x, 0) ** 2
+
+
+def _interval_rounding(a: Any, b: Any) -> Any:
+    """Return the relative amplification of rounding by the difference of two tails."""
+    low, high, _ = _mirrored(a, b)
+    size = np.abs(special.log_ndtr(-low)) + np.abs(special.log_ndtr(-high))
+    ratio = np.exp(np.minimum(special.log_ndtr(-high) - special.log_ndtr(-low), 0))
+    return np.where(low > 0, ratio / np.maximum(1 - ratio, 1e-300) * (size + 2), 0.0)
+
+
+def _log_interval_rounding(a: Any, b: Any) -> Any:
+    low, high, _ = _mirrored(a, b)
+    return _interval_rounding(a, b) + _tail_rounding(low) * np.abs(log_h_difference(a, b))
+
+
+def _interval_mills_rounding(a: Any, b: Any) -> Any:
+    """Return the relative rounding of density over mass: that of both exponents and of the mass."""
+    low, high, _ = _mirrored(a, b)
+    decay = np.where(low > 0, 0.5 * np.abs(high * high - low * low), 0.5 * (high**2 + low**2))
+    return 4 + _interval_rounding(a, b) + decay
+
+
+# ---- mpmath -----------------------------------------------------------------------------------
+
+
+def _precise_tail(x: Any) -> Any:
+    return mpmath.erfc(x / mpmath.sqrt(2)) / 2
+
+
+def _precise_density(x: Any) -> Any:
+    return mpmath.exp(-x * x / 2) / mpmath.sqrt(2 * mpmath.pi)
+
+
+def _precise_mass(a: Any, b: Any) -> Any:
+    if a + b < 0:
+        a, b = -b, -a
+    return _precise_tail(a) - _precise_tail(b)
+
+
+def _precise_log_h_difference(a: Any, b: Any) -> Any:
+    if a < 0 < b:  # a mass near one: its complement is the small number
+        return mpmath.log1p(-_precise_tail(-a) - _precise_tail(b))
+    return mpmath.log(_precise_mass(a, b))
+
+
+def _precise_mills(x: Any) -> Any:
+    return _precise_density(x) / _precise_tail(x)
+
+
+def _precise_excess(x: Any) -> Any:
+    # the difference loses 2 log10(x) digits: carry them
+    lost = 10 + (2 * int(mpmath.mag(x)) if x > 1 else 0)
+    with mpmath.workprec(mpmath.mp.prec + lost):
+        return _precise_mills(x) - x
+
+
+def _precise_log_sum_exp(*arguments: Any) -> Any:
+    top = max(arguments)
+    return top + mpmath.log(mpmath.fsum(mpmath.exp(a - top) for a in arguments))
+
+
+def _precise_softmax(first: Any, *rest: Any) -> Any:
+    return 1 / (1 + mpmath.fsum(mpmath.exp(a - first) for a in rest))
+
+
+def _precise_log_h(x: Any) -> Any:
+    # log(1 - tiny) on the left, where erfc/2 is near one
+    if x < -1:
+        return mpmath.log1p(-_precise_tail(-x))
+    return mpmath.log(_precise_tail(x))
+
+
+IMPLEMENTATIONS: dict[str, Implementation] = {
+    "LogH": Implementation(
+        log_h,
+        lambda x: (mills(x),),
+        _precise_log_h,
+        rounding=lambda x: _tail_rounding(x) * np.abs(log_h(x)),
+    ),
+    "Mills": Implementation(
+        mills,
+        lambda x: (mills(x) * mills_excess(x),),
+        _precise_mills,
+        rounding=lambda x: _tail_rounding(x) * mills(x),
+    ),
+    "MillsExcess": Implementation(
+        mills_excess,
+        lambda x: (np.abs(mills(x) * mills_excess(x) - 1),),
+        _precise_excess,
+        # below the continued fraction it is a difference of numbers of size x
+        rounding=lambda x: np.where(
+            np.asarray(x) > _FRACTION_FROM, 0.0, 4 * np.abs(x) + 4 * mills(x)
+        ),
+    ),
+    "LogCosh": Implementation(
+        log_cosh,
+        lambda x: (np.abs(np.tanh(x)),),
+        lambda x: mpmath.log(mpmath.cosh(x)),
+        rounding=lambda x: np.abs(x) + 1.0,
+    ),
+    "Tanh": Implementation(np.tanh, lambda x: (sech(x) ** 2,), mpmath.tanh),
+    "Sech": Implementation(sech, lambda x: (sech(x) * np.abs(np.tanh(x)),), mpmath.sech),
+    "LogHDifference": Implementation(
+        log_h_difference,
+        lambda a, b: (lower_mills(a, b), upper_mills(a, b)),
+        _precise_log_h_difference,
+        rounding=_log_interval_rounding,
+    ),
+    "LowerMills": Implementation(
+        lower_mills,
+        lambda a, b: (
+            lower_mills(a, b) * np.abs(lower_mills(a, b) - a),
+            lower_mills(a, b) * upper_mills(a, b),
+        ),
+        lambda a, b: _precise_density(a) / _precise_mass(a, b),
+        rounding=lambda a, b: _interval_mills_rounding(a, b) * lower_mills(a, b),
+    ),
+    "UpperMills": Implementation(
+        upper_mills,
+        lambda a, b: (
+            lower_mills(a, b) * upper_mills(a, b),
+            upper_mills(a, b) * np.abs(upper_mills(a, b) + b),
+        ),
+        lambda a, b: _precise_density(b) / _precise_mass(a, b),
+        rounding=lambda a, b: _interval_mills_rounding(a, b) * upper_mills(a, b),
+    ),
+    "LogSumExp": Implementation(log_sum_exp, _log_sum_exp_slopes, _precise_log_sum_exp),
+    "Softmax": Implementation(softmax, _softmax_slopes, _precise_softmax),
+}

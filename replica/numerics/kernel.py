@@ -1,0 +1,317 @@
+r"""Kernels: expressions compiled to vectorised quadrature with an honest error.
+
+``Kernel(arguments, expressions)`` is called with arrays that broadcast and returns arrays;
+``Kernel.bounded`` returns the same values with a bound that covers quadrature, truncation,
+rounding and the uncertainty of the arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sympy import Expr, Symbol
+
+from replica.numerics.features import has_kink
+from replica.numerics.lowering import Integral, Layer, compile_layer, lower, on_namespace
+from replica.numerics.quadrature import (
+    HALF_RANGE,
+    Rule,
+    extrapolated_error,
+    panel_rule,
+    trapezoid_rule,
+)
+from replica.numerics.rounding import UNIT, Bounded, bounded_namespace, bounded_parts
+
+__all__ = ["MAX_REFINEMENT", "Kernel", "compile_kernel"]
+
+Array = NDArray[np.float64]
+
+MAX_REFINEMENT = 3
+"""Halvings of every rule beyond which a value is reported as inaccurate."""
+
+_STRIP = 1.5  # distance, in widths, of the nearest singularity of the primitives (tanh: pi/2)
+_STRIP_PER_STEP = 6.0  # exp(-2 pi 6) is 4e-17
+_MAX_HALVINGS = 2  # beyond this, panels need fewer nodes than the trapezoid
+_CHUNK = 2**15  # nodes held at once by one temporary: fits the cache, bounds the memory
+
+
+class Kernel:
+    """Expressions in `arguments` as one vectorised function.
+
+    Parameters
+    ----------
+    arguments : sequence of Symbol
+        Order in which values are passed.
+    expressions : sequence of Expr
+        What to compute; means over the same variance share their nodes.
+
+    Raises
+    ------
+    LoweringError
+        If a node has no numerical meaning.
+
+    Examples
+    --------
+    >>> from sympy import symbols
+    >>> from replica.language.means import Mean
+    >>> from replica.language.primitives import LogCosh
+    >>> h, v = symbols("h v", real=True)
+    >>> kernel = Kernel((v,), (Mean(LogCosh(h), (h, v)),))
+    >>> (value,) = kernel(1.0)
+    >>> round(float(value), 12)
+    0.374567207491
+    """
+
+    def __init__(self, arguments: Sequence[Symbol], expressions: Sequence[Expr]) -> None:
+        self.arguments = tuple(arguments)
+        self.expressions = tuple(expressions)
+        self._layer = _CompiledLayer(lower(self.arguments, self.expressions))
+
+    def __call__(self, *values: Any, refinement: int = 0) -> tuple[Array, ...]:
+        """Return the expressions at `values`, broadcast against each other."""
+        flat, shape = _flatten(values)
+        with np.errstate(all="ignore"):
+            results = self._layer.evaluate(flat, refinement)
+        return tuple(np.broadcast_to(r, flat[0].shape).reshape(shape) for r in results)
+
+    def bounded(self, *values: Any, refinement: int = 0) -> tuple[Bounded, ...]:
+        """Return the expressions with a bound on their error; `values` may carry one too."""
+        parts = [bounded_parts(value) for value in values]
+        numbers, shape = _flatten([value for value, _ in parts])
+        size = numbers[0].shape
+        bounds = [
+            np.broadcast_to(np.asarray(bound, dtype=float), shape).reshape(size)
+            for _, bound in parts
+        ]
+        arguments = [Bounded(n, b) for n, b in zip(numbers, bounds, strict=True)]
+        with np.errstate(all="ignore"):
+            results = self._layer.evaluate_bounded(arguments, refinement)
+        final = []
+        for result in results:
+            value, bound = bounded_parts(result)
+            value = np.broadcast_to(value, size).reshape(shape)
+            bound = np.broadcast_to(bound, size).reshape(shape)
+            final.append(Bounded(value, np.where(np.isfinite(value), bound, np.inf)))
+        return tuple(final)
+
+
+def _flatten(values: Sequence[Any]) -> tuple[list[Array], tuple[int, ...]]:
+    arrays = np.broadcast_arrays(*(np.asarray(value, dtype=float) for value in values))
+    return [array.reshape(-1) for array in arrays], arrays[0].shape
+
+
+@lru_cache(maxsize=256)
+def compile_kernel(arguments: tuple[Symbol, ...], expressions: tuple[Expr, ...]) -> Kernel:
+    """Return the kernel of these expressions, compiled once."""
+    return Kernel(arguments, expressions)
+
+
+@lru_cache(maxsize=1)
+def _bounded_functions() -> dict[str, Callable[..., Any]]:
+    return bounded_namespace()
+
+
+class _CompiledLayer:
+    """A layer as functions of arrays of shape (points,)."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.function = compile_layer(layer.symbols, layer.expressions)
+        self.integrals = [_CompiledIntegral(integral) for integral in layer.integrals]
+        self._bounded: FunctionType | None = None
+
+    @property
+    def bounded_function(self) -> FunctionType:
+        if self._bounded is None:
+            self._bounded = on_namespace(self.function, _bounded_functions())
+        return self._bounded
+
+    def evaluate(self, arguments: list[Array], refinement: int) -> list[Any]:
+        means: list[Any] = []
+        for integral in self.integrals:
+            means += integral.evaluate(arguments, refinement)
+        return list(self.function(*arguments, *means))
+
+    def evaluate_bounded(self, arguments: list[Bounded], refinement: int) -> list[Any]:
+        means: list[Any] = []
+        for integral in self.integrals:
+            means += integral.evaluate_bounded(arguments, refinement)
+        return list(self.bounded_function(*arguments, *means))
+
+
+class _CompiledIntegral:
+    """Means that share a field, by trapezoid or panels as the features of each point demand."""
+
+    def __init__(self, integral: Integral) -> None:
+        outer = integral.body.arguments[:-1]
+        self.count = len(integral.results)
+        self.kinked = has_kink(integral.features)
+        self.body = _CompiledLayer(integral.body)
+        self.variance = compile_layer(outer, (integral.variance,))
+        self.bounded_variance = on_namespace(self.variance, _bounded_functions())
+        self.features = compile_layer(
+            outer, tuple(part for f in integral.features for part in (f.centre, f.width))
+        )
+        self.feature_count = len(integral.features)
+
+    # ---- which rule ---------------------------------------------------------------------------
+
+    def _geometry(self, arguments: list[Array], variance: Array) -> tuple[Array, Array, Array]:
+        """Return scaled centres and widths (points, features) and the trapezoid's halvings.
+
+        Halvings above `_MAX_HALVINGS` mean panels.
+        """
+        points = arguments[0].shape[0]
+        if not self.feature_count:
+            empty = np.zeros((points, 0))
+            return empty, empty, np.zeros(points, dtype=int)
+        parts = self.features(*arguments)
+        spread = np.sqrt(variance)
+        safe = np.where(spread > 0, spread, 1.0)
+        centres = np.stack([np.broadcast_to(c, (points,)) / safe for c in parts[::2]], axis=1)
+        widths = np.stack([np.broadcast_to(w, (points,)) / safe for w in parts[1::2]], axis=1)
+        centres = np.where(np.isfinite(centres), centres, 4 * HALF_RANGE)
+        widths = np.where(np.isfinite(widths), widths, 4 * HALF_RANGE)
+        outside = np.maximum(np.abs(centres) - HALF_RANGE, 0)
+        strip = np.hypot(outside, _STRIP * widths).min(axis=1)
+        halvings = np.ceil(np.log2(0.15 * _STRIP_PER_STEP / np.maximum(strip, 1e-30)))
+        halvings = np.clip(halvings, 0, _MAX_HALVINGS + 1).astype(int)
+        return centres, widths, np.where(spread > 0, halvings, 0)
+
+    def _rules(
+        self, arguments: list[Array], variance: Array, refinement: int
+    ) -> list[tuple[NDArray[np.intp] | slice, Rule]]:
+        """Return the points that share a rule, in chunks that bound the memory."""
+        centres, widths, halvings = self._geometry(arguments, variance)
+        points = halvings.shape[0]
+        jobs: list[tuple[NDArray[np.intp] | slice, Rule]] = []
+        if points == 1:
+            return [(slice(None), self._rule(int(halvings[0]), centres, widths, refinement))]
+        for kind in np.unique(halvings):
+            members = np.flatnonzero(halvings == kind)
+            if kind <= _MAX_HALVINGS:
+                rule = trapezoid_rule(int(kind) + refinement)
+                size = max(1, _CHUNK // rule.nodes.size)
+                for start in range(0, members.size, size):
+                    jobs.append((members[start : start + size], rule))
+            else:
+                # similar widths together, so that none is cut as finely as the narrowest
+                members = members[np.argsort(widths[members].min(axis=1), kind="stable")]
+                size = max(1, _CHUNK // 600)
+                for start in range(0, members.size, size):
+                    chunk = members[start : start + size]
+                    jobs.append((chunk, panel_rule(centres[chunk], widths[chunk], refinement)))
+        return jobs
+
+    @staticmethod
+    def _rule(halvings: int, centres: Array, widths: Array, refinement: int) -> Rule:
+        if halvings <= _MAX_HALVINGS:
+            return trapezoid_rule(halvings + refinement)
+        return panel_rule(centres, widths, refinement)
+
+    # ---- values -------------------------------------------------------------------------------
+
+    def evaluate(self, arguments: list[Array], refinement: int) -> list[Array]:
+        points = arguments[0].shape[0]
+        variance = np.broadcast_to(self.variance(*arguments)[0], (points,))
+        results = np.full((self.count, points), np.nan)
+        usable = variance >= 0
+        if not usable.all():
+            variance = np.where(usable, variance, 0.0)
+        for members, rule in self._rules(arguments, variance, refinement):
+            inside = [a[members] for a in arguments]
+            x = np.sqrt(variance[members])[:, None] * rule.nodes
+            bodies = self._body(inside, x, refinement)
+            for k, body in enumerate(bodies):
+                results[k, members] = _integrate(body, rule.weights, x.shape)
+        if not usable.all():
+            results[:, ~usable] = np.nan
+        return list(results)
+
+    def _body(self, inside: list[Array], x: Array, refinement: int) -> list[Any]:
+        if not self.body.integrals:
+            return list(self.body.function(*(a[:, None] for a in inside), x))
+        repeated = [np.repeat(a, x.shape[1]) for a in inside]
+        flat = self.body.evaluate([*repeated, x.reshape(-1)], refinement)
+        return [np.broadcast_to(value, (x.size,)).reshape(x.shape) for value in flat]
+
+    # ---- values with bounds -------------------------------------------------------------------
+
+    def evaluate_bounded(self, arguments: list[Bounded], refinement: int) -> list[Bounded]:
+        numbers = [a.value for a in arguments]
+        points = numbers[0].shape[0]
+        exact_variance, variance_bound = bounded_parts(self.bounded_variance(*arguments)[0])
+        variance = np.broadcast_to(exact_variance, (points,))
+        spread_bound = np.broadcast_to(variance_bound, (points,))
+        usable = variance >= 0
+        variance = np.where(usable, variance, 0.0)
+        values = np.full((self.count, points), np.nan)
+        bounds = np.full((self.count, points), np.inf)
+        for members, rule in self._rules(numbers, variance, refinement):
+            inside = [Bounded(a.value[members], a.bound[members]) for a in arguments]
+            root = np.sqrt(variance[members])
+            # d sqrt(v), by its secant so that v = 0 keeps a finite bound
+            wide = np.sqrt(variance[members] + spread_bound[members])
+            nodes = Bounded(
+                root[:, None] * rule.nodes,
+                ((wide - root) + 4 * UNIT * root)[:, None] * np.abs(rule.nodes),
+            )
+            for k, body in enumerate(self._bounded_body(inside, nodes, refinement)):
+                value, bound = bounded_parts(body)
+                shape = nodes.value.shape
+                values[k, members], bounds[k, members] = _integrate_bounded(
+                    np.broadcast_to(value, shape), np.broadcast_to(bound, shape), rule
+                )
+        bounds[:, ~usable] = np.inf
+        values[:, ~usable] = np.nan
+        return [Bounded(value, bound) for value, bound in zip(values, bounds, strict=True)]
+
+    def _bounded_body(
+        self, inside: list[Bounded], nodes: Bounded, refinement: int
+    ) -> list[Any]:
+        if not self.body.integrals:
+            columns = [Bounded(a.value[:, None], a.bound[:, None]) for a in inside]
+            return list(self.body.bounded_function(*columns, nodes))
+        shape = nodes.value.shape
+        repeated = [
+            Bounded(np.repeat(a.value, shape[1]), np.repeat(a.bound, shape[1])) for a in inside
+        ]
+        flat_nodes = Bounded(nodes.value.reshape(-1), nodes.bound.reshape(-1))
+        flat = self.body.evaluate_bounded([*repeated, flat_nodes], refinement)
+        parts = [bounded_parts(value) for value in flat]
+        size = nodes.value.size
+        return [
+            Bounded(
+                np.broadcast_to(value, (size,)).reshape(shape),
+                np.broadcast_to(bound, (size,)).reshape(shape),
+            )
+            for value, bound in parts
+        ]
+
+
+def _integrate(body: Any, weights: Array, shape: tuple[int, ...]) -> Array:
+    body = np.broadcast_to(body, shape)
+    if weights.ndim == 1:
+        return np.asarray(body @ weights)
+    return np.einsum("pn,pn->p", body, weights)
+
+
+def _integrate_bounded(body: Array, bound: Array, rule: Rule) -> tuple[Array, Array]:
+    """Return integral and bound: propagated, rounding of the sum, quadrature, truncation."""
+    points, count = body.shape
+    fine = np.broadcast_to(rule.weights, body.shape)
+    coarse = np.broadcast_to(rule.coarse, body.shape)
+    blocks = (points, rule.blocks, count // rule.blocks)
+    by_block = (fine * body).reshape(blocks).sum(axis=2)
+    difference = np.abs(by_block - (coarse * body).reshape(blocks).sum(axis=2))
+    size = (fine * np.abs(body)).reshape(blocks).sum(axis=2)
+    value = by_block.sum(axis=1)
+    quadrature = extrapolated_error(difference, size).sum(axis=1)
+    rounding = UNIT * (8 + 2 * np.log2(count)) * size.sum(axis=1)
+    edge = np.abs(body[:, [0, -1]]).sum(axis=1)
+    truncation = edge * np.exp(-0.5 * HALF_RANGE**2) / HALF_RANGE
+    return value, (fine * bound).sum(axis=1) + quadrature + rounding + truncation

@@ -1,0 +1,251 @@
+"""Lowering: expressions with means -> layers of plain functions and the integrals they need.
+
+A `Layer` is a tuple of expressions in which each outermost mean has been replaced by a symbol;
+its `integrals` say how to get those symbols. All means over the same variance share one integral
+and hence one pass over the nodes, whatever equation, potential or observable they came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import FunctionType
+from typing import Any
+
+import mpmath
+import numpy as np
+from scipy import special
+from sympy import (
+    Basic,
+    Dummy,
+    Expr,
+    Function,
+    Heaviside,
+    Max,
+    Min,
+    NumberSymbol,
+    Pow,
+    Rational,
+    Symbol,
+    lambdify,
+    sign,
+)
+from sympy.core.numbers import Number
+from sympy.functions.elementary import exponential, hyperbolic, trigonometric
+from sympy.functions.elementary.complexes import Abs
+from sympy.functions.special.error_functions import erf, erfc
+from sympy.printing.pycode import PythonCodePrinter
+
+from replica.errors import LoweringError
+from replica.language.means import Mean, outermost_means
+from replica.language.primitives import PRIMITIVES
+from replica.numerics.features import Feature, find_features
+from replica.numerics.functions import IMPLEMENTATIONS
+
+__all__ = ["Integral", "Layer", "compile_layer", "lower", "on_namespace", "precise_function"]
+
+_KNOWN_FUNCTIONS: tuple[type[Basic], ...] = (
+    *PRIMITIVES,
+    exponential.exp,
+    exponential.log,
+    hyperbolic.cosh,
+    hyperbolic.sinh,
+    trigonometric.sin,
+    trigonometric.cos,
+    trigonometric.atan,
+    trigonometric.asin,
+    trigonometric.acos,
+    erf,
+    erfc,
+    Abs,
+    Heaviside,
+    sign,
+)
+
+
+@dataclass(frozen=True)
+class Integral:
+    """Means that share a field: values for the symbols `results`, by one pass over the nodes."""
+
+    field: Symbol
+    variance: Expr
+    results: tuple[Symbol, ...]
+    body: Layer
+    features: tuple[Feature, ...]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Expressions in `arguments` and in the results of `integrals`."""
+
+    arguments: tuple[Symbol, ...]
+    expressions: tuple[Expr, ...]
+    integrals: tuple[Integral, ...] = field(default=())
+
+    @property
+    def symbols(self) -> tuple[Symbol, ...]:
+        """Arguments of the compiled function: the layer's own, then the integrals' results."""
+        return (*self.arguments, *(s for integral in self.integrals for s in integral.results))
+
+
+def lower(arguments: tuple[Symbol, ...], expressions: tuple[Expr, ...]) -> Layer:
+    """Split `expressions` into layers.
+
+    Raises
+    ------
+    LoweringError
+        For a node without a numerical meaning, or a symbol that is not among `arguments`; the
+        message shows the sub-expression.
+    """
+    for expression in expressions:
+        _check(expression, frozenset(arguments))
+    groups: dict[Expr, list[Mean]] = {}
+    for mean in outermost_means(*expressions):
+        groups.setdefault(mean.variance, []).append(mean)
+    integrals = []
+    replaced: dict[Basic, Basic] = {}
+    for variance, means in groups.items():
+        name = Dummy("x", real=True)
+        bodies = tuple(mean.body.xreplace({mean.field: name}) for mean in means)
+        results = tuple(Dummy(f"mean{k}", real=True) for k in range(len(means)))
+        replaced.update(zip(means, results, strict=True))
+        integrals.append(
+            Integral(
+                field=name,
+                variance=variance,
+                results=results,
+                body=lower((*arguments, name), bodies),
+                features=find_features(bodies, name),
+            )
+        )
+    return Layer(
+        arguments, tuple(e.xreplace(replaced) for e in expressions), integrals=tuple(integrals)
+    )
+
+
+def _check(expression: Expr, known: frozenset[Symbol]) -> None:
+    loose = expression.free_symbols - known
+    if loose:
+        names = ", ".join(sorted(map(str, loose)))
+        raise LoweringError(f"no value for the symbol {names} in {expression}")
+    stack: list[Basic] = [expression]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Mean):
+            stack += [node.body, node.variance]
+            continue
+        supported = (
+            node.is_Add
+            or node.is_Mul
+            or isinstance(node, (Pow, Max, Min, Symbol, Number, NumberSymbol, *_KNOWN_FUNCTIONS))
+        )
+        if not supported:
+            raise LoweringError(f"no numerical meaning for {node} (a {type(node).__name__})")
+        stack += node.args
+
+
+class _Printer(PythonCodePrinter):  # type: ignore[misc]
+    """Plain calls and operators, so that one code object serves arrays and bounded numbers."""
+
+    def __init__(self) -> None:
+        super().__init__({"fully_qualified_modules": False, "allow_unknown_functions": True})
+
+    def _print_Function(self, expr: Function) -> str:  # noqa: N802
+        return f"{type(expr).__name__}({', '.join(map(self._print, expr.args))})"
+
+    _print_exp = _print_log = _print_sin = _print_cos = _print_cosh = _print_sinh = _print_Function
+    _print_atan = _print_asin = _print_acos = _print_erf = _print_erfc = _print_Function
+
+    def _print_sign(self, expr: sign) -> str:
+        return f"sign({self._print(expr.args[0])})"
+
+    def _print_Abs(self, expr: Abs) -> str:  # noqa: N802
+        return f"absolute({self._print(expr.args[0])})"
+
+    def _print_Heaviside(self, expr: Heaviside) -> str:  # noqa: N802
+        return f"heaviside({self._print(expr.args[0])})"
+
+    def _print_Max(self, expr: Max) -> str:  # noqa: N802
+        return f"maximum({', '.join(map(self._print, expr.args))})"
+
+    def _print_Min(self, expr: Min) -> str:  # noqa: N802
+        return f"minimum({', '.join(map(self._print, expr.args))})"
+
+    def _print_Rational(self, expr: Rational) -> str:  # noqa: N802
+        return repr(float(expr))
+
+    def _print_Pow(self, expr: Pow, rational: bool = False) -> str:  # noqa: N802
+        base, power = expr.args
+        text = f"({self._print(base)})"
+        if power.is_Rational and power.is_positive and power <= 4 and (2 * power).is_integer:
+            # products and roots are an order of magnitude faster than numpy's general power
+            whole, half = divmod(power, 1)
+            if base.is_Symbol or power <= 1:
+                product = "*".join([text] * int(whole) + ([f"sqrt{text}"] if half else []))
+                return f"({product})"
+        if power.is_Rational and power.is_negative:
+            return f"(1/({self._print(Pow(base, -power, evaluate=False))}))"
+        return f"({text}**({self._print(power)}))"
+
+
+def _maximum(*arguments: Any) -> Any:
+    result = arguments[0]
+    for argument in arguments[1:]:
+        result = np.maximum(result, argument)
+    return result
+
+
+def _minimum(*arguments: Any) -> Any:
+    result = arguments[0]
+    for argument in arguments[1:]:
+        result = np.minimum(result, argument)
+    return result
+
+
+ARRAY_NAMESPACE: Mapping[str, Callable[..., Any]] = {
+    "sqrt": np.sqrt,
+    "exp": np.exp,
+    "log": np.log,
+    "sin": np.sin,
+    "cos": np.cos,
+    "cosh": np.cosh,
+    "sinh": np.sinh,
+    "atan": np.arctan,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "erf": special.erf,
+    "erfc": special.erfc,
+    "absolute": np.abs,
+    "sign": np.sign,
+    "heaviside": lambda x: np.heaviside(x, 0.5),
+    "maximum": _maximum,
+    "minimum": _minimum,
+    **{name: implementation.value for name, implementation in IMPLEMENTATIONS.items()},
+}
+
+
+def compile_layer(symbols: tuple[Symbol, ...], expressions: tuple[Expr, ...]) -> FunctionType:
+    """Compile `expressions` to one function of arrays, common sub-expressions shared."""
+    function: FunctionType = lambdify(
+        symbols,
+        list(expressions),
+        modules=[dict(ARRAY_NAMESPACE)],
+        printer=_Printer(),
+        cse=True,
+        docstring_limit=0,
+    )
+    return function
+
+
+def on_namespace(function: FunctionType, namespace: Mapping[str, Any]) -> FunctionType:
+    """Return the same compiled code with other functions under the same names."""
+    return FunctionType(function.__code__, {**function.__globals__, **namespace})
+
+
+def precise_function(symbols: tuple[Symbol, ...], expressions: tuple[Expr, ...]) -> Any:
+    """Compile `expressions` to mpmath, where every constant has the working precision."""
+    namespace = {name: impl.precise for name, impl in IMPLEMENTATIONS.items()}
+    namespace["Heaviside"] = lambda x, half=None: (mpmath.sign(x) + 1) / 2
+    return lambdify(
+        symbols, list(expressions), modules=[namespace, "mpmath"], cse=True, docstring_limit=0
+    )

@@ -1,0 +1,186 @@
+r"""Explicit curves of saddle points.
+
+Where a control multiplies one term of the potential and there is one overlap (with or without
+its conjugate), every saddle point lies on an explicit curve: choose the conjugate, the overlap
+follows from its update, and the remaining equation, affine in the control, gives the control,
+
+.. math:: q = q(\hat q), \qquad \alpha(\hat q) = \frac{\hat q}{2\, \partial_q \Phi(q(\hat q))}.
+
+No iteration, all branches at once, no critical slowing; a control that the curve never reaches
+has no saddle point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sympy import Expr, Symbol
+
+from replica.language.calculus import solve_linear
+from replica.language.formula import Formula
+from replica.numerics.kernel import Kernel, compile_kernel
+
+__all__ = ["ExplicitCurve", "explicit_curve"]
+
+Array = NDArray[np.float64]
+
+_COARSE, _FINE = 48, 160
+_SAMPLED = 64  # curves at most, for a cloud of other controls
+
+
+class ExplicitCurve:
+    """Saddle points of a formula as a curve in one parameter.
+
+    Parameters
+    ----------
+    formula : Formula
+    control : Symbol
+        The control that the curve gives.
+    parameter : Symbol
+        The unknown that runs along the curve.
+    other : tuple of (Symbol, Expr), optional
+        The second unknown as a function of the parameter.
+    value : Expr
+        The control as a function of the unknowns.
+    """
+
+    def __init__(
+        self,
+        formula: Formula,
+        control: Symbol,
+        parameter: Symbol,
+        other: tuple[Symbol, Expr] | None,
+        value: Expr,
+    ) -> None:
+        self.formula, self.control, self.parameter = formula, control, parameter
+        self.other, self.value = other, value
+        symbols = [c.symbol for c in formula.controls.values()]
+        self.position = symbols.index(control)
+        self._rest = tuple(symbol for symbol in symbols if symbol is not control)
+
+    @cached_property
+    def _other(self) -> Kernel:
+        assert self.other is not None
+        return compile_kernel((self.parameter, *self._rest), (self.other[1],))
+
+    @cached_property
+    def _value(self) -> Kernel:
+        return compile_kernel((*self.formula.unknowns, *self._rest), (self.value,))
+
+    def grid(self, fine: bool = False) -> Array:
+        """Return values of the parameter that cover its domain."""
+        domain = self.formula.domains[self.parameter]
+        low, high = float(domain.start), float(domain.end)
+        count = _FINE if fine else _COARSE
+        decades = (-6.0, 15.0) if fine else (-4.0, 5.0)
+        if np.isfinite(low) and np.isinf(high):
+            return low + np.logspace(*decades, count)
+        if np.isfinite(low) and np.isfinite(high):
+            x = np.linspace(-12.0, 21.0, count) if fine else np.linspace(-7.0, 7.0, count)
+            return low + (high - low) / (1 + np.exp(-x))
+        x = np.linspace(-8, 8, count)
+        return np.asarray(np.sinh(x))
+
+    def points(self, parameter: Array, rest: Sequence[Any]) -> tuple[Array, Array]:
+        """Return unknowns (points, n) and the control (points,) along the curve."""
+        z = np.empty((parameter.size, len(self.formula.unknowns)))
+        names = self.formula.unknowns
+        z[:, names.index(self.parameter)] = parameter
+        if self.other is not None:
+            (z[:, names.index(self.other[0])],) = self._other(parameter, *rest)
+        (value,) = self._value(*z.T, *rest)
+        return z, np.broadcast_to(value, parameter.shape)
+
+    def starts(self, controls: Sequence[Array]) -> tuple[Array, NDArray[np.bool_], Array]:
+        """Return a start on the curve for each point of a grid of controls.
+
+        Returns
+        -------
+        start : array, shape (points, unknowns)
+        reached : bool array
+            Whether the curve passes through the wanted control.
+        highest : array
+            The largest value of the control on the curve.
+        """
+        wanted = controls[self.position]
+        rest = [c for k, c in enumerate(controls) if k != self.position]
+        table = np.stack(rest, axis=1) if rest else np.zeros((wanted.size, 0))
+        keys, member = np.unique(table, axis=0, return_inverse=True)
+        member = member.reshape(-1)
+        if keys.shape[0] > _SAMPLED:
+            keys, member = _thinned(table)
+        start = np.full((wanted.size, len(self.formula.unknowns)), np.nan)
+        reached = np.zeros(wanted.size, dtype=bool)
+        highest = np.full(wanted.size, np.nan)
+        for fine in (False, True):
+            for k in np.unique(member[~reached]):
+                mine = np.flatnonzero((member == k) & ~reached)
+                self._one_key(keys[k], wanted, mine, fine, start, reached, highest)
+        return start, reached, highest
+
+    def _one_key(
+        self,
+        key: Array,
+        wanted: Array,
+        mine: NDArray[np.intp],
+        fine: bool,
+        start: Array,
+        reached: NDArray[np.bool_],
+        highest: Array,
+    ) -> None:
+        z, value = self.points(self.grid(fine), list(key))
+        good = np.isfinite(value) & np.isfinite(z).all(axis=1)
+        z, value = z[good], value[good]
+        if value.size < 2:
+            return
+        # the first crossing from the uninformed end is the first of the running maximum
+        top = np.maximum.accumulate(value)
+        after = np.searchsorted(top, wanted[mine], side="left")
+        before = np.clip(after - 1, 0, value.size - 2)
+        inside = after < value.size
+        gap = value[before + 1] - value[before]
+        share = np.clip((wanted[mine] - value[before]) / np.where(gap == 0, 1.0, gap), 0, 1)
+        mixed = z[before] + share[:, None] * (z[before + 1] - z[before])
+        peak = np.argmax(value)
+        start[mine] = np.where(inside[:, None], mixed, z[peak])
+        reached[mine] = inside
+        highest[mine] = value[peak]
+
+
+def _thinned(table: Array) -> tuple[Array, NDArray[np.intp]]:
+    """Return a few representative rows of `table` and the nearest one of each row."""
+    spread = np.ptp(table, axis=0)
+    scaled = table / np.where(spread == 0, 1.0, spread)
+    order = np.lexsort(scaled.T)
+    chosen = np.unique(order[np.linspace(0, order.size - 1, _SAMPLED).astype(int)])
+    keys = table[chosen]
+    distance = np.abs(scaled[:, None, :] - scaled[chosen][None]).sum(axis=2)
+    return keys, np.argmin(distance, axis=1)
+
+
+@lru_cache(maxsize=64)
+def explicit_curve(formula: Formula, control: Symbol | None = None) -> ExplicitCurve | None:
+    """Return the explicit curve of a formula in `control` (or the first that has one), or None."""
+    symbols = [c.symbol for c in formula.controls.values()]
+    if control is None:
+        found = (explicit_curve(formula, symbol) for symbol in symbols)
+        return next((curve for curve in found if curve is not None), None)
+    if len(formula.overlaps) != 1:
+        return None
+    (overlap,) = formula.overlaps
+    conjugate = formula.conjugates.get(overlap)
+    if conjugate is None:
+        value = solve_linear(formula.residuals[overlap], control)
+        return None if value is None else ExplicitCurve(formula, control, overlap, None, value)
+    for parameter, other in ((conjugate, overlap), (overlap, conjugate)):
+        update = formula.residuals[other] + other
+        if update.has_free(other, control):
+            continue
+        value = solve_linear(formula.residuals[parameter], control)
+        if value is not None:
+            return ExplicitCurve(formula, control, parameter, (other, update), value)
+    return None

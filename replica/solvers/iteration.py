@@ -1,0 +1,238 @@
+r"""The one iteration loop, elementwise over a grid, with three ways to propose the next point.
+
+* damped: :math:`z \leftarrow z + \theta\, (\mathrm{update}(z) - z)`; an unknown without update
+  takes the Newton step of its own equation;
+* Anderson: the same, mixed with the last differences;
+* Newton: with the symbolic Jacobian, shortened until it stays in the domain and the residual
+  falls.
+
+Each point has its own status, and points that are done stop working.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from replica.solvers.solution import Status
+from replica.solvers.system import System, newton_step, scale
+
+__all__ = ["Anderson", "Damped", "Newton", "iterate"]
+
+Array = NDArray[np.float64]
+
+_CONVERGED_STEP = 1e-7  # a Newton step of this size leaves an error of its square
+_SHORTENINGS = 60
+
+
+class Proposal(Protocol):
+    """A way to propose the next point from residuals and Jacobians."""
+
+    descends: bool
+
+    def step(self, system: System, z: Array, residual: Array, jacobian: Array) -> Array:
+        """Return the proposed change of every unknown at every point."""
+        ...
+
+    def keep(self, active: NDArray[np.bool_]) -> None:
+        """Drop the memory of points that are done."""
+        ...
+
+    def converged(self, step: Array, z: Array) -> NDArray[np.bool_]:
+        """Tell at which points the step just proposed is the last one needed."""
+        ...
+
+
+class Newton:
+    """Newton steps; accepted only where the residual falls."""
+
+    descends = True
+
+    def step(self, system: System, z: Array, residual: Array, jacobian: Array) -> Array:
+        """Return the Newton step."""
+        return newton_step(jacobian, residual)
+
+    def keep(self, active: NDArray[np.bool_]) -> None:
+        """Newton has no memory."""
+
+    def converged(self, step: Array, z: Array) -> NDArray[np.bool_]:
+        """Tell where the step is so small that its square is below rounding."""
+        return np.asarray((np.abs(step) <= _CONVERGED_STEP * scale(z)).all(axis=1))
+
+
+class Damped:
+    """Damped fixed-point steps."""
+
+    descends = False
+
+    def __init__(self, damping: float = 0.5, tolerance: float = 1e-12) -> None:
+        self.damping = damping
+        self.tolerance = tolerance
+
+    def step(self, system: System, z: Array, residual: Array, jacobian: Array) -> Array:
+        """Return the damped step towards the update."""
+        own = np.diagonal(jacobian, axis1=1, axis2=2)
+        safe = np.where(own == 0, 1.0, own)
+        full = np.where(system.paired, residual, -residual / safe)
+        return (1 - self.damping) * full
+
+    def keep(self, active: NDArray[np.bool_]) -> None:
+        """Plain damping has no memory."""
+
+    def converged(self, step: Array, z: Array) -> NDArray[np.bool_]:
+        """Tell where the update no longer moves."""
+        return np.asarray((np.abs(step) <= self.tolerance * scale(z)).all(axis=1))
+
+
+class Anderson(Damped):
+    """Anderson mixing: the damped step corrected by the last few differences.
+
+    References
+    ----------
+    Walker & Ni, SIAM J. Numer. Anal. 49 (2011) 1715.
+    """
+
+    def __init__(self, damping: float = 0.0, tolerance: float = 1e-12, memory: int = 3) -> None:
+        super().__init__(damping, tolerance)
+        self.memory = memory
+        self._points: list[Array] = []
+        self._steps: list[Array] = []
+
+    def step(self, system: System, z: Array, residual: Array, jacobian: Array) -> Array:
+        """Return the mixed step."""
+        plain = super().step(system, z, residual, jacobian)
+        self._points.append(z)
+        self._steps.append(plain)
+        del self._points[: -self.memory - 1], self._steps[: -self.memory - 1]
+        if len(self._points) < 2:
+            return plain
+        change = np.stack(np.diff(np.stack(self._points), axis=0), axis=2)
+        bend = np.stack(np.diff(np.stack(self._steps), axis=0), axis=2)
+        usable = np.isfinite(bend).all(axis=(1, 2)) & np.isfinite(plain).all(axis=1)
+        mixed = plain.copy()
+        if usable.any():
+            inverse = np.linalg.pinv(bend[usable], rcond=1e-10)
+            weights = inverse @ plain[usable][..., None]
+            mixed[usable] = plain[usable] - ((change + bend)[usable] @ weights)[..., 0]
+        return mixed
+
+    def keep(self, active: NDArray[np.bool_]) -> None:
+        """Keep the history of the points that go on."""
+        self._points = [point[active] for point in self._points]
+        self._steps = [step[active] for step in self._steps]
+
+
+def _norm(residual: Array, z: Array) -> Array:
+    return np.asarray(np.abs(residual / scale(z)).max(axis=1))
+
+
+def iterate(
+    system: System,
+    start: Array,
+    parameters: Sequence[Array],
+    proposal: Proposal,
+    max_steps: int,
+    refinement: int = 0,
+) -> tuple[Array, NDArray[np.intp], int]:
+    """Iterate every point to convergence or to a reason why not.
+
+    Parameters
+    ----------
+    system : System
+    start : array, shape (points, unknowns)
+    parameters : sequence of arrays, shape (points,)
+    proposal : Newton, Damped or Anderson
+    max_steps : int
+
+    Returns
+    -------
+    z : array, shape (points, unknowns)
+    status : array of Status codes, shape (points,)
+    steps : int
+        Steps taken by the slowest point.
+    """
+    z = start.copy()
+    points = z.shape[0]
+    status = np.full(points, int(Status.MAX_STEPS))
+    active = np.arange(points)
+    chosen = list(parameters)
+    residual, jacobian = system.evaluate(z, chosen, refinement)
+    taken = 0
+    for taken in range(1, max_steps + 1):
+        here = z[active]
+        step = proposal.step(system, here, residual, jacobian)
+        trial, length = _into_domain(system, here, step, chosen)
+        new_residual, new_jacobian = system.evaluate(trial, chosen, refinement)
+        if proposal.descends:
+            trial, new_residual, new_jacobian = _descend(
+                system, here, step, length, residual, (trial, new_residual, new_jacobian),
+                chosen, refinement,
+            )
+        z[active] = trial
+        residual, jacobian = new_residual, new_jacobian
+        finite = np.isfinite(trial).all(axis=1) & np.isfinite(residual).all(axis=1)
+        done = np.full(active.size, -1)
+        done[system.at_edge(trial, chosen)] = Status.LEFT_DOMAIN
+        still = proposal.converged(step, here) & (length == 1.0)
+        done[still & (done < 0)] = Status.CONVERGED
+        stuck = (trial == here).all(axis=1) & ~still
+        done[stuck & (done < 0)] = Status.LEFT_DOMAIN
+        done[~finite] = Status.NON_FINITE
+        over = done >= 0
+        if over.any():
+            status[active[over]] = done[over]
+            going = ~over
+            active = active[going]
+            if active.size == 0:
+                break
+            residual, jacobian = residual[going], jacobian[going]
+            chosen = [p[going] for p in chosen]
+            proposal.keep(going)
+    return z, status, taken
+
+
+def _into_domain(
+    system: System, here: Array, step: Array, parameters: Sequence[Array]
+) -> tuple[Array, Array]:
+    """Halve steps that leave the domain; return the new points and the lengths taken."""
+    step = np.where(np.isfinite(step), step, 0.0)
+    length = np.ones(here.shape[0])
+    trial = here + step
+    for _ in range(_SHORTENINGS):
+        outside = ~system.inside(trial, parameters)
+        if not outside.any():
+            break
+        length[outside] /= 2
+        trial[outside] = here[outside] + length[outside, None] * step[outside]
+    else:
+        trial[outside] = here[outside]
+    return trial, length
+
+
+def _descend(
+    system: System,
+    here: Array,
+    step: Array,
+    length: Array,
+    residual: Array,
+    tried: tuple[Array, Array, Array],
+    parameters: Sequence[Array],
+    refinement: int,
+) -> tuple[Array, Array, Array]:
+    """Shorten Newton steps at the points where the residual grew."""
+    trial, new_residual, new_jacobian = tried
+    before = _norm(residual, here)
+    for _ in range(5):
+        worse = ~(_norm(new_residual, trial) <= np.maximum(2 * before, 1e-13))
+        if not worse.any():
+            break
+        length[worse] /= 4
+        trial[worse] = here[worse] + length[worse, None] * np.nan_to_num(step[worse])
+        inner = [p[worse] for p in parameters]
+        new_residual[worse], new_jacobian[worse] = system.evaluate(
+            trial[worse], inner, refinement
+        )
+    return trial, new_residual, new_jacobian

@@ -1,0 +1,97 @@
+"""Many digits: a double-precision root polished in mpmath with the same equations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import mpmath
+import numpy as np
+from sympy import Expr, Symbol
+
+from replica.errors import ControlError, ConvergenceError
+from replica.numerics.precise import PreciseKernel
+from replica.solvers.system import System
+
+__all__ = ["MAX_DIGITS", "check_digits", "decimal_text", "precise_solution"]
+
+MAX_DIGITS = 200
+_MAX_STEPS = 60
+
+
+def check_digits(digits: int | None) -> int | None:
+    """Return `digits` if it is a whole number of digits we can promise, else raise."""
+    if digits is None:
+        return None
+    whole = isinstance(digits, (int, np.integer)) and not isinstance(digits, bool)
+    if not whole or not 1 <= digits <= MAX_DIGITS:
+        raise ControlError(f"digits = {digits!r} must be a whole number from 1 to {MAX_DIGITS}")
+    return int(digits)
+
+
+@lru_cache(maxsize=64)
+def _precise_kernel(arguments: tuple[Symbol, ...], expressions: tuple[Expr, ...]) -> PreciseKernel:
+    return PreciseKernel(arguments, expressions)
+
+
+def precise_solution(
+    system: System,
+    start: Sequence[float],
+    parameters: Sequence[Any],
+    observables: Sequence[Expr],
+    digits: int,
+) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
+    """Return roots, their errors, observables there and their errors, as mpmath numbers.
+
+    The Jacobian stays in double precision: each step then gains about ten digits, and a
+    multi-precision Jacobian would cost more than the steps it saves.
+
+    Raises
+    ------
+    ConvergenceError
+        If the residual does not fall to the digits asked for.
+    """
+    kernel = _precise_kernel(system.arguments, system.equations)
+    with mpmath.workdps(digits + 10):
+        z = [mpmath.mpf(float(value)) for value in start]
+        doubles = [np.array([float(p)]) for p in parameters]
+        errors = [mpmath.mpf(0)] * len(z)
+        if z:
+            point = np.array([[float(value) for value in z]])
+            _, jacobian = system.evaluate(point, doubles, refinement=1)
+            inverse = np.linalg.inv(jacobian[0])
+            size = mpmath.matrix(np.abs(inverse).tolist())
+            inverse = mpmath.matrix(inverse.tolist())
+            target = mpmath.mpf(10) ** (-digits - 2)
+            before = mpmath.inf
+            for _ in range(_MAX_STEPS):
+                residual, spread = kernel([*z, *parameters], digits + 2)
+                step = inverse * mpmath.matrix(residual)
+                z = [value - change for value, change in zip(z, step, strict=True)]
+                largest = max(
+                    abs(change) / max(abs(value), 1) for change, value in zip(step, z, strict=True)
+                )
+                if largest <= target:
+                    errors = list(size * mpmath.matrix(spread))
+                    # the step that was just taken bounds what the next would do
+                    errors = [e + abs(s) / 1000 for e, s in zip(errors, step, strict=True)]
+                    break
+                if largest > before:
+                    raise ConvergenceError(
+                        f"{digits} digits are out of reach: the residual stays at "
+                        f"{mpmath.nstr(largest, 3)}; ask for fewer"
+                    )
+                before = largest
+        observed: list[Any] = []
+        spreads: list[Any] = []
+        if observables:
+            found = _precise_kernel(system.arguments, tuple(observables))
+            observed, spreads = found([*z, *parameters], digits + 2)
+        return z, errors, observed, spreads
+
+
+def decimal_text(number: Any, digits: int) -> str:
+    """Write a multi-precision number with `digits` significant digits."""
+    with mpmath.workdps(digits + 10):
+        return str(mpmath.nstr(number, digits, strip_zeros=False, min_fixed=-6, max_fixed=12))

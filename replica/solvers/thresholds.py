@@ -1,0 +1,475 @@
+"""Thresholds as square systems: stationarity and one condition per control that is solved for."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sympy import Expr, Interval, S, Symbol, oo
+
+from replica.errors import ControlError, ConvergenceError, ThresholdNotFound
+from replica.language.controls import exact, resolve
+from replica.language.formula import (
+    Family,
+    Formula,
+    Instability,
+    Limit,
+    Published,
+    Root,
+    control_name,
+)
+from replica.numerics.kernel import MAX_REFINEMENT, compile_kernel
+from replica.numerics.rounding import Bounded
+from replica.solvers.branches import explicit_curve
+from replica.solvers.iteration import Newton, iterate
+from replica.solvers.precision import check_digits, decimal_text, precise_solution
+from replica.solvers.saddle import solve
+from replica.solvers.solution import Status, ThresholdResult
+from replica.solvers.system import System
+
+__all__ = ["compare", "threshold"]
+
+Array = NDArray[np.float64]
+
+_TOLERANCE = 1e-12  # relative error asked of a threshold
+_STEPS = 60
+_STABLE = 1 + 1e-9
+
+
+def threshold(
+    formula: Formula | Family,
+    name: str,
+    *,
+    digits: int | None = None,
+    check: bool = True,
+    **controls: Any,
+) -> ThresholdResult:
+    r"""Compute a threshold with its error.
+
+    A root is the solution of the square system {stationarity, observable = 0} in the overlaps
+    and the control, an instability that of {stationarity, eigenvalue = 1}; a limit is a value
+    made stationary over its auxiliary variables.
+
+    Parameters
+    ----------
+    formula : Formula or Family
+        A family also takes its structural options as keywords.
+    name : str
+        One of ``formula.thresholds``.
+    digits : int, optional
+        Decimal digits wanted, by the same system in multi-precision; ``.text`` holds them.
+    check : bool
+        Raise when there is no such threshold; otherwise return a result with value NaN.
+    **controls : float
+        All controls but those the threshold determines.
+
+    Returns
+    -------
+    ThresholdResult
+        Value, error, status, overlaps there and deviation from what was published.
+
+    Raises
+    ------
+    UnknownName, ControlError
+        For a bad name or control.
+    ThresholdNotFound
+        Saying what was scanned and why there is none.
+
+    References
+    ----------
+    Krauth & Mezard, J. Physique 50 (1989) 3057, for the example.
+
+    Examples
+    --------
+    >>> import replica as rp
+    >>> capacity = rp.threshold(rp.formulas["binary-perceptron"], "alpha_G", kappa=0)
+    >>> round(capacity.value, 12), capacity.error < 1e-12
+    (0.83307859974, True)
+    """
+    digits = check_digits(digits)
+    found, declaration, values = _read(formula, name, controls)
+    try:
+        _refuse(found, name, declaration, values)
+        if isinstance(declaration, Limit):
+            return _limit(found, name, declaration, values, digits)
+        return _root(found, name, declaration, values, digits)
+    except ConvergenceError as error:
+        if check:
+            raise
+        status = Status.NO_SADDLE if isinstance(error, ThresholdNotFound) else Status.MAX_STEPS
+        return ThresholdResult(
+            formula=found,
+            name=name,
+            value=float("nan"),
+            error=float("inf"),
+            status=status,
+            controls=_floats(values),
+            text="none",
+            note=str(error),
+        )
+
+
+def compare(
+    formula: Formula, name: str, controls: Mapping[str, Any], value: float, error: float
+) -> tuple[tuple[Published, float, str], ...]:
+    """Return the published values at these controls, with deviation and verdict."""
+    rows = []
+    for published in formula.published:
+        same_options = all(formula.options.get(k, w) == w for k, w in published.options.items())
+        same_controls = all(
+            k in controls and abs(float(controls[k]) - float(w)) < 1e-12
+            for k, w in published.at.items()
+        )
+        if published.quantity == name and same_options and same_controls:
+            rows.append((published, value - published.value, verdict(published, value, error)))
+    return tuple(rows)
+
+
+def verdict(published: Published, value: float, error: float) -> str:
+    """Return one word on a published value: agrees, holds, disputed or disagrees."""
+    if published.disputed:
+        return "disputed"
+    if published.agrees(value, error):
+        return "agrees" if published.relation == "=" else "holds"
+    return "disagrees"
+
+
+# ---- reading ------------------------------------------------------------------------------------
+
+
+def _read(
+    formula: Formula | Family, name: str, controls: Mapping[str, Any]
+) -> tuple[Formula, Root | Limit, dict[str, Any]]:
+    found, _ = resolve(formula, controls, optional={"*"})
+    declaration = found.threshold(name)
+    if isinstance(declaration, Root):
+        solved = {control_name(symbol) for symbol in declaration.controls}
+    else:
+        used = declaration.value.free_symbols
+        solved = {k for k, control in found.controls.items() if control.symbol not in used}
+    given = {key for key in controls if key in found.controls and controls[key] is not None}
+    for key in sorted(solved & given):
+        raise ControlError(
+            f"{found.name}: {name} does not take {key}: it is determined or does not matter; "
+            f"leave {key} out"
+        )
+    _, values = resolve(formula, controls, optional=solved)
+    values = {k: w for k, w in values.items() if k not in solved}
+    for key, value in values.items():
+        if np.ndim(value):
+            raise ControlError(
+                f"{found.name}: {name} takes one value of {key} at a time; use sweep for arrays"
+            )
+    return found, declaration, values
+
+
+def _refuse(
+    formula: Formula, name: str, declaration: Root | Limit, values: Mapping[str, Any]
+) -> None:
+    rule = {formula.controls[k].symbol: exact(w) for k, w in values.items()}
+    for condition, reason in declaration.unless:
+        if condition.subs(rule) == S.true:
+            raise ThresholdNotFound(f"{formula.name}: no {name} at {_where(values)}: {reason}")
+
+
+def _where(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{k} = {float(w):g}" for k, w in values.items()) or "the default controls"
+
+
+def _floats(values: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items()}
+
+
+# ---- roots --------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=64)
+def _root_system(formula: Formula, name: str) -> System:
+    declaration = formula.threshold(name)
+    assert isinstance(declaration, Root)
+    pinned = dict(declaration.at)
+    free = [symbol for symbol in formula.unknowns if symbol not in pinned]
+    shift = 1 if isinstance(declaration, Instability) else 0
+    equations = [formula.residuals[symbol].subs(pinned) for symbol in free]
+    equations += [(formula.observable(zero) - shift).subs(pinned) for zero in declaration.zeros]
+    symbols = {control.symbol: control for control in formula.controls.values()}
+    parameters = [symbol for symbol in symbols if symbol not in declaration.controls]
+    domains = {**formula.domains, **{s: symbols[s].domain for s in declaration.controls}}
+    return System(equations, (*free, *declaration.controls), parameters, domains)
+
+
+def _root(
+    formula: Formula, name: str, declaration: Root, values: dict[str, Any], digits: int | None
+) -> ThresholdResult:
+    system = _root_system(formula, name)
+    parameters = [np.array([float(value)]) for value in values.values()]
+    start = _seed(formula, name, declaration, system, values)
+    z, status, _ = iterate(system, start, parameters, Newton(), _STEPS)
+    if status[0] != Status.CONVERGED:
+        raise ConvergenceError(
+            f"{formula.name}: {name} at {_where(values)} did not converge: {Status(status[0])}"
+        )
+    z, error = system.verify(z, parameters, _TOLERANCE)
+    position = system.size - len(declaration.controls)
+    value, spread = float(z[0, position]), float(error[0, position])
+    overlaps = {str(symbol): float(number) for symbol, number in declaration.at.items()}
+    overlaps |= {str(s): float(x) for s, x in zip(system.unknowns, z[0], strict=True)}
+    solved = [control_name(symbol) for symbol in declaration.controls]
+    stability = S.Zero
+    if formula.stability:
+        stability = formula.observables[formula.stability].subs(dict(declaration.at))
+    replicon = _at(stability, system, z, parameters)
+    text = ""
+    if digits is not None:
+        roots, errors, _, _ = precise_solution(system, z[0], list(values.values()), (), digits)
+        value, text, spread = _decimal(roots[position], errors[position], digits)
+    return _result(
+        formula,
+        name,
+        value,
+        spread,
+        {**_floats(values), **{key: overlaps.pop(key) for key in solved[1:]}},
+        {k: w for k, w in overlaps.items() if k not in solved},
+        "instability: stationarity and eigenvalue = 1"
+        if isinstance(declaration, Instability)
+        else "root: stationarity and condition = 0",
+        replicon,
+        declaration.caveat,
+        digits,
+        text,
+        fixed=values,
+    )
+
+
+def _seed(
+    formula: Formula,
+    name: str,
+    declaration: Root,
+    system: System,
+    values: Mapping[str, Any],
+) -> Array:
+    """Return a first guess for the augmented system, from the branch."""
+    if declaration.start or not set(system.unknowns) & set(formula.unknowns):
+        guess = [
+            float(declaration.start.get(symbol, 1.0)) for symbol in system.unknowns
+        ]
+        return np.array([guess])
+    (control,) = declaration.controls
+    shift = 1 if isinstance(declaration, Instability) else 0
+    zero = (formula.observable(declaration.zeros[0]) - shift).subs(dict(declaration.at))
+    curve = explicit_curve(formula, control)
+    if curve is not None and not declaration.at:
+        domain = formula.controls[control_name(control)].domain
+        for fine in (False, True):
+            z, value = curve.points(curve.grid(fine), [float(w) for w in values.values()])
+            inside = (value > float(domain.start)) & (value < float(domain.end))
+            found = _crossing(zero, system, z[inside], value[inside], values)
+            if found is not None:
+                return found
+    else:
+        z, value = _scan(formula, control, values)
+        found = _crossing(zero, system, z, value, values)
+        if found is not None:
+            return found
+    height = _heights(zero + shift, system, z, value, values)
+    seen = height[np.isfinite(height)]
+    raise ThresholdNotFound(
+        f"{formula.name}: no {name} at {_where(values)}: along the saddle points with "
+        f"{control_name(control)} up to {np.nanmax(value):.6g}, the "
+        f"{declaration.zeros[0]} stays between {seen.min():.4g} and {seen.max():.4g} and does "
+        f"not reach {shift}"
+    )
+
+
+def _heights(
+    zero: Expr, system: System, z: Array, control: Array, values: Mapping[str, Any]
+) -> Array:
+    kernel = compile_kernel(system.arguments, (zero,))
+    rest = [float(value) for value in values.values()]
+    return np.asarray(kernel(*z.T, control, *rest)[0])
+
+
+def _crossing(
+    zero: Expr, system: System, z: Array, control: Array, values: Mapping[str, Any]
+) -> Array | None:
+    """Interpolate the first sign change of `zero` along a branch, None where there is none."""
+    if control.size < 2:
+        return None
+    height = _heights(zero, system, z, control, values)
+    good = np.isfinite(height) & np.isfinite(control)
+    change = np.flatnonzero((height[:-1] * height[1:] < 0) & good[:-1] & good[1:])
+    if change.size == 0:
+        return None
+    k = int(change[0])
+    share = height[k] / (height[k] - height[k + 1])
+    table = np.column_stack([z, control])
+    return np.asarray(table[k] + share * (table[k + 1] - table[k]))[None, :]
+
+
+def _scan(
+    formula: Formula, control: Symbol, values: Mapping[str, Any]
+) -> tuple[Array, Array]:
+    """Return saddle points on a grid of the control, for formulas without explicit curve."""
+    key = control_name(control)
+    domain = formula.controls[key].domain
+    low = float(domain.start) if domain.start.is_finite else -1e3
+    high = float(domain.end) if domain.end.is_finite else 1e3
+    grid = low + np.geomspace(1e-3, max(high - low, 2e-3), 120)
+    inner = grid[[bool(domain.contains(float(g))) for g in grid]]
+    solution = solve(formula, **{key: inner, **_floats(values)})
+    good = np.asarray(solution.converged)
+    if good.sum() < 2:
+        raise ThresholdNotFound(
+            f"{formula.name}: no saddle point found for {key} from {inner[0]:g} to {inner[-1]:g} "
+            f"at {_where(values)}"
+        )
+    table = np.stack([solution.overlaps[str(s)][good] for s in formula.unknowns], axis=1)
+    return table, inner[good]
+
+
+def _at(
+    expression: Expr, system: System, z: Array, parameters: Sequence[Array]
+) -> Bounded:
+    kernel = compile_kernel(system.arguments, (expression,))
+    (bounded,) = kernel.bounded(*z[0], *(p[0] for p in parameters), refinement=1)
+    return bounded
+
+
+# ---- limits -------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=64)
+def _limit_system(formula: Formula, name: str) -> System:
+    declaration = formula.threshold(name)
+    assert isinstance(declaration, Limit)
+    used = declaration.value.free_symbols
+    if declaration.stability is not None:
+        used |= declaration.stability.free_symbols
+    parameters = [c.symbol for c in formula.controls.values() if c.symbol in used]
+    equations = [declaration.value.diff(symbol) for symbol in declaration.over]
+    domains = {symbol: interval for symbol, (interval, _) in declaration.over.items()}
+    return System(equations, tuple(declaration.over), parameters, domains)
+
+
+def _limit(
+    formula: Formula, name: str, declaration: Limit, values: dict[str, Any], digits: int | None
+) -> ThresholdResult:
+    system = _limit_system(formula, name)
+    parameters = [np.array([float(value)]) for value in values.values()]
+    z, error = np.zeros((1, 0)), np.zeros((1, 0))
+    if system.size:
+        z, error = _stationary(formula, name, declaration, system, values, parameters)
+    kernel = compile_kernel(system.arguments, (declaration.value,))
+    arguments = [Bounded(z[0, k], error[0, k]) for k in range(system.size)]
+    for refinement in range(MAX_REFINEMENT + 1):
+        (found,) = kernel.bounded(
+            *arguments, *(p[0] for p in parameters), refinement=refinement
+        )
+        value, spread = float(found.value), float(found.bound)
+        if spread <= _TOLERANCE * max(abs(value), 1.0):
+            break
+    if not np.isfinite(value):
+        raise ConvergenceError(f"{formula.name}: {name} at {_where(values)} is not finite")
+    stability = S.Zero if declaration.stability is None else declaration.stability
+    replicon = _at(stability, system, z, parameters)
+    text = ""
+    if digits is not None:
+        _, _, observed, errors = precise_solution(
+            system, z[0], list(values.values()), (declaration.value,), digits
+        )
+        value, text, spread = _decimal(observed[0], errors[0], digits)
+    return _result(
+        formula,
+        name,
+        value,
+        spread,
+        _floats(values),
+        {str(s): float(x) for s, x in zip(system.unknowns, z[0], strict=True)},
+        "limit along the branch" + (", stationary value" if system.size else ""),
+        replicon,
+        declaration.caveat,
+        digits,
+        text,
+        fixed=values,
+    )
+
+
+def _stationary(
+    formula: Formula,
+    name: str,
+    declaration: Limit,
+    system: System,
+    values: Mapping[str, Any],
+    parameters: list[Array],
+) -> tuple[Array, Array]:
+    """Solve for the auxiliary variables, from the declared start and then from a lattice."""
+    rule = {formula.controls[k].symbol: float(w) for k, w in values.items()}
+    declared = [[float(S(start).subs(rule)) for _, start in declaration.over.values()]]
+    lattice = itertools.product(*(_spread(interval) for interval, _ in declaration.over.values()))
+    for guess in itertools.chain(declared, lattice):
+        start = np.array([guess])
+        if not system.inside(start, parameters)[0]:
+            continue
+        z, status, _ = iterate(system, start, parameters, Newton(), _STEPS)
+        if status[0] == Status.CONVERGED:
+            return system.verify(z, parameters, 1e-9)
+    raise ThresholdNotFound(
+        f"{formula.name}: no {name} at {_where(values)}: its value has no stationary point in "
+        f"{', '.join(map(str, declaration.over))}"
+    )
+
+
+def _spread(interval: Interval) -> list[float]:
+    low = float(interval.start)
+    if interval.end is oo:
+        return [low + x for x in (0.1, 1.0, 10.0, 100.0)]
+    width = float(interval.end) - low
+    return [low + width * x for x in (0.05, 0.2, 0.5, 0.8)]
+
+
+# ---- results ------------------------------------------------------------------------------------
+
+
+def _decimal(number: Any, error: Any, digits: int) -> tuple[float, str, float]:
+    if float(error) > 10.0 ** (-digits) * max(abs(float(number)), 1e-300):
+        raise ConvergenceError(
+            f"{digits} digits are out of reach here: the error is {float(error):.1e}; ask for fewer"
+        )
+    return float(number), decimal_text(number, digits), float(error)
+
+
+def _result(
+    formula: Formula,
+    name: str,
+    value: float,
+    error: float,
+    controls: Mapping[str, float],
+    overlaps: Mapping[str, float],
+    method: str,
+    replicon: Bounded,
+    caveat: str,
+    digits: int | None,
+    text: str,
+    fixed: Mapping[str, Any],
+) -> ThresholdResult:
+    unstable = float(replicon.value) - float(replicon.bound) > _STABLE
+    accurate = error <= max(1e3 * _TOLERANCE, 1e-9) * max(abs(value), 1.0)
+    return ThresholdResult(
+        formula=formula,
+        name=name,
+        value=value,
+        error=error,
+        status=Status.CONVERGED if accurate else Status.INACCURATE,
+        controls=controls,
+        overlaps=overlaps,
+        method=method,
+        validity="rs-unstable" if unstable else formula.status,
+        note=(caveat or "the replica-symmetric saddle is unstable there") if unstable else "",
+        digits=digits,
+        text=text,
+        published=compare(formula, name, fixed, value, error),
+    )
