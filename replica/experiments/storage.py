@@ -462,7 +462,7 @@ _ENGINES: Mapping[str, _Engine] = {
         method="enumeration of all binary weights",
         largest_p=24,
         reason="all 2^p weights are enumerated, and each further weight doubles the time "
-        "(0.2 s per instance at p = 24)",
+        "(0.2 s per instance at p = 24, kappa = 0)",
         check=_check_enumeration,
         run=_enumerate,
         default_n=_until_unsatisfiable,
@@ -471,7 +471,7 @@ _ENGINES: Mapping[str, _Engine] = {
         method="linear programme for strict separability",
         largest_p=1000,
         reason="the time of the linear programme grows as p^3 "
-        "(1.5 s at p = 400, half a minute at p = 1000)",
+        "(1.5 s at p = 400, a minute at p = 1000)",
         check=_check_separability,
         run=_separate,
         default_n=_around_two,

@@ -9,7 +9,7 @@ variance v that enters the same argument with slope a_z blurs the structure to
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sympy import (
     Abs,
@@ -36,10 +36,15 @@ KINKS = (Abs, Heaviside, Max, Min, sign)
 
 @dataclass(frozen=True)
 class Feature:
-    """Place of a feature along a field and half its width; width zero is a kink."""
+    """Place of a feature along a field and half its width; width zero is a kink.
+
+    A feature inside an exponential *tilts* the Gaussian: it can move all the weight of the
+    integral towards itself, however far in the tail it lies.
+    """
 
     centre: Expr
     width: Expr
+    tilts: bool = False
 
 
 def has_kink(features: tuple[Feature, ...]) -> bool:
@@ -55,41 +60,47 @@ def find_features(bodies: tuple[Expr, ...], field: Symbol) -> tuple[Feature, ...
     >>> from sympy import symbols
     >>> from replica.language.primitives import LogH
     >>> u, kappa, q = symbols("u kappa q", real=True)
-    >>> find_features((LogH((kappa - u) / sqrt(1 - q)),), u)
-    (Feature(centre=kappa, width=sqrt(1 - q)),)
+    >>> find_features((LogH((kappa - u) / 2),), u)
+    (Feature(centre=kappa, width=2, tilts=False),)
     """
     found: dict[Feature, None] = {}
     for body in bodies:
-        _walk(body, field, {}, found)
+        _walk(body, field, {}, found, tilts=False)
     return tuple(found)
 
 
 def _walk(
-    node: Basic, field: Symbol, inner: dict[Symbol, Expr], found: dict[Feature, None]
+    node: Basic,
+    field: Symbol,
+    inner: dict[Symbol, Expr],
+    found: dict[Feature, None],
+    *,
+    tilts: bool,
 ) -> None:
     if not node.has_free(field):
         return
     if isinstance(node, Mean):
-        _walk(node.body, field, {**inner, node.field: node.variance}, found)
+        # what tilts the inner field does not tilt this one by itself
+        _walk(node.body, field, {**inner, node.field: node.variance}, found, tilts=False)
         return
+    features: list[Feature | None] = []
     if isinstance(node, exp):
-        _add(_of_gaussian(node.args[0], field, inner), found)
+        tilts = not inner
+        features = [_of_gaussian(node.args[0], field, inner)]
     elif isinstance(node, (Max, Min)):
         first = node.args[0]
-        for other in node.args[1:]:
-            _add(_of_affine(other - first, field, inner, smooth=False), found)
+        features = [
+            _of_affine(other - first, field, inner, smooth=False) for other in node.args[1:]
+        ]
     elif isinstance(node, KINKS):
-        _add(_of_affine(node.args[0], field, inner, smooth=False), found)
+        features = [_of_affine(node.args[0], field, inner, smooth=False)]
     elif isinstance(node, Function):
-        for argument in node.args:
-            _add(_of_affine(argument, field, inner, smooth=True), found)
+        features = [_of_affine(argument, field, inner, smooth=True) for argument in node.args]
+    for feature in features:
+        if feature is not None:
+            found.setdefault(replace(feature, tilts=tilts))
     for argument in node.args:
-        _walk(argument, field, inner, found)
-
-
-def _add(feature: Feature | None, found: dict[Feature, None]) -> None:
-    if feature is not None:
-        found.setdefault(feature)
+        _walk(argument, field, inner, found, tilts=tilts)
 
 
 def _at_origin(expression: Expr, field: Symbol, inner: dict[Symbol, Expr]) -> Expr:

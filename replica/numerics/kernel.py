@@ -20,6 +20,7 @@ from replica.numerics.features import has_kink
 from replica.numerics.lowering import Integral, Layer, compile_layer, lower, on_namespace
 from replica.numerics.quadrature import (
     HALF_RANGE,
+    WIDEST_RANGE,
     Rule,
     extrapolated_error,
     panel_rule,
@@ -37,6 +38,7 @@ MAX_REFINEMENT = 3
 _STRIP = 1.5  # distance, in widths, of the nearest singularity of the primitives (tanh: pi/2)
 _STRIP_PER_STEP = 6.0  # exp(-2 pi 6) is 4e-17
 _MAX_HALVINGS = 2  # beyond this, panels need fewer nodes than the trapezoid
+_BEYOND_TILT = 6.0  # the range goes this far past a feature that may hold all the weight
 _CHUNK = 2**15  # nodes held at once by one temporary: fits the cache, bounds the memory
 
 
@@ -157,6 +159,7 @@ class _CompiledIntegral:
             outer, tuple(part for f in integral.features for part in (f.centre, f.width))
         )
         self.feature_count = len(integral.features)
+        self.tilts = [k for k, feature in enumerate(integral.features) if feature.tilts]
 
     # ---- which rule ---------------------------------------------------------------------------
 
@@ -174,12 +177,15 @@ class _CompiledIntegral:
         safe = np.where(spread > 0, spread, 1.0)
         centres = np.stack([np.broadcast_to(c, (points,)) / safe for c in parts[::2]], axis=1)
         widths = np.stack([np.broadcast_to(w, (points,)) / safe for w in parts[1::2]], axis=1)
-        centres = np.where(np.isfinite(centres), centres, 4 * HALF_RANGE)
+        centres = np.where(np.isfinite(centres), centres, 0.0)
         widths = np.where(np.isfinite(widths), widths, 4 * HALF_RANGE)
         outside = np.maximum(np.abs(centres) - HALF_RANGE, 0)
         strip = np.hypot(outside, _STRIP * widths).min(axis=1)
         halvings = np.ceil(np.log2(0.15 * _STRIP_PER_STEP / np.maximum(strip, 1e-30)))
         halvings = np.clip(halvings, 0, _MAX_HALVINGS + 1).astype(int)
+        if self.tilts:
+            far = np.abs(centres[:, self.tilts]).max(axis=1) + _BEYOND_TILT > HALF_RANGE
+            halvings[far] = _MAX_HALVINGS + 1
         return centres, widths, np.where(spread > 0, halvings, 0)
 
     def _rules(
@@ -190,7 +196,9 @@ class _CompiledIntegral:
         points = halvings.shape[0]
         jobs: list[tuple[NDArray[np.intp] | slice, Rule]] = []
         if points == 1:
-            return [(slice(None), self._rule(int(halvings[0]), centres, widths, refinement))]
+            if halvings[0] <= _MAX_HALVINGS:
+                return [(slice(None), trapezoid_rule(int(halvings[0]) + refinement))]
+            return [(slice(None), self._panels(centres, widths, refinement))]
         for kind in np.unique(halvings):
             members = np.flatnonzero(halvings == kind)
             if kind <= _MAX_HALVINGS:
@@ -204,14 +212,15 @@ class _CompiledIntegral:
                 size = max(1, _CHUNK // 600)
                 for start in range(0, members.size, size):
                     chunk = members[start : start + size]
-                    jobs.append((chunk, panel_rule(centres[chunk], widths[chunk], refinement)))
+                    jobs.append((chunk, self._panels(centres[chunk], widths[chunk], refinement)))
         return jobs
 
-    @staticmethod
-    def _rule(halvings: int, centres: Array, widths: Array, refinement: int) -> Rule:
-        if halvings <= _MAX_HALVINGS:
-            return trapezoid_rule(halvings + refinement)
-        return panel_rule(centres, widths, refinement)
+    def _panels(self, centres: Array, widths: Array, refinement: int) -> Rule:
+        reach = HALF_RANGE
+        if self.tilts:
+            furthest = float(np.abs(centres[:, self.tilts]).max()) + _BEYOND_TILT
+            reach = float(np.clip(furthest, HALF_RANGE, WIDEST_RANGE))
+        return panel_rule(centres, widths, refinement, reach)
 
     # ---- values -------------------------------------------------------------------------------
 
@@ -313,5 +322,5 @@ def _integrate_bounded(body: Array, bound: Array, rule: Rule) -> tuple[Array, Ar
     quadrature = extrapolated_error(difference, size).sum(axis=1)
     rounding = UNIT * (8 + 2 * np.log2(count)) * size.sum(axis=1)
     edge = np.abs(body[:, [0, -1]]).sum(axis=1)
-    truncation = edge * np.exp(-0.5 * HALF_RANGE**2) / HALF_RANGE
+    truncation = edge * np.exp(-0.5 * rule.reach**2) / rule.reach
     return value, (fine * bound).sum(axis=1) + quadrature + rounding + truncation

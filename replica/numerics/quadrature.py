@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 __all__ = [
     "HALF_RANGE",
     "PANEL_NODES",
+    "WIDEST_RANGE",
     "Rule",
     "extrapolated_error",
     "fejer",
@@ -38,6 +39,9 @@ Array = NDArray[np.float64]
 
 HALF_RANGE = 9.0
 """Scaled fields beyond this carry a mass of 2e-19; the kernel adds what the edge shows."""
+
+WIDEST_RANGE = 37.0
+"""The Gaussian density is still a normal number here; a tilted integrand may need it."""
 
 _TRAPEZOID_STEP = 0.15
 _BASE_PANEL = 2.0
@@ -56,6 +60,7 @@ class Rule:
     weights: Array
     coarse: Array
     blocks: int = 1
+    reach: float = HALF_RANGE
 
 
 def _density(t: Array) -> Array:
@@ -71,7 +76,7 @@ def trapezoid_rule(halvings: int) -> Rule:
     >>> rule = trapezoid_rule(0)
     >>> rule.nodes.size
     121
-    >>> float(rule.weights @ rule.nodes**4)
+    >>> round(float(rule.weights @ rule.nodes**4), 12)
     3.0
     """
     step = _TRAPEZOID_STEP / 2**halvings
@@ -102,7 +107,9 @@ def _nested_fejer() -> tuple[Array, Array, Array]:
     return nodes, fine, coarse
 
 
-def panel_breakpoints(centres: Array, widths: Array, refinement: int) -> Array:
+def panel_breakpoints(
+    centres: Array, widths: Array, refinement: int, reach: float = HALF_RANGE
+) -> Array:
     """Return sorted breakpoints, graded by factors of two around each feature.
 
     Parameters
@@ -111,6 +118,8 @@ def panel_breakpoints(centres: Array, widths: Array, refinement: int) -> Array:
         Places and half-widths of the features in the scaled variable; width 0 is a kink.
     refinement : int
         Each panel is cut into ``2**refinement``.
+    reach : float
+        The range is ``[-reach, reach]``.
 
     Returns
     -------
@@ -118,16 +127,16 @@ def panel_breakpoints(centres: Array, widths: Array, refinement: int) -> Array:
         Panels of zero length are kept, so that all points share one shape.
     """
     points = centres.shape[0]
-    base = np.linspace(-HALF_RANGE, HALF_RANGE, round(2 * HALF_RANGE / _BASE_PANEL) + 1)
+    base = np.linspace(-reach, reach, int(np.ceil(2 * reach / _BASE_PANEL)) + 1)
     edges = [np.broadcast_to(base, (points, base.size)), centres]
     seen = np.where((widths > 0) & (widths < _BASE_PANEL), widths, _BASE_PANEL)
-    near = np.abs(centres) < HALF_RANGE + 2 * _BASE_PANEL
+    near = np.abs(centres) < reach + 2 * _BASE_PANEL
     smallest = float(np.where(near, seen, _BASE_PANEL).min(initial=_BASE_PANEL))
     for k in range(int(np.ceil(np.log2(_BASE_PANEL / max(smallest, 1e-15)))) + 1):
-        reach = np.minimum(seen * 2.0**k, 2 * HALF_RANGE)
-        edges += [centres - reach, centres + reach]
+        distance = np.minimum(seen * 2.0**k, 2 * reach)
+        edges += [centres - distance, centres + distance]
     stacked = np.concatenate(edges, axis=1)
-    stacked = np.clip(np.nan_to_num(stacked, nan=0.0), -HALF_RANGE, HALF_RANGE)
+    stacked = np.clip(np.nan_to_num(stacked, nan=0.0), -reach, reach)
     stacked = np.sort(stacked, axis=1)
     if points == 1:
         stacked = np.unique(stacked)[None, :]
@@ -140,9 +149,11 @@ def panel_breakpoints(centres: Array, widths: Array, refinement: int) -> Array:
     return stacked
 
 
-def panel_rule(centres: Array, widths: Array, refinement: int) -> Rule:
+def panel_rule(
+    centres: Array, widths: Array, refinement: int, reach: float = HALF_RANGE
+) -> Rule:
     """Return Fejer panels graded around the features, one row of nodes per point."""
-    edges = panel_breakpoints(centres, widths, refinement)
+    edges = panel_breakpoints(centres, widths, refinement, reach)
     nodes, fine, coarse = _nested_fejer()
     half = 0.5 * np.diff(edges, axis=1)[..., None]
     middle = 0.5 * (edges[:, 1:] + edges[:, :-1])[..., None]
@@ -154,6 +165,7 @@ def panel_rule(centres: Array, widths: Array, refinement: int) -> Rule:
         (density * fine).reshape(points, -1),
         (density * coarse).reshape(points, -1),
         blocks,
+        reach,
     )
 
 

@@ -13,8 +13,6 @@ from sympy import Symbol
 from replica.errors import ControlError, DeclarationError, UnknownName
 from replica.language.controls import resolve
 from replica.language.formula import Family, Formula, control_name
-from replica.numerics.kernel import compile_kernel
-from replica.numerics.rounding import Bounded
 from replica.solvers.branches import ExplicitCurve, explicit_curve
 from replica.solvers.iteration import Anderson, Damped, Newton, Proposal, iterate
 from replica.solvers.precision import check_digits, decimal_text, precise_solution
@@ -289,7 +287,9 @@ def _assemble(
         z[good], error[good] = system.verify(z[good], inner, tolerance)
         poor = (error[good] > tolerance * scale(z[good])).any(axis=1)
         status[np.flatnonzero(good)[poor]] = Status.INACCURATE
-    observables, spreads = _observe(formula, system, z, error, flat)
+    rows, bounds = system.observe(tuple(formula.observables.values()), z, error, flat)
+    observables = dict(zip(formula.observables, rows.T, strict=True))
+    spreads = dict(zip(formula.observables, bounds.T, strict=True))
     stable = np.ones(status.shape, dtype=bool)
     if formula.stability:
         replicon = observables[formula.stability]
@@ -317,19 +317,6 @@ def _assemble(
         validity=str(validity[0]) if shape == () else validity.reshape(shape),
         steps=steps,
     )
-
-
-def _observe(
-    formula: Formula, system: System, z: Array, error: Array, parameters: Sequence[Array]
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Return observables and their errors, which the errors of the overlaps reach."""
-    names = list(formula.observables)
-    kernel = compile_kernel(system.arguments, tuple(formula.observables.values()))
-    spread = np.where(np.isfinite(error), error, 0.0)
-    arguments = [Bounded(z[:, k], spread[:, k]) for k in range(system.size)]
-    rows = kernel.bounded(*arguments, *parameters, refinement=1)
-    values = {name: np.asarray(row.value) for name, row in zip(names, rows, strict=True)}
-    return values, {name: np.asarray(row.bound) for name, row in zip(names, rows, strict=True)}
 
 
 def _with_digits(

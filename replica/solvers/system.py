@@ -27,6 +27,7 @@ __all__ = ["System", "newton_step", "saddle_system", "scale"]
 Array = NDArray[np.float64]
 
 _HUGE = 1e300
+_OBSERVED = 1e-13  # relative quadrature error of observables that is aimed at
 _EDGE = 1e-11  # distance from an open end, relative, that counts as having run to it
 _FAR = 1e11  # an unbounded unknown beyond this has run away
 
@@ -160,6 +161,32 @@ class System:
         rows: Sequence[Bounded] = self.residual.bounded(*z.T, *parameters, refinement=refinement)
         values = np.stack([row.value for row in rows], axis=1)
         return values, np.stack([row.bound for row in rows], axis=1)
+
+    def observe(
+        self, expressions: tuple[Expr, ...], z: Array, error: Array, parameters: Sequence[Array]
+    ) -> tuple[Array, Array]:
+        """Return expressions at a solution and their errors, each (points, expressions).
+
+        To the kernel's own bound comes what the errors of the unknowns do, measured by moving
+        each unknown: at a saddle the potential hardly feels them.
+        """
+        kernel = compile_kernel(self.arguments, expressions)
+        for refinement in range(MAX_REFINEMENT + 1):
+            rows = kernel.bounded(*z.T, *parameters, refinement=refinement)
+            values = np.stack([np.asarray(row.value) for row in rows], axis=1)
+            bounds = np.stack([np.asarray(row.bound) for row in rows], axis=1)
+            if (bounds <= _OBSERVED * scale(values)).all():
+                break
+        low, high = self.bounds(z, parameters)
+        for k in range(self.size):
+            shift = np.zeros_like(z)
+            shift[:, k] = np.where(np.isfinite(error[:, k]), error[:, k], 0.0)
+            moves = []
+            for moved in (np.minimum(z + shift, high), np.maximum(z - shift, low)):
+                found = kernel(*moved.T, *parameters, refinement=refinement)
+                moves.append(np.abs(np.stack(found, axis=1) - values))
+            bounds = bounds + np.nan_to_num(np.maximum(*moves), nan=np.inf)
+        return values, bounds
 
     # ---- error of a solution ------------------------------------------------------------------
 

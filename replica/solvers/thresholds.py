@@ -22,8 +22,7 @@ from replica.language.formula import (
     Root,
     control_name,
 )
-from replica.numerics.kernel import MAX_REFINEMENT, compile_kernel
-from replica.numerics.rounding import Bounded
+from replica.numerics.kernel import compile_kernel
 from replica.solvers.branches import explicit_curve
 from replica.solvers.iteration import Newton, iterate
 from replica.solvers.precision import check_digits, decimal_text, precise_solution
@@ -222,7 +221,7 @@ def _root(
     stability = S.Zero
     if formula.stability:
         stability = formula.observables[formula.stability].subs(dict(declaration.at))
-    replicon = _at(stability, system, z, parameters)
+    replicon, slack = _observed(stability, system, z, error, parameters)
     text = ""
     if digits is not None:
         roots, errors, _, _ = precise_solution(system, z[0], list(values.values()), (), digits)
@@ -237,7 +236,7 @@ def _root(
         "instability: stationarity and eigenvalue = 1"
         if isinstance(declaration, Instability)
         else "root: stationarity and condition = 0",
-        replicon,
+        replicon - slack > _STABLE,
         declaration.caveat,
         digits,
         text,
@@ -331,12 +330,11 @@ def _scan(
     return table, inner[good]
 
 
-def _at(
-    expression: Expr, system: System, z: Array, parameters: Sequence[Array]
-) -> Bounded:
-    kernel = compile_kernel(system.arguments, (expression,))
-    (bounded,) = kernel.bounded(*z[0], *(p[0] for p in parameters), refinement=1)
-    return bounded
+def _observed(
+    expression: Expr, system: System, z: Array, error: Array, parameters: Sequence[Array]
+) -> tuple[float, float]:
+    values, bounds = system.observe((expression,), z, error, parameters)
+    return float(values[0, 0]), float(bounds[0, 0])
 
 
 # ---- limits -------------------------------------------------------------------------------------
@@ -363,19 +361,11 @@ def _limit(
     z, error = np.zeros((1, 0)), np.zeros((1, 0))
     if system.size:
         z, error = _stationary(formula, name, declaration, system, values, parameters)
-    kernel = compile_kernel(system.arguments, (declaration.value,))
-    arguments = [Bounded(z[0, k], error[0, k]) for k in range(system.size)]
-    for refinement in range(MAX_REFINEMENT + 1):
-        (found,) = kernel.bounded(
-            *arguments, *(p[0] for p in parameters), refinement=refinement
-        )
-        value, spread = float(found.value), float(found.bound)
-        if spread <= _TOLERANCE * max(abs(value), 1.0):
-            break
+    value, spread = _observed(declaration.value, system, z, error, parameters)
     if not np.isfinite(value):
         raise ConvergenceError(f"{formula.name}: {name} at {_where(values)} is not finite")
     stability = S.Zero if declaration.stability is None else declaration.stability
-    replicon = _at(stability, system, z, parameters)
+    replicon, slack = _observed(stability, system, z, error, parameters)
     text = ""
     if digits is not None:
         _, _, observed, errors = precise_solution(
@@ -390,7 +380,7 @@ def _limit(
         _floats(values),
         {str(s): float(x) for s, x in zip(system.unknowns, z[0], strict=True)},
         "limit along the branch" + (", stationary value" if system.size else ""),
-        replicon,
+        replicon - slack > _STABLE,
         declaration.caveat,
         digits,
         text,
@@ -426,9 +416,9 @@ def _stationary(
 def _spread(interval: Interval) -> list[float]:
     low = float(interval.start)
     if interval.end is oo:
-        return [low + x for x in (0.1, 1.0, 10.0, 100.0)]
+        return [low + x for x in (1.0, 10.0, 100.0)]
     width = float(interval.end) - low
-    return [low + width * x for x in (0.05, 0.2, 0.5, 0.8)]
+    return [low + width * x for x in (0.2, 0.5, 0.8)]
 
 
 # ---- results ------------------------------------------------------------------------------------
@@ -450,13 +440,12 @@ def _result(
     controls: Mapping[str, float],
     overlaps: Mapping[str, float],
     method: str,
-    replicon: Bounded,
+    unstable: bool,
     caveat: str,
     digits: int | None,
     text: str,
     fixed: Mapping[str, Any],
 ) -> ThresholdResult:
-    unstable = float(replicon.value) - float(replicon.bound) > _STABLE
     accurate = error <= max(1e3 * _TOLERANCE, 1e-9) * max(abs(value), 1.0)
     return ThresholdResult(
         formula=formula,

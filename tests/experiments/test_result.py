@@ -25,15 +25,16 @@ def test_error_of_a_fraction_is_binomial_for_many_trials():
 
 
 def test_error_of_a_fraction_covers():
-    # Frequency of |f - truth| < 2 errors when the experiment is repeated.
+    # Frequency of |f - truth| < 2 and 3 errors when the experiment is repeated; the lowest are
+    # 0.891 (10 trials, f = 1/2, where a count of 2 is just outside) and 0.961, exactly.
     rng = np.random.default_rng(0)
     for truth in (0.005, 0.02, 0.05, 0.3, 0.5):
         for trials in (10, 40):
             successes = rng.binomial(trials, truth, size=20_000)
             fraction, error = fraction_with_error(successes, trials)
             deviation = np.abs(fraction - truth) / error
-            assert np.mean(deviation < 2) > 0.9
-            assert np.mean(deviation < 3) > 0.94
+            assert np.mean(deviation < 2) > 0.88
+            assert np.mean(deviation < 3) > 0.95
 
 
 def test_mean_leaves_out_undefined_samples():
