@@ -123,9 +123,10 @@ def _one_step_capacity() -> Limit:
     # H^m tends to a Gaussian penalty for fields below the margin
     inner = Mean(exp(-mu * Max(0, kappa - u - z) ** 2 / 2), (z, 1 - q0))
     capacity: Expr = (log(gap) / 2 + mu * q0 / (2 * gap)) / -Mean(log(inner), (u, q0))
-    # measured from kappa = -0.25 to -3: the minimum follows these closely enough for Newton
-    near_q0 = exp(-S(32) / 100 * kappa**2)
-    near_mu = exp(S(4) / 10 - S(12) / 10 * kappa) / (1 - near_q0)
+    # a fit of the minimum, measured for kappa from -4 to -0.05 and within Newton's reach of it
+    near_q0 = exp(-(kappa**2) * (S(33) / 100 + S(95) / 100 * exp(S(22) / 10 * kappa)))
+    near_gap = exp(S(73) / 100 + S(112) / 100 * kappa**2 / (1 - S(63) / 100 * kappa))
+    near_mu = near_gap / (1 - near_q0)
     return Limit(
         capacity,
         over={q0: (Interval.open(0, 1), near_q0), mu: (Interval.open(0, oo), near_mu)},

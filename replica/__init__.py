@@ -43,10 +43,12 @@ from replica.language.primitives import (
     Softmax,
     Tanh,
 )
+from replica.plot import plot
 from replica.registry import cite, formulas
 from replica.solvers.saddle import solve
 from replica.solvers.solution import Solution, Status, ThresholdResult
 from replica.solvers.thresholds import threshold
+from replica.sweep import Sweep, sweep
 
 if TYPE_CHECKING:
     from replica.experiments.counting import (
@@ -56,20 +58,16 @@ if TYPE_CHECKING:
     )
     from replica.experiments.result import Experiment
     from replica.experiments.storage import simulate
-    from replica.plot import plot
-    from replica.sweep import Sweep, sweep
 
 __version__ = "0.1.0"
 
-# What pulls in optimisers, plots or tables loads on first use, so that importing stays light.
+# What only some sessions need loads on first use, so that importing stays light. A function that
+# shares the name of its module cannot: importing the module would replace it.
 _ON_USE = {
     "Experiment": "replica.experiments.result",
-    "Sweep": "replica.sweep",
     "cover_count": "replica.experiments.counting",
     "cover_probability": "replica.experiments.counting",
-    "plot": "replica.plot",
     "simulate": "replica.experiments.storage",
-    "sweep": "replica.sweep",
     "vc_dimension_bound": "replica.experiments.counting",
 }
 

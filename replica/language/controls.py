@@ -6,6 +6,7 @@ import numbers
 from collections.abc import Collection, Mapping
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import mpmath
@@ -93,6 +94,12 @@ def read_number(value: Any, control: Control, formula: str) -> Any:
         return _read_array(value, control, formula)
     if isinstance(value, np.ndarray) or hasattr(value, "dtype"):
         value = np.asarray(value).item()
+    if isinstance(value, (float, int)):  # the common case, without symbolic sets
+        low, high, open_low, open_high = _float_bounds(control.domain)
+        if low < value < high or (value == low and not open_low) or (
+            value == high and not open_high
+        ):
+            return float(value)
     number = exact(value)
     if number is None:
         raise ControlError(
@@ -109,6 +116,12 @@ def read_number(value: Any, control: Control, formula: str) -> Any:
     if isinstance(value, float) or (isinstance(value, numbers.Real) and float(value) == value):
         return float(value)
     return number  # a decimal, rational or multi-precision value keeps all its digits
+
+
+@lru_cache(maxsize=256)
+def _float_bounds(domain: sympy.Interval) -> tuple[float, float, bool, bool]:
+    open_ends = bool(domain.left_open), bool(domain.right_open)
+    return float(domain.start), float(domain.end), *open_ends
 
 
 def exact(value: Any) -> sympy.Expr | None:
@@ -141,10 +154,10 @@ def _read_array(value: Any, control: Control, formula: str) -> np.ndarray[Any, A
         ) from None
     if array.size == 0:
         raise ControlError(f"{formula}: {control.name} is an empty array")
-    low, high = float(control.domain.start), float(control.domain.end)
+    low, high, open_low, open_high = _float_bounds(control.domain)
     inside = np.isfinite(array)
-    inside &= array > low if control.domain.left_open else array >= low
-    inside &= array < high if control.domain.right_open else array <= high
+    inside &= array > low if open_low else array >= low
+    inside &= array < high if open_high else array <= high
     if not inside.all():
         worst = array[~inside].flat[0]
         raise ControlError(

@@ -3,7 +3,8 @@ r"""Numerical implementations of the primitives: double precision, its slope, an
 Each entry of `IMPLEMENTATIONS` carries
 
 * ``value`` -- vectorised numpy, accurate to a few units in the last place;
-* ``slopes`` -- absolute partial derivatives, by which an input's error is amplified;
+* ``slopes`` -- cheap bounds on the absolute partial derivatives, by which an input's error is
+  amplified;
 * ``rounding`` -- absolute error of ``value`` itself, in units of 2**-53, where it is more than a
   few units of the result;
 * ``precise`` -- the same function in mpmath.
@@ -147,6 +148,11 @@ def _log_sum_exp_slopes(*arguments: Any) -> tuple[Any, ...]:
     )
 
 
+def _mills_bound(x: Any) -> Any:
+    """Bound A(x) from above: A(x) - x falls from sqrt(2/pi), and H > 1/2 on the left."""
+    return np.maximum(x, 0) + 0.8 * np.exp(-0.5 * np.minimum(x, 0) ** 2)
+
+
 def _tail_rounding(x: Any) -> Any:
     """Return the relative rounding of exp(-x^2/2) on the left, where the square is rounded."""
     return np.minimum(x, 0) ** 2
@@ -225,19 +231,19 @@ def _precise_log_h(x: Any) -> Any:
 IMPLEMENTATIONS: dict[str, Implementation] = {
     "LogH": Implementation(
         log_h,
-        lambda x: (mills(x),),
+        lambda x: (_mills_bound(x),),
         _precise_log_h,
         rounding=lambda x: _tail_rounding(x) * np.abs(log_h(x)),
     ),
     "Mills": Implementation(
         mills,
-        lambda x: (mills(x) * mills_excess(x),),
+        lambda x: (np.minimum(_mills_bound(x) * (0.8 - np.minimum(x, 0)), 1),),
         _precise_mills,
         rounding=lambda x: _tail_rounding(x) * mills(x),
     ),
     "MillsExcess": Implementation(
         mills_excess,
-        lambda x: (np.abs(mills(x) * mills_excess(x) - 1),),
+        lambda x: (1.0,),
         _precise_excess,
         # below the continued fraction it is a difference of numbers of size x
         rounding=lambda x: np.where(
@@ -246,12 +252,12 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
     ),
     "LogCosh": Implementation(
         log_cosh,
-        lambda x: (np.abs(np.tanh(x)),),
+        lambda x: (np.minimum(np.abs(x), 1),),
         lambda x: mpmath.log(mpmath.cosh(x)),
         rounding=lambda x: np.abs(x) + 1.0,
     ),
-    "Tanh": Implementation(np.tanh, lambda x: (sech(x) ** 2,), mpmath.tanh),
-    "Sech": Implementation(sech, lambda x: (sech(x) * np.abs(np.tanh(x)),), mpmath.sech),
+    "Tanh": Implementation(np.tanh, lambda x: (1.0,), mpmath.tanh),
+    "Sech": Implementation(sech, lambda x: (0.5,), mpmath.sech),
     "LogHDifference": Implementation(
         log_h_difference,
         lambda a, b: (lower_mills(a, b), upper_mills(a, b)),

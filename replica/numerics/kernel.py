@@ -7,7 +7,11 @@ rounding and the uncertainty of the arguments.
 
 from __future__ import annotations
 
+import math
+import os
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from types import FunctionType
 from typing import Any
@@ -20,6 +24,7 @@ from replica.numerics.features import has_kink
 from replica.numerics.lowering import Integral, Layer, compile_layer, lower, on_namespace
 from replica.numerics.quadrature import (
     HALF_RANGE,
+    TRAPEZOID_STEP,
     WIDEST_RANGE,
     Rule,
     extrapolated_error,
@@ -39,6 +44,7 @@ _STRIP = 1.5  # distance, in widths, of the nearest singularity of the primitive
 _STRIP_PER_STEP = 6.0  # exp(-2 pi 6) is 4e-17
 _MAX_HALVINGS = 2  # beyond this, panels need fewer nodes than the trapezoid
 _BEYOND_TILT = 6.0  # the range goes this far past a feature that may hold all the weight
+_THREADED_JOBS = 8
 _CHUNK = 2**15  # nodes held at once by one temporary: fits the cache, bounds the memory
 
 
@@ -181,7 +187,7 @@ class _CompiledIntegral:
         widths = np.where(np.isfinite(widths), widths, 4 * HALF_RANGE)
         outside = np.maximum(np.abs(centres) - HALF_RANGE, 0)
         strip = np.hypot(outside, _STRIP * widths).min(axis=1)
-        halvings = np.ceil(np.log2(0.15 * _STRIP_PER_STEP / np.maximum(strip, 1e-30)))
+        halvings = np.ceil(np.log2(TRAPEZOID_STEP * _STRIP_PER_STEP / np.maximum(strip, 1e-30)))
         halvings = np.clip(halvings, 0, _MAX_HALVINGS + 1).astype(int)
         if self.tilts:
             far = np.abs(centres[:, self.tilts]).max(axis=1) + _BEYOND_TILT > HALF_RANGE
@@ -190,15 +196,10 @@ class _CompiledIntegral:
 
     def _rules(
         self, arguments: list[Array], variance: Array, refinement: int
-    ) -> list[tuple[NDArray[np.intp] | slice, Rule]]:
+    ) -> list[tuple[NDArray[np.intp], Rule]]:
         """Return the points that share a rule, in chunks that bound the memory."""
         centres, widths, halvings = self._geometry(arguments, variance)
-        points = halvings.shape[0]
-        jobs: list[tuple[NDArray[np.intp] | slice, Rule]] = []
-        if points == 1:
-            if halvings[0] <= _MAX_HALVINGS:
-                return [(slice(None), trapezoid_rule(int(halvings[0]) + refinement))]
-            return [(slice(None), self._panels(centres, widths, refinement))]
+        jobs: list[tuple[NDArray[np.intp], Rule]] = []
         for kind in np.unique(halvings):
             members = np.flatnonzero(halvings == kind)
             if kind <= _MAX_HALVINGS:
@@ -224,22 +225,70 @@ class _CompiledIntegral:
 
     # ---- values -------------------------------------------------------------------------------
 
-    def evaluate(self, arguments: list[Array], refinement: int) -> list[Array]:
+    def evaluate(self, arguments: list[Array], refinement: int) -> list[Any]:
         points = arguments[0].shape[0]
+        if points == 1:
+            return self._evaluate_one([a[0] for a in arguments], refinement)
         variance = np.broadcast_to(self.variance(*arguments)[0], (points,))
         results = np.full((self.count, points), np.nan)
         usable = variance >= 0
         if not usable.all():
             variance = np.where(usable, variance, 0.0)
-        for members, rule in self._rules(arguments, variance, refinement):
-            inside = [a[members] for a in arguments]
-            x = np.sqrt(variance[members])[:, None] * rule.nodes
-            bodies = self._body(inside, x, refinement)
-            for k, body in enumerate(bodies):
-                results[k, members] = _integrate(body, rule.weights, x.shape)
+
+        def work(job: tuple[NDArray[np.intp], Rule]) -> None:
+            members, rule = job
+            with np.errstate(all="ignore"):  # the setting does not follow into threads
+                inside = [a[members] for a in arguments]
+                x = np.sqrt(variance[members])[:, None] * rule.nodes
+                for k, body in enumerate(self._body(inside, x, refinement)):
+                    results[k, members] = _integrate(body, rule.weights, x.shape)
+
+        _run(work, self._rules(arguments, variance, refinement))
         if not usable.all():
             results[:, ~usable] = np.nan
         return list(results)
+
+    def _evaluate_one(self, arguments: list[np.float64], refinement: int) -> list[Any]:
+        """Evaluate at a single point, where the overhead of grids would be most of the time."""
+        variance = np.float64(self.variance(*arguments)[0])
+        if not variance >= 0:
+            return [np.array([np.nan])] * self.count
+        spread = np.sqrt(variance)
+        rule = self._rule_at(arguments, spread, refinement)
+        x = spread * rule.nodes
+        if self.body.integrals:
+            bodies = self._body([np.asarray(a)[None] for a in arguments], x[None, :], refinement)
+            return [_integrate(body, rule.weights, (1, x.size)) for body in bodies]
+        weights = rule.weights
+        results = []
+        for body in self.body.function(*arguments, x):
+            total = body @ weights if np.ndim(body) else body * weights.sum()
+            results.append(np.asarray(total)[None])
+        return results
+
+    def _rule_at(
+        self, arguments: list[np.float64], spread: np.float64, refinement: int
+    ) -> Rule:
+        if not self.feature_count or spread == 0:
+            return trapezoid_rule(refinement)
+        parts = [float(part) / float(spread) for part in self.features(*arguments)]
+        strip = min(
+            math.hypot(max(abs(centre) - HALF_RANGE, 0), _STRIP * width)
+            for centre, width in zip(parts[::2], parts[1::2], strict=True)
+        )
+        far = any(abs(parts[2 * k]) + _BEYOND_TILT > HALF_RANGE for k in self.tilts)
+        halvings = 0
+        while halvings <= _MAX_HALVINGS and strip * 2**halvings < TRAPEZOID_STEP * _STRIP_PER_STEP:
+            halvings += 1
+        if not far and halvings <= _MAX_HALVINGS:
+            return trapezoid_rule(halvings + refinement)
+        centres, widths = np.array([parts[::2]]), np.array([parts[1::2]])
+        rule = self._panels(
+            np.where(np.isfinite(centres), centres, 0.0),
+            np.where(np.isfinite(widths), widths, 4 * HALF_RANGE),
+            refinement,
+        )
+        return Rule(rule.nodes[0], rule.weights[0], rule.coarse[0], rule.blocks, rule.reach)
 
     def _body(self, inside: list[Array], x: Array, refinement: int) -> list[Any]:
         if not self.body.integrals:
@@ -260,21 +309,26 @@ class _CompiledIntegral:
         variance = np.where(usable, variance, 0.0)
         values = np.full((self.count, points), np.nan)
         bounds = np.full((self.count, points), np.inf)
-        for members, rule in self._rules(numbers, variance, refinement):
-            inside = [Bounded(a.value[members], a.bound[members]) for a in arguments]
-            root = np.sqrt(variance[members])
-            # d sqrt(v), by its secant so that v = 0 keeps a finite bound
-            wide = np.sqrt(variance[members] + spread_bound[members])
-            nodes = Bounded(
-                root[:, None] * rule.nodes,
-                ((wide - root) + 4 * UNIT * root)[:, None] * np.abs(rule.nodes),
-            )
-            for k, body in enumerate(self._bounded_body(inside, nodes, refinement)):
-                value, bound = bounded_parts(body)
-                shape = nodes.value.shape
-                values[k, members], bounds[k, members] = _integrate_bounded(
-                    np.broadcast_to(value, shape), np.broadcast_to(bound, shape), rule
+
+        def work(job: tuple[NDArray[np.intp], Rule]) -> None:
+            members, rule = job
+            with np.errstate(all="ignore"):
+                inside = [Bounded(a.value[members], a.bound[members]) for a in arguments]
+                root = np.sqrt(variance[members])
+                # d sqrt(v), by its secant so that v = 0 keeps a finite bound
+                wide = np.sqrt(variance[members] + spread_bound[members])
+                nodes = Bounded(
+                    root[:, None] * rule.nodes,
+                    ((wide - root) + 4 * UNIT * root)[:, None] * np.abs(rule.nodes),
                 )
+                for k, body in enumerate(self._bounded_body(inside, nodes, refinement)):
+                    value, bound = bounded_parts(body)
+                    shape = nodes.value.shape
+                    values[k, members], bounds[k, members] = _integrate_bounded(
+                        np.broadcast_to(value, shape), np.broadcast_to(bound, shape), rule
+                    )
+
+        _run(work, self._rules(numbers, variance, refinement))
         bounds[:, ~usable] = np.inf
         values[:, ~usable] = np.nan
         return [Bounded(value, bound) for value, bound in zip(values, bounds, strict=True)]
@@ -300,6 +354,24 @@ class _CompiledIntegral:
             )
             for value, bound in parts
         ]
+
+
+def _run(
+    work: Callable[[tuple[NDArray[np.intp], Rule]], None],
+    jobs: list[tuple[NDArray[np.intp], Rule]],
+) -> None:
+    """Do all jobs; many go to threads, since numpy works outside the interpreter's lock."""
+    if len(jobs) < _THREADED_JOBS or threading.current_thread() is not threading.main_thread():
+        for job in jobs:
+            work(job)
+    else:
+        for _ in _pool().map(work, jobs):
+            pass
+
+
+@lru_cache(maxsize=1)
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8))
 
 
 def _integrate(body: Any, weights: Array, shape: tuple[int, ...]) -> Array:

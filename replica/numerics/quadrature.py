@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 __all__ = [
     "HALF_RANGE",
     "PANEL_NODES",
+    "TRAPEZOID_STEP",
     "WIDEST_RANGE",
     "Rule",
     "extrapolated_error",
@@ -43,7 +44,7 @@ HALF_RANGE = 9.0
 WIDEST_RANGE = 37.0
 """The Gaussian density is still a normal number here; a tilted integrand may need it."""
 
-_TRAPEZOID_STEP = 0.15
+TRAPEZOID_STEP = 0.15
 _BASE_PANEL = 2.0
 PANEL_NODES = 23
 
@@ -69,7 +70,7 @@ def _density(t: Array) -> Array:
 
 @lru_cache(maxsize=16)
 def trapezoid_rule(halvings: int) -> Rule:
-    """Return the truncated trapezoid with step 0.15 halved `halvings` times.
+    """Return the truncated trapezoid with step 0.15 halved `halvings` times (-1 doubles it).
 
     Examples
     --------
@@ -79,7 +80,7 @@ def trapezoid_rule(halvings: int) -> Rule:
     >>> round(float(rule.weights @ rule.nodes**4), 12)
     3.0
     """
-    step = _TRAPEZOID_STEP / 2**halvings
+    step = TRAPEZOID_STEP * 2.0**-halvings
     count = round(HALF_RANGE / step)
     t = step * np.arange(-count, count + 1)
     weights = step * _density(t)
@@ -140,7 +141,7 @@ def panel_breakpoints(
     stacked = np.sort(stacked, axis=1)
     if points == 1:
         stacked = np.unique(stacked)[None, :]
-    if refinement:
+    if refinement > 0:
         parts = 2**refinement
         inner = np.linspace(0, 1, parts, endpoint=False)
         low, high = stacked[:, :-1, None], stacked[:, 1:, None]

@@ -28,7 +28,7 @@ __all__ = ["ExplicitCurve", "explicit_curve"]
 
 Array = NDArray[np.float64]
 
-_COARSE, _FINE = 48, 160
+_COARSE, _FINE = 24, 160
 _SAMPLED = 64  # curves at most, for a cloud of other controls
 
 
@@ -76,11 +76,11 @@ class ExplicitCurve:
         domain = self.formula.domains[self.parameter]
         low, high = float(domain.start), float(domain.end)
         count = _FINE if fine else _COARSE
-        decades = (-6.0, 15.0) if fine else (-4.0, 5.0)
+        decades = (-6.0, 15.0) if fine else (-3.0, 3.0)
         if np.isfinite(low) and np.isinf(high):
             return low + np.logspace(*decades, count)
         if np.isfinite(low) and np.isfinite(high):
-            x = np.linspace(-12.0, 21.0, count) if fine else np.linspace(-7.0, 7.0, count)
+            x = np.linspace(-12.0, 21.0, count) if fine else np.linspace(-6.0, 6.0, count)
             return low + (high - low) / (1 + np.exp(-x))
         x = np.linspace(-8, 8, count)
         return np.asarray(np.sinh(x))

@@ -158,8 +158,9 @@ def _from_curve(
     steps = 0
     if ready.any():
         inner = [p[ready] for p in parameters]
+        # a coarse rule leads to the root; verify takes the last step with the rule it trusts
         z[ready], status[ready], steps = iterate(
-            system, begin[ready], inner, Newton(), _NEWTON_STEPS
+            system, begin[ready], inner, Newton(), _NEWTON_STEPS, refinement=-1
         )
     failed = status != Status.CONVERGED
     status[failed & ~reached] = Status.NO_SADDLE
@@ -281,13 +282,17 @@ def _assemble(
     tolerance: float,
 ) -> Solution:
     error = np.full_like(z, np.inf)
+    rows = np.full((z.shape[0], len(formula.observables)), np.nan)
+    bounds = np.full_like(rows, np.inf)
     good = status == Status.CONVERGED
     if good.any():
         inner = [p[good] for p in flat]
-        z[good], error[good] = system.verify(z[good], inner, tolerance)
+        found = system.verify(z[good], inner, tolerance, tuple(formula.observables.values()))
+        z[good], error[good], rows[good], bounds[good] = (
+            found.z, found.error, found.values, found.bounds,
+        )
         poor = (error[good] > tolerance * scale(z[good])).any(axis=1)
         status[np.flatnonzero(good)[poor]] = Status.INACCURATE
-    rows, bounds = system.observe(tuple(formula.observables.values()), z, error, flat)
     observables = dict(zip(formula.observables, rows.T, strict=True))
     spreads = dict(zip(formula.observables, bounds.T, strict=True))
     stable = np.ones(status.shape, dtype=bool)

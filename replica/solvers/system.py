@@ -9,6 +9,7 @@ of the same kernel serve.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -20,14 +21,12 @@ from replica.errors import DeclarationError
 from replica.language.formula import Formula
 from replica.numerics.kernel import MAX_REFINEMENT, Kernel, compile_kernel
 from replica.numerics.lowering import compile_layer
-from replica.numerics.rounding import Bounded
 
-__all__ = ["System", "newton_step", "saddle_system", "scale"]
+__all__ = ["System", "Verified", "newton_step", "saddle_system", "scale"]
 
 Array = NDArray[np.float64]
 
 _HUGE = 1e300
-_OBSERVED = 1e-13  # relative quadrature error of observables that is aimed at
 _EDGE = 1e-11  # distance from an open end, relative, that counts as having run to it
 _FAR = 1e11  # an unbounded unknown beyond this has run away
 
@@ -131,6 +130,10 @@ class System:
         rows = kernel(*z.T, *parameters, refinement=refinement)
         residual = np.stack(rows[:n], axis=1)
         jacobian = np.stack(rows[n:], axis=1).reshape(-1, n, n)
+        lost = ~np.isfinite(jacobian).all(axis=(1, 2)) & np.isfinite(residual).all(axis=1)
+        if lost.any():  # an entry under- or overflows where the equations do not
+            chosen = [p[lost] for p in parameters]
+            jacobian[lost] = self._by_differences(z[lost], chosen, refinement)[1]
         return residual, jacobian
 
     def _by_differences(
@@ -154,69 +157,106 @@ class System:
         ]
         return table[0], np.stack(columns, axis=2)
 
-    def bounded_residual(
-        self, z: Array, parameters: Sequence[Any], refinement: int = 0
-    ) -> tuple[Array, Array]:
-        """Return residuals and bounds on their error, each of shape (points, n)."""
-        rows: Sequence[Bounded] = self.residual.bounded(*z.T, *parameters, refinement=refinement)
-        values = np.stack([row.value for row in rows], axis=1)
-        return values, np.stack([row.bound for row in rows], axis=1)
-
-    def observe(
-        self, expressions: tuple[Expr, ...], z: Array, error: Array, parameters: Sequence[Array]
-    ) -> tuple[Array, Array]:
-        """Return expressions at a solution and their errors, each (points, expressions).
-
-        To the kernel's own bound comes what the errors of the unknowns do, measured by moving
-        each unknown: at a saddle the potential hardly feels them.
-        """
-        kernel = compile_kernel(self.arguments, expressions)
-        for refinement in range(MAX_REFINEMENT + 1):
-            rows = kernel.bounded(*z.T, *parameters, refinement=refinement)
-            values = np.stack([np.asarray(row.value) for row in rows], axis=1)
-            bounds = np.stack([np.asarray(row.bound) for row in rows], axis=1)
-            if (bounds <= _OBSERVED * scale(values)).all():
-                break
-        low, high = self.bounds(z, parameters)
-        for k in range(self.size):
-            shift = np.zeros_like(z)
-            shift[:, k] = np.where(np.isfinite(error[:, k]), error[:, k], 0.0)
-            moves = []
-            for moved in (np.minimum(z + shift, high), np.maximum(z - shift, low)):
-                found = kernel(*moved.T, *parameters, refinement=refinement)
-                moves.append(np.abs(np.stack(found, axis=1) - values))
-            bounds = bounds + np.nan_to_num(np.maximum(*moves), nan=np.inf)
-        return values, bounds
-
-    # ---- error of a solution ------------------------------------------------------------------
+    # ---- errors -------------------------------------------------------------------------------
 
     def verify(
-        self, z: Array, parameters: Sequence[Array], tolerance: float
-    ) -> tuple[Array, Array]:
-        """Refine solutions until their error is below `tolerance`; return them and the errors.
+        self,
+        z: Array,
+        parameters: Sequence[Array],
+        tolerance: float,
+        observables: tuple[Expr, ...] = (),
+        refinement: int = 0,
+    ) -> Verified:
+        r"""Refine solutions until their errors are below `tolerance`; bound all errors.
 
-        The error is :math:`|J^{-1}| (|F| + \\Delta F)` with the bound :math:`\\Delta F` of the
-        kernel, so a solution that a finer quadrature would move is never called accurate.
+        The error of the unknowns is :math:`|J^{-1}| (|F| + \Delta F)` with the bound
+        :math:`\Delta F` of the kernel, so a solution that a finer quadrature would move is never
+        called accurate. To the kernel's bound on an observable comes what the errors of the
+        unknowns do to it, measured by moving each: at a saddle the potential hardly feels them.
+
+        Parameters
+        ----------
+        z : array, shape (points, unknowns)
+            Solutions of a possibly coarser quadrature.
+        parameters : sequence of arrays, shape (points,)
+        tolerance : float
+            Relative above one, for unknowns and observables.
+        observables : tuple of Expr
+            Evaluated in the same pass as the equations.
+        refinement : int
+            Where to begin.
         """
+        n, count = self.size, len(observables)
         z = z.copy()
-        error = np.full_like(z, np.inf)
+        error = np.full(z.shape, np.inf)
+        values = np.full((z.shape[0], count), np.nan)
+        bounds = np.full((z.shape[0], count), np.inf)
+        kernel = compile_kernel(self.arguments, (*self.equations, *observables))
         left = np.arange(z.shape[0])
-        for refinement in range(MAX_REFINEMENT + 1):
+        for level in range(refinement, MAX_REFINEMENT + 1):
             chosen = [p[left] for p in parameters]
-            if refinement:
-                residual, jacobian = self.evaluate(z[left], chosen, refinement)
-                trial = z[left] + newton_step(jacobian, residual)
-                ok = self.inside(trial, chosen) & np.isfinite(trial).all(axis=1)
+            inverse = np.zeros((left.size, n, n))
+            if n:
+                residual, jacobian = self.evaluate(z[left], chosen, level)
+                inverse = _inverse(jacobian)
+                trial = z[left] - np.einsum("pij,pj->pi", inverse, residual)
+                small = np.abs(trial - z[left]) <= 1e-3 * scale(z[left])
+                ok = small.all(axis=1) & self.inside(trial, chosen)
                 z[left[ok]] = trial[ok]
-            _, jacobian = self.evaluate(z[left], chosen, refinement)
-            residual, spread = self.bounded_residual(z[left], chosen, refinement)
-            found = _absolute_inverse(jacobian, np.abs(residual) + spread)
-            found += 2.0**-52 * np.abs(z[left])
-            error[left] = np.where(np.isfinite(found), found, np.inf)
-            left = left[(error[left] > tolerance * scale(z[left])).any(axis=1)]
+            rows = kernel.bounded(*z[left].T, *chosen, refinement=level)
+            found = np.stack([row.value for row in rows], axis=1)
+            spread = np.stack([row.bound for row in rows], axis=1)
+            with np.errstate(invalid="ignore", over="ignore"):
+                off = np.abs(found[:, :n]) + spread[:, :n]
+                reach = np.einsum("pij,pj->pi", np.abs(inverse), off)
+            reach += 2.0**-52 * np.abs(z[left])
+            error[left] = np.where(np.isfinite(reach), reach, np.inf)
+            values[left], bounds[left] = found[:, n:], spread[:, n:]
+            if count:
+                bounds[left] += self._felt(observables, z[left], error[left], chosen, found[:, n:])
+            poor = (error[left] > tolerance * scale(z[left])).any(axis=1)
+            # the edge of what rounding allows: a finer rule would not help an observable
+            poor |= (spread[:, n:] > tolerance * scale(found[:, n:])).any(axis=1)
+            left = left[poor]
             if left.size == 0:
                 break
-        return z, error
+        return Verified(z, error, values, bounds)
+
+    def _felt(
+        self,
+        observables: tuple[Expr, ...],
+        z: Array,
+        error: Array,
+        parameters: Sequence[Array],
+        values: Array,
+    ) -> Array:
+        """Return how far each observable moves when each unknown moves by its error."""
+        kernel = compile_kernel(self.arguments, observables)
+        low, high = self.bounds(z, parameters) if self.size else (z, z)
+        total = np.zeros_like(values)
+        before = np.stack(kernel(*z.T, *parameters), axis=1)
+        for k in range(self.size):
+            # an error below rounding is felt below rounding; move far enough to measure a slope
+            size = np.where(np.isfinite(error[:, k]), error[:, k], 0.0)
+            step = np.maximum(size, 1e-7 * scale(z)[:, k])
+            up = z[:, k] + step <= high[:, k]
+            step = np.where(up, step, -np.minimum(step, 0.5 * (z[:, k] - low[:, k])))
+            moved = z.copy()
+            moved[:, k] += step
+            after = np.stack(kernel(*moved.T, *parameters), axis=1)
+            slope = np.abs(after - before) / np.maximum(np.abs(step), 1e-300)[:, None]
+            total += np.nan_to_num(slope, nan=np.inf) * size[:, None]
+        return total
+
+
+@dataclass(frozen=True)
+class Verified:
+    """Solutions (points, unknowns) and observables (points, count), with bounds on the errors."""
+
+    z: Array
+    error: Array
+    values: Array
+    bounds: Array
 
 
 def scale(z: Array) -> Array:
@@ -237,20 +277,16 @@ def newton_step(jacobian: Array, residual: Array) -> Array:
     return step
 
 
-def _absolute_inverse(jacobian: Array, spread: Array) -> Array:
-    """Return :math:`|J^{-1}|` times `spread`; infinite where J is singular."""
-    result = np.full_like(spread, np.inf)
-    usable = np.isfinite(jacobian).all(axis=(1, 2)) & np.isfinite(spread).all(axis=1)
-    if not usable.any():
-        return result
+def _inverse(jacobian: Array) -> Array:
+    """Return the inverses of a stack of matrices, infinite where a matrix is singular."""
+    result = np.full_like(jacobian, np.inf)
+    usable = np.isfinite(jacobian).all(axis=(1, 2))
     try:
-        inverse = np.linalg.inv(jacobian[usable])
+        result[usable] = np.linalg.inv(jacobian[usable])
     except np.linalg.LinAlgError:
-        inverse = np.full_like(jacobian[usable], np.inf)
-        for k, matrix in enumerate(jacobian[usable]):
-            if np.linalg.cond(matrix) < 1e15:
-                inverse[k] = np.linalg.inv(matrix)
-    result[usable] = (np.abs(inverse) @ spread[usable][..., None])[..., 0]
+        for k in np.flatnonzero(usable):
+            if np.linalg.cond(jacobian[k]) < 1e15:
+                result[k] = np.linalg.inv(jacobian[k])
     return result
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -206,22 +206,23 @@ def _root(
 ) -> ThresholdResult:
     system = _root_system(formula, name)
     parameters = [np.array([float(value)]) for value in values.values()]
-    start = _seed(formula, name, declaration, system, values)
-    z, status, _ = iterate(system, start, parameters, Newton(), _STEPS)
-    if status[0] != Status.CONVERGED:
+    status = np.array([int(Status.MAX_STEPS)])
+    for start in _seeds(formula, name, declaration, system, values):
+        z, status, _ = iterate(system, start, parameters, Newton(), _STEPS)
+        if status[0] == Status.CONVERGED:
+            break
+    else:
         raise ConvergenceError(
             f"{formula.name}: {name} at {_where(values)} did not converge: {Status(status[0])}"
         )
-    z, error = system.verify(z, parameters, _TOLERANCE)
+    verified = system.verify(z, parameters, _TOLERANCE, refinement=1)
+    z, error = verified.z, verified.error
     position = system.size - len(declaration.controls)
     value, spread = float(z[0, position]), float(error[0, position])
     overlaps = {str(symbol): float(number) for symbol, number in declaration.at.items()}
     overlaps |= {str(s): float(x) for s, x in zip(system.unknowns, z[0], strict=True)}
     solved = [control_name(symbol) for symbol in declaration.controls]
-    stability = S.Zero
-    if formula.stability:
-        stability = formula.observables[formula.stability].subs(dict(declaration.at))
-    replicon, slack = _observed(stability, system, z, error, parameters)
+    unstable = _is_unstable(_root_stability(formula, name), system, z, parameters)
     text = ""
     if digits is not None:
         roots, errors, _, _ = precise_solution(system, z[0], list(values.values()), (), digits)
@@ -236,7 +237,7 @@ def _root(
         "instability: stationarity and eigenvalue = 1"
         if isinstance(declaration, Instability)
         else "root: stationarity and condition = 0",
-        replicon - slack > _STABLE,
+        unstable,
         declaration.caveat,
         digits,
         text,
@@ -244,44 +245,43 @@ def _root(
     )
 
 
-def _seed(
+def _seeds(
     formula: Formula,
     name: str,
     declaration: Root,
     system: System,
     values: Mapping[str, Any],
-) -> Array:
-    """Return a first guess for the augmented system, from the branch."""
+) -> Iterator[Array]:
+    """Yield first guesses for the augmented system, from the branch, coarse ones first."""
     if declaration.start or not set(system.unknowns) & set(formula.unknowns):
-        guess = [
-            float(declaration.start.get(symbol, 1.0)) for symbol in system.unknowns
-        ]
-        return np.array([guess])
+        yield np.array([[float(declaration.start.get(symbol, 1)) for symbol in system.unknowns]])
+        return
     (control,) = declaration.controls
-    shift = 1 if isinstance(declaration, Instability) else 0
-    zero = (formula.observable(declaration.zeros[0]) - shift).subs(dict(declaration.at))
-    curve = explicit_curve(formula, control)
-    if curve is not None and not declaration.at:
-        domain = formula.controls[control_name(control)].domain
-        for fine in (False, True):
+    zero = system.equations[-1]
+    curve = explicit_curve(formula, control) if not declaration.at else None
+    found = False
+    for fine in (False, True):
+        if curve is not None:
             z, value = curve.points(curve.grid(fine), [float(w) for w in values.values()])
+            domain = formula.controls[control_name(control)].domain
             inside = (value > float(domain.start)) & (value < float(domain.end))
-            found = _crossing(zero, system, z[inside], value[inside], values)
-            if found is not None:
-                return found
-    else:
-        z, value = _scan(formula, control, values)
-        found = _crossing(zero, system, z, value, values)
-        if found is not None:
-            return found
-    height = _heights(zero + shift, system, z, value, values)
-    seen = height[np.isfinite(height)]
-    raise ThresholdNotFound(
-        f"{formula.name}: no {name} at {_where(values)}: along the saddle points with "
-        f"{control_name(control)} up to {np.nanmax(value):.6g}, the "
-        f"{declaration.zeros[0]} stays between {seen.min():.4g} and {seen.max():.4g} and does "
-        f"not reach {shift}"
-    )
+            z, value = z[inside], value[inside]
+        else:
+            z, value = _scan(formula, control, values, fine)
+        height = _heights(zero, system, z, value, values)
+        start = _crossing(height, z, value)
+        if start is not None:
+            found = True
+            yield start
+    if not found:
+        shift = 1 if isinstance(declaration, Instability) else 0
+        seen = height[np.isfinite(height)] + shift
+        raise ThresholdNotFound(
+            f"{formula.name}: no {name} at {_where(values)}: along the saddle points with "
+            f"{control_name(control)} up to {np.nanmax(value):.6g}, the "
+            f"{declaration.zeros[0]} stays between {seen.min():.4g} and {seen.max():.4g} and does "
+            f"not reach {shift}"
+        )
 
 
 def _heights(
@@ -292,13 +292,8 @@ def _heights(
     return np.asarray(kernel(*z.T, control, *rest)[0])
 
 
-def _crossing(
-    zero: Expr, system: System, z: Array, control: Array, values: Mapping[str, Any]
-) -> Array | None:
-    """Interpolate the first sign change of `zero` along a branch, None where there is none."""
-    if control.size < 2:
-        return None
-    height = _heights(zero, system, z, control, values)
+def _crossing(height: Array, z: Array, control: Array) -> Array | None:
+    """Interpolate the first sign change along a branch, None where there is none."""
     good = np.isfinite(height) & np.isfinite(control)
     change = np.flatnonzero((height[:-1] * height[1:] < 0) & good[:-1] & good[1:])
     if change.size == 0:
@@ -310,14 +305,14 @@ def _crossing(
 
 
 def _scan(
-    formula: Formula, control: Symbol, values: Mapping[str, Any]
+    formula: Formula, control: Symbol, values: Mapping[str, Any], fine: bool
 ) -> tuple[Array, Array]:
     """Return saddle points on a grid of the control, for formulas without explicit curve."""
     key = control_name(control)
     domain = formula.controls[key].domain
     low = float(domain.start) if domain.start.is_finite else -1e3
     high = float(domain.end) if domain.end.is_finite else 1e3
-    grid = low + np.geomspace(1e-3, max(high - low, 2e-3), 120)
+    grid = low + np.geomspace(1e-3, max(high - low, 2e-3), 240 if fine else 60)
     inner = grid[[bool(domain.contains(float(g))) for g in grid]]
     solution = solve(formula, **{key: inner, **_floats(values)})
     good = np.asarray(solution.converged)
@@ -330,11 +325,22 @@ def _scan(
     return table, inner[good]
 
 
-def _observed(
-    expression: Expr, system: System, z: Array, error: Array, parameters: Sequence[Array]
-) -> tuple[float, float]:
-    values, bounds = system.observe((expression,), z, error, parameters)
-    return float(values[0, 0]), float(bounds[0, 0])
+@lru_cache(maxsize=64)
+def _root_stability(formula: Formula, name: str) -> Expr | None:
+    if not formula.stability:
+        return None
+    declaration = formula.threshold(name)
+    assert isinstance(declaration, Root)
+    return formula.observables[formula.stability].subs(dict(declaration.at))
+
+
+def _is_unstable(
+    replicon: Expr | None, system: System, z: Array, parameters: Sequence[Array]
+) -> bool:
+    if replicon is None:
+        return False
+    (value,) = compile_kernel(system.arguments, (replicon,))(*z.T, *parameters)
+    return bool(value[0] > _STABLE)
 
 
 # ---- limits -------------------------------------------------------------------------------------
@@ -358,14 +364,15 @@ def _limit(
 ) -> ThresholdResult:
     system = _limit_system(formula, name)
     parameters = [np.array([float(value)]) for value in values.values()]
-    z, error = np.zeros((1, 0)), np.zeros((1, 0))
+    z = np.zeros((1, 0))
     if system.size:
-        z, error = _stationary(formula, name, declaration, system, values, parameters)
-    value, spread = _observed(declaration.value, system, z, error, parameters)
+        z = _stationary(formula, name, declaration, system, values, parameters)
+    verified = system.verify(z, parameters, _TOLERANCE, (declaration.value,))
+    z = verified.z
+    value, spread = float(verified.values[0, 0]), float(verified.bounds[0, 0])
     if not np.isfinite(value):
         raise ConvergenceError(f"{formula.name}: {name} at {_where(values)} is not finite")
-    stability = S.Zero if declaration.stability is None else declaration.stability
-    replicon, slack = _observed(stability, system, z, error, parameters)
+    unstable = _is_unstable(declaration.stability, system, z, parameters)
     text = ""
     if digits is not None:
         _, _, observed, errors = precise_solution(
@@ -380,7 +387,7 @@ def _limit(
         _floats(values),
         {str(s): float(x) for s, x in zip(system.unknowns, z[0], strict=True)},
         "limit along the branch" + (", stationary value" if system.size else ""),
-        replicon - slack > _STABLE,
+        unstable,
         declaration.caveat,
         digits,
         text,
@@ -395,7 +402,7 @@ def _stationary(
     system: System,
     values: Mapping[str, Any],
     parameters: list[Array],
-) -> tuple[Array, Array]:
+) -> Array:
     """Solve for the auxiliary variables, from the declared start and then from a lattice."""
     rule = {formula.controls[k].symbol: float(w) for k, w in values.items()}
     declared = [[float(S(start).subs(rule)) for _, start in declaration.over.values()]]
@@ -406,7 +413,7 @@ def _stationary(
             continue
         z, status, _ = iterate(system, start, parameters, Newton(), _STEPS)
         if status[0] == Status.CONVERGED:
-            return system.verify(z, parameters, 1e-9)
+            return z
     raise ThresholdNotFound(
         f"{formula.name}: no {name} at {_where(values)}: its value has no stationary point in "
         f"{', '.join(map(str, declaration.over))}"
