@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -154,7 +155,7 @@ def _read(
     return target, formula, {key: value(name, key, text) for key, text in controls.items()}
 
 
-def _exact(formula: str, name: str, text: str) -> Decimal | str:
+def _exact(formula: str, name: str, text: str) -> Fraction | str:
     """Return a decimal number exactly; any other text as it is, for the library to refuse."""
     if not _NUMBER.fullmatch(text):
         return text if len(text) <= 60 else text[:57] + "..."
@@ -164,12 +165,12 @@ def _exact(formula: str, name: str, text: str) -> Decimal | str:
     # also a double: the first steps are taken in double precision
     if abs(float(number)) == float("inf") or (number != 0 and float(number) == 0):
         raise ControlError(f"{formula}: {name} = {text} is too large or too small for a number")
-    return number
+    return Fraction(number)
 
 
 def _number(formula: str, name: str, text: str) -> float | str:
     number = _exact(formula, name, text)
-    return float(number) if isinstance(number, Decimal) else number
+    return float(number) if isinstance(number, Fraction) else number
 
 
 def _number_or_grid(formula: str, name: str, text: str) -> Any:

@@ -110,7 +110,7 @@ class Checkpoint:
                 f"{self.path} exists: continue it (resume=True, --resume), or remove it"
             )
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 parts = {name: file[name] for name in arrays}
                 identity = dict(json.loads(str(file["identity"])))
         except Exception:  # whatever a foreign file makes the reader do

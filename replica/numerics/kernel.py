@@ -288,7 +288,10 @@ class _CompiledIntegral:
             np.where(np.isfinite(widths), widths, 4 * HALF_RANGE),
             refinement,
         )
-        return Rule(rule.nodes[0], rule.weights[0], rule.coarse[0], rule.blocks, rule.reach)
+        first, second = rule.coarse
+        return Rule(
+            rule.nodes[0], rule.weights[0], (first[0], second[0]), rule.blocks, rule.reach
+        )
 
     def _body(self, inside: list[Array], x: Array, refinement: int) -> list[Any]:
         if not self.body.integrals:
@@ -321,24 +324,50 @@ class _CompiledIntegral:
                     root[:, None] * rule.nodes,
                     ((wide - root) + 4 * UNIT * root)[:, None] * np.abs(rule.nodes),
                 )
-                for k, body in enumerate(self._bounded_body(inside, nodes, refinement)):
-                    value, bound = bounded_parts(body)
-                    shape = nodes.value.shape
-                    values[k, members], bounds[k, members] = _integrate_bounded(
-                        np.broadcast_to(value, shape), np.broadcast_to(bound, shape), rule
-                    )
+                found = self._integrals_with_bounds(inside, nodes, rule, refinement)
+                for k, (value, bound) in enumerate(found):
+                    values[k, members], bounds[k, members] = value, bound
 
         _run(work, self._rules(numbers, variance, refinement))
         bounds[:, ~usable] = np.inf
         values[:, ~usable] = np.nan
         return [Bounded(value, bound) for value, bound in zip(values, bounds, strict=True)]
 
+    def _integrals_with_bounds(
+        self, inside: list[Bounded], nodes: Bounded, rule: Rule, refinement: int
+    ) -> list[tuple[Array, Array]]:
+        shape = nodes.value.shape
+        if self.body.integrals:  # an inner integral's error is wanted at every node
+            parts = [bounded_parts(b) for b in self._bounded_body(inside, nodes, refinement)]
+            return [
+                _integrate_bounded(
+                    np.broadcast_to(value, shape),
+                    rule,
+                    _by_block(np.broadcast_to(bound, shape), rule.weights, rule.blocks),
+                )
+                for value, bound in parts
+            ]
+        bodies = self.body.function(*(a.value[:, None] for a in inside), nodes.value)
+        # rounding needs no accuracy: a quarter of the nodes and half as much again
+        few = rule.quarter
+        some = Bounded(nodes.value[:, few], nodes.bound[:, few])
+        columns = [Bounded(a.value[:, None], a.bound[:, None]) for a in inside]
+        weights = rule.coarse[1][..., few]
+        results = []
+        for body, sample in zip(
+            bodies, self.body.bounded_function(*columns, some), strict=True
+        ):
+            bound = np.broadcast_to(bounded_parts(sample)[1], some.value.shape)
+            results.append(
+                _integrate_bounded(
+                    np.broadcast_to(body, shape), rule, 1.5 * _by_block(bound, weights, 1)
+                )
+            )
+        return results
+
     def _bounded_body(
         self, inside: list[Bounded], nodes: Bounded, refinement: int
     ) -> list[Any]:
-        if not self.body.integrals:
-            columns = [Bounded(a.value[:, None], a.bound[:, None]) for a in inside]
-            return list(self.body.bounded_function(*columns, nodes))
         shape = nodes.value.shape
         repeated = [
             Bounded(np.repeat(a.value, shape[1]), np.repeat(a.bound, shape[1])) for a in inside
@@ -381,18 +410,34 @@ def _integrate(body: Any, weights: Array, shape: tuple[int, ...]) -> Array:
     return np.einsum("pn,pn->p", body, weights)
 
 
-def _integrate_bounded(body: Array, bound: Array, rule: Rule) -> tuple[Array, Array]:
+def _integrate_bounded(body: Array, rule: Rule, propagated: Array) -> tuple[Array, Array]:
     """Return integral and bound: propagated, rounding of the sum, quadrature, truncation."""
-    points, count = body.shape
-    fine = np.broadcast_to(rule.weights, body.shape)
-    coarse = np.broadcast_to(rule.coarse, body.shape)
-    blocks = (points, rule.blocks, count // rule.blocks)
-    by_block = (fine * body).reshape(blocks).sum(axis=2)
-    difference = np.abs(by_block - (coarse * body).reshape(blocks).sum(axis=2))
-    size = (fine * np.abs(body)).reshape(blocks).sum(axis=2)
-    value = by_block.sum(axis=1)
-    quadrature = extrapolated_error(difference, size).sum(axis=1)
+    count = body.shape[1]
+    value, half, quarter, size = (
+        _by_block(integrand, weights, rule.blocks)
+        for integrand, weights in (
+            (body, rule.weights),
+            (body, rule.coarse[0]),
+            (body, rule.coarse[1]),
+            (np.abs(body), rule.weights),
+        )
+    )
+    quadrature = extrapolated_error(np.abs(value - half), np.abs(half - quarter), size).sum(axis=1)
+    value = value.sum(axis=1)
     rounding = UNIT * (8 + 2 * np.log2(count)) * size.sum(axis=1)
     edge = np.abs(body[:, [0, -1]]).sum(axis=1)
     truncation = edge * np.exp(-0.5 * rule.reach**2) / rule.reach
-    return value, (fine * bound).sum(axis=1) + quadrature + rounding + truncation
+    return value, propagated.sum(axis=1) + quadrature + rounding + truncation
+
+
+def _by_block(body: Array, weights: Array, blocks: int) -> Array:
+    """Return the integral over each panel, shape (points, blocks)."""
+    if weights.ndim == 1 and blocks == 1:
+        return (body @ weights)[:, None]
+    points, count = body.shape
+    shape = (blocks, count // blocks)
+    return np.einsum(
+        "pbn,pbn->pb",
+        body.reshape(points, *shape),
+        np.broadcast_to(weights, body.shape).reshape(points, *shape),
+    )

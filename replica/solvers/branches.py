@@ -117,38 +117,62 @@ class ExplicitCurve:
         reached = np.zeros(wanted.size, dtype=bool)
         highest = np.full(wanted.size, np.nan)
         for fine in (False, True):
-            for k in np.unique(member[~reached]):
+            left = np.unique(member[~reached])
+            if left.size == 0:
+                break
+            grid = self.grid(fine)
+            # all curves in one call: each key with the whole grid
+            rest_grid = [np.repeat(keys[left, j], grid.size) for j in range(keys.shape[1])]
+            z, value = self.points(np.tile(grid, left.size), rest_grid)
+            z = z.reshape(left.size, grid.size, -1)
+            value = value.reshape(left.size, grid.size)
+            for row, k in enumerate(left):
                 mine = np.flatnonzero((member == k) & ~reached)
-                self._one_key(keys[k], wanted, mine, fine, start, reached, highest)
+                begin, inside, peak = _on_curve(z[row], value[row], wanted[mine])
+                start[mine], reached[mine], highest[mine] = begin, inside, peak
         return start, reached, highest
 
-    def _one_key(
-        self,
-        key: Array,
-        wanted: Array,
-        mine: NDArray[np.intp],
-        fine: bool,
-        start: Array,
-        reached: NDArray[np.bool_],
-        highest: Array,
-    ) -> None:
-        z, value = self.points(self.grid(fine), list(key))
-        good = np.isfinite(value) & np.isfinite(z).all(axis=1)
-        z, value = z[good], value[good]
-        if value.size < 2:
-            return
-        # the first crossing from the uninformed end is the first of the running maximum
-        top = np.maximum.accumulate(value)
-        after = np.searchsorted(top, wanted[mine], side="left")
-        before = np.clip(after - 1, 0, value.size - 2)
-        inside = after < value.size
+
+def _on_curve(
+    z: Array, value: Array, wanted: Array
+) -> tuple[Array, NDArray[np.bool_], float]:
+    """Return where one curve takes the wanted values, whether it does, and its highest value."""
+    good = np.isfinite(value) & np.isfinite(z).all(axis=1)
+    z, value = z[good], value[good]
+    if value.size < 2:
+        nothing = np.full((wanted.size, z.shape[1]), np.nan)
+        return nothing, np.zeros(wanted.size, dtype=bool), float("nan")
+    # the first crossing from the uninformed end is the first of the running maximum
+    after = np.searchsorted(np.maximum.accumulate(value), wanted, side="left")
+    before = np.clip(after - 1, 0, value.size - 2)
+    inside = after < value.size
+    peak = int(np.argmax(value))
+    mixed = _interpolated(value, z, before, wanted)
+    return np.where(inside[:, None], mixed, z[peak]), inside, float(value[peak])
+
+
+def _interpolated(
+    value: Array, z: Array, before: NDArray[np.intp], wanted: Array
+) -> Array:
+    """Interpolate the curve at `wanted`: by the cubic through four points where it is monotone."""
+    first = np.clip(before - 1, 0, max(value.size - 4, 0))
+    four = first[:, None] + np.arange(min(4, value.size))
+    x, y = value[four], z[four]
+    rising = (np.diff(x, axis=1) > 0).all(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # Neville's scheme, for all wanted points at once
+        for order in range(1, x.shape[1]):
+            left = (wanted[:, None] - x[:, order:])[..., None]
+            right = (x[:, :-order] - wanted[:, None])[..., None]
+            span = (x[:, :-order] - x[:, order:])[..., None]
+            y = (left * y[:, :-1] + right * y[:, 1:]) / span
         gap = value[before + 1] - value[before]
-        share = np.clip((wanted[mine] - value[before]) / np.where(gap == 0, 1.0, gap), 0, 1)
-        mixed = z[before] + share[:, None] * (z[before + 1] - z[before])
-        peak = np.argmax(value)
-        start[mine] = np.where(inside[:, None], mixed, z[peak])
-        reached[mine] = inside
-        highest[mine] = value[peak]
+        share = np.clip((wanted - value[before]) / np.where(gap == 0, 1.0, gap), 0, 1)[:, None]
+    line = z[before] + share * (z[before + 1] - z[before])
+    between = np.minimum(z[before], z[before + 1]), np.maximum(z[before], z[before + 1])
+    cubic = y[:, 0]
+    sane = rising[:, None] & (cubic >= between[0]) & (cubic <= between[1])
+    return np.asarray(np.where(sane.all(axis=1, keepdims=True), cubic, line))
 
 
 def _thinned(table: Array) -> tuple[Array, NDArray[np.intp]]:

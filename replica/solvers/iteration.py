@@ -12,6 +12,7 @@ Each point has its own status, and points that are done stop working.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -20,11 +21,10 @@ from numpy.typing import NDArray
 from replica.solvers.solution import Status
 from replica.solvers.system import System, newton_step, scale
 
-__all__ = ["Anderson", "Damped", "Newton", "iterate"]
+__all__ = ["Anderson", "Damped", "Iterated", "Newton", "iterate"]
 
 Array = NDArray[np.float64]
 
-_CONVERGED_STEP = 1e-7  # a Newton step of this size leaves an error of its square
 _SHORTENINGS = 60
 
 
@@ -47,9 +47,18 @@ class Proposal(Protocol):
 
 
 class Newton:
-    """Newton steps; accepted only where the residual falls."""
+    """Newton steps; accepted only where the residual falls.
+
+    Parameters
+    ----------
+    last_step : float
+        A step below this, relative above one, is the last: it leaves an error of its square.
+    """
 
     descends = True
+
+    def __init__(self, last_step: float = 1e-7) -> None:
+        self.last_step = last_step
 
     def step(self, system: System, z: Array, residual: Array, jacobian: Array) -> Array:
         """Return the Newton step."""
@@ -60,7 +69,7 @@ class Newton:
 
     def converged(self, step: Array, z: Array) -> NDArray[np.bool_]:
         """Tell where the step is so small that its square is below rounding."""
-        return np.asarray((np.abs(step) <= _CONVERGED_STEP * scale(z)).all(axis=1))
+        return np.asarray((np.abs(step) <= self.last_step * scale(z)).all(axis=1))
 
 
 class Damped:
@@ -129,6 +138,26 @@ def _norm(residual: Array, z: Array) -> Array:
     return np.asarray(np.abs(residual / scale(z)).max(axis=1))
 
 
+@dataclass(frozen=True)
+class Iterated:
+    """Where an iteration ended.
+
+    Attributes
+    ----------
+    z : array, shape (points, unknowns)
+    status : array of Status codes, shape (points,)
+    steps : int
+        Steps taken by the slowest point.
+    jacobian : array, shape (points, unknowns, unknowns)
+        The last one evaluated at each point, within one step of `z`.
+    """
+
+    z: Array
+    status: NDArray[np.intp]
+    steps: int
+    jacobian: Array
+
+
 def iterate(
     system: System,
     start: Array,
@@ -136,7 +165,7 @@ def iterate(
     proposal: Proposal,
     max_steps: int,
     refinement: int = 0,
-) -> tuple[Array, NDArray[np.intp], int]:
+) -> Iterated:
     """Iterate every point to convergence or to a reason why not.
 
     Parameters
@@ -146,52 +175,44 @@ def iterate(
     parameters : sequence of arrays, shape (points,)
     proposal : Newton, Damped or Anderson
     max_steps : int
-
-    Returns
-    -------
-    z : array, shape (points, unknowns)
-    status : array of Status codes, shape (points,)
-    steps : int
-        Steps taken by the slowest point.
+    refinement : int
+        Of the quadrature; negative for a coarse one.
     """
     z = start.copy()
-    points = z.shape[0]
-    status = np.full(points, int(Status.MAX_STEPS))
-    active = np.arange(points)
+    status = np.full(z.shape[0], int(Status.MAX_STEPS))
+    active = np.arange(z.shape[0])
     chosen = list(parameters)
     residual, jacobian = system.evaluate(z, chosen, refinement)
+    last_jacobian = jacobian.copy()
     taken = 0
     for taken in range(1, max_steps + 1):
         here = z[active]
         step = proposal.step(system, here, residual, jacobian)
         trial, length = _into_domain(system, here, step, chosen)
-        new_residual, new_jacobian = system.evaluate(trial, chosen, refinement)
-        if proposal.descends:
-            trial, new_residual, new_jacobian = _descend(
-                system, here, step, length, residual, (trial, new_residual, new_jacobian),
-                chosen, refinement,
-            )
-        z[active] = trial
-        residual, jacobian = new_residual, new_jacobian
-        finite = np.isfinite(trial).all(axis=1) & np.isfinite(residual).all(axis=1)
         done = np.full(active.size, -1)
+        stays = (trial == here).all(axis=1)
+        last = proposal.converged(step, here) & (length == 1.0)
+        done[stays & ~last] = Status.LEFT_DOMAIN
         done[system.at_edge(trial, chosen)] = Status.LEFT_DOMAIN
-        still = proposal.converged(step, here) & (length == 1.0)
-        done[still & (done < 0)] = Status.CONVERGED
-        stuck = (trial == here).all(axis=1) & ~still
-        done[stuck & (done < 0)] = Status.LEFT_DOMAIN
-        done[~finite] = Status.NON_FINITE
+        done[last] = Status.CONVERGED
+        done[~np.isfinite(step).all(axis=1)] = Status.NON_FINITE
+        z[active] = trial
         over = done >= 0
         if over.any():
             status[active[over]] = done[over]
             going = ~over
-            active = active[going]
-            if active.size == 0:
-                break
-            residual, jacobian = residual[going], jacobian[going]
+            active, here, trial, step = active[going], here[going], trial[going], step[going]
+            residual, jacobian, length = residual[going], jacobian[going], length[going]
             chosen = [p[going] for p in chosen]
             proposal.keep(going)
-    return z, status, taken
+        if active.size == 0:
+            break
+        tried = (trial, *system.evaluate(trial, chosen, refinement))
+        if proposal.descends:
+            tried = _descend(system, here, step, length, residual, tried, chosen, refinement)
+        z[active], residual, jacobian = tried
+        last_jacobian[active] = jacobian
+    return Iterated(z, status, taken, last_jacobian)
 
 
 def _into_domain(

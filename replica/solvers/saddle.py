@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Symbol
+from sympy import Expr, Symbol
 
 from replica.errors import ControlError, DeclarationError, UnknownName
 from replica.language.controls import resolve
 from replica.language.formula import Family, Formula, control_name
 from replica.solvers.branches import ExplicitCurve, explicit_curve
-from replica.solvers.iteration import Anderson, Damped, Newton, Proposal, iterate
+from replica.solvers.iteration import Anderson, Damped, Iterated, Newton, Proposal, iterate
 from replica.solvers.precision import check_digits, decimal_text, precise_solution
 from replica.solvers.solution import Solution, Status, failure
 from replica.solvers.system import System, saddle_system, scale
@@ -26,6 +26,7 @@ Array = NDArray[np.float64]
 METHODS = ("auto", "newton", "damped", "anderson")
 _BASIN_STEPS = 12  # damped steps before Newton takes over
 _NEWTON_STEPS = 100
+_NEARLY = 1e-4  # the step that a coarse Newton iteration may leave to the verification
 _STABLE = 1 + 1e-9
 
 
@@ -38,6 +39,7 @@ def solve(
     max_steps: int = 2000,
     check: bool = True,
     digits: int | None = None,
+    observables: Sequence[str] | None = None,
     **controls: Any,
 ) -> Solution:
     r"""Find a saddle point of the potential.
@@ -61,6 +63,9 @@ def solve(
         Raise ConvergenceError when a scalar call fails; otherwise return what was found.
     digits : int, optional
         Decimal digits wanted, by the same equations in multi-precision.
+    observables : sequence of str, optional
+        Which observables to compute; all by default. Without the stability observable the
+        validity is ``"unchecked"``.
     **controls : float or array
         Arrays broadcast against each other; every point has its own status.
 
@@ -95,17 +100,19 @@ def solve(
         raise ControlError(f"max_steps = {max_steps} must be at least 1")
     digits = check_digits(digits)
     found, values = resolve(formula, controls)
+    wanted = tuple(found.observables) if observables is None else tuple(observables)
+    chosen = {name: found.observable(name) for name in wanted}
     numbers = {name: np.asarray(value, dtype=float) for name, value in values.items()}
     shape = np.broadcast_shapes(*(number.shape for number in numbers.values()))
     flat = [np.broadcast_to(number, shape).reshape(-1) for number in numbers.values()]
     system = saddle_system(found)
     curve = explicit_curve(found) if start is None and not found.starts else None
     if method == "auto" and curve is not None:
-        z, status, steps, note = _from_curve(system, curve, flat)
+        ended, note = _from_curve(system, curve, flat)
     else:
-        z, status, steps = solve_flat(system, _starts(found, start), flat, method, max_steps)
+        ended = solve_flat(system, _starts(found, start), flat, method, max_steps)
         note = ""
-    solution = _assemble(found, system, values, flat, shape, z, status, steps, tolerance)
+    solution = _assemble(found, chosen, system, values, flat, shape, ended, tolerance)
     if note and solution.status == Status.NO_SADDLE:
         solution = replace(solution, note=note)
     if shape == ():
@@ -124,63 +131,67 @@ def solve_flat(
     parameters: Sequence[Array],
     method: str = "auto",
     max_steps: int = 2000,
-) -> tuple[Array, NDArray[np.intp], int]:
+) -> Iterated:
     """Solve every point from each start in turn until one converges."""
-    points = parameters[0].shape[0]
-    z = np.full((points, system.size), np.nan)
-    status = np.full(points, int(Status.MAX_STEPS))
+    points, n = parameters[0].shape[0], system.size
+    z = np.full((points, n), np.nan)
+    jacobian = np.full((points, n, n), np.nan)
+    status = np.full(points, -1)
     left = np.arange(points)
     total = 0
     for attempt in attempts:
         chosen = [p[left] for p in parameters]
-        begin = _initial(system, attempt, chosen)
-        found, code, steps = _one_start(system, begin, chosen, method, max_steps)
-        total = max(total, steps)
-        better = (code == Status.CONVERGED) | np.isnan(z[left]).any(axis=1)
-        z[left[better]] = found[better]
-        status[left] = np.where(code == Status.CONVERGED, code, np.maximum(status[left], code))
-        left = left[code != Status.CONVERGED]
+        found = _one_start(system, _initial(system, attempt, chosen), chosen, method, max_steps)
+        total = max(total, found.steps)
+        done = found.status == Status.CONVERGED
+        better = done | np.isnan(z[left]).any(axis=1)
+        z[left[better]], jacobian[left[better]] = found.z[better], found.jacobian[better]
+        status[left] = np.where(done, found.status, np.maximum(status[left], found.status))
+        left = left[~done]
         if left.size == 0:
             break
     status[status == Status.LEFT_DOMAIN] = Status.NO_SADDLE
-    return z, status, total
+    return Iterated(z, status, total, jacobian)
 
 
 def _from_curve(
     system: System, curve: ExplicitCurve, parameters: list[Array]
-) -> tuple[Array, NDArray[np.intp], int, str]:
+) -> tuple[Iterated, str]:
     """Newton from the explicit curve; a control that the curve does not reach has no saddle."""
     begin, reached, highest = curve.starts(parameters)
     ready = np.isfinite(begin).all(axis=1)
     ready[ready] = system.inside(begin[ready], [p[ready] for p in parameters])
+    n = system.size
     z = np.full_like(begin, np.nan)
+    jacobian = np.full((begin.shape[0], n, n), np.nan)
     status = np.full(begin.shape[0], int(Status.NO_SADDLE))
     steps = 0
     if ready.any():
         inner = [p[ready] for p in parameters]
-        # a coarse rule leads to the root; verify takes the last step with the rule it trusts
-        z[ready], status[ready], steps = iterate(
-            system, begin[ready], inner, Newton(), _NEWTON_STEPS, refinement=-1
+        # a coarse rule leads to the root; the last step is taken with the rule that is trusted
+        found = iterate(
+            system, begin[ready], inner, Newton(_NEARLY), _NEWTON_STEPS, refinement=-1
         )
+        z[ready], status[ready], jacobian[ready] = found.z, found.status, found.jacobian
+        steps = found.steps
     failed = status != Status.CONVERGED
     status[failed & ~reached] = Status.NO_SADDLE
     again = failed & reached
     if again.any():
         inner = [p[again] for p in parameters]
-        z[again], status[again], more = solve_flat(
-            system, list(_default_starts(curve.formula).values()), inner
-        )
-        steps += more
+        found = solve_flat(system, list(_default_starts(curve.formula).values()), inner)
+        z[again], status[again], jacobian[again] = found.z, found.status, found.jacobian
+        steps += found.steps
     name = control_name(curve.control)
     note = ""
     if begin.shape[0] == 1 and np.isfinite(highest[0]):
         note = f"saddle points exist for {name} up to {highest[0]:.6g}"
-    return z, status, steps, note
+    return Iterated(z, status, steps, jacobian), note
 
 
 def _one_start(
     system: System, begin: Array, parameters: list[Array], method: str, max_steps: int
-) -> tuple[Array, NDArray[np.intp], int]:
+) -> Iterated:
     proposals: dict[str, Proposal] = {
         "damped": Damped(),
         "anderson": Anderson(),
@@ -188,18 +199,18 @@ def _one_start(
     }
     if method != "auto":
         return iterate(system, begin, parameters, proposals[method], max_steps)
-    basin = min(_BASIN_STEPS, max_steps) if system.paired.any() else 0
-    z, status, first = begin, np.full(begin.shape[0], int(Status.MAX_STEPS)), 0
-    if basin:
-        z, status, first = iterate(system, begin, parameters, Damped(0.2), basin)
-    go_on = (status == Status.MAX_STEPS) | (status == Status.CONVERGED)
-    second = 0
-    if go_on.any():
-        inner = [p[go_on] for p in parameters]
-        z[go_on], status[go_on], second = iterate(
-            system, z[go_on], inner, Newton(), min(_NEWTON_STEPS, max_steps)
-        )
-    return z, status, first + second
+    if not system.paired.any():
+        return iterate(system, begin, parameters, Newton(), min(_NEWTON_STEPS, max_steps))
+    first = iterate(system, begin, parameters, Damped(0.2), min(_BASIN_STEPS, max_steps))
+    go_on = (first.status == Status.MAX_STEPS) | (first.status == Status.CONVERGED)
+    if not go_on.any():
+        return first
+    inner = [p[go_on] for p in parameters]
+    limit = min(_NEWTON_STEPS, max_steps)
+    second = iterate(system, first.z[go_on], inner, Newton(), limit)
+    z, status, jacobian = first.z.copy(), first.status.copy(), first.jacobian.copy()
+    z[go_on], status[go_on], jacobian[go_on] = second.z, second.status, second.jacobian
+    return Iterated(z, status, first.steps + second.steps, jacobian)
 
 
 def _starts(
@@ -272,31 +283,40 @@ def _initial(system: System, attempt: Mapping[Symbol, Any], parameters: Sequence
 
 def _assemble(
     formula: Formula,
+    wanted: Mapping[str, Expr],
     system: System,
     values: Mapping[str, Any],
     flat: list[Array],
     shape: tuple[int, ...],
-    z: Array,
-    status: NDArray[np.intp],
-    steps: int,
+    ended: Iterated,
     tolerance: float,
 ) -> Solution:
+    z, status = ended.z, ended.status
     error = np.full_like(z, np.inf)
-    rows = np.full((z.shape[0], len(formula.observables)), np.nan)
+    rows = np.full((z.shape[0], len(wanted)), np.nan)
     bounds = np.full_like(rows, np.inf)
     good = status == Status.CONVERGED
     if good.any():
         inner = [p[good] for p in flat]
-        found = system.verify(z[good], inner, tolerance, tuple(formula.observables.values()))
+        found = system.verify(
+            z[good],
+            inner,
+            tolerance,
+            tuple(wanted.values()),
+            jacobian=ended.jacobian[good],
+        )
         z[good], error[good], rows[good], bounds[good] = (
             found.z, found.error, found.values, found.bounds,
         )
         poor = (error[good] > tolerance * scale(z[good])).any(axis=1)
         status[np.flatnonzero(good)[poor]] = Status.INACCURATE
-    observables = dict(zip(formula.observables, rows.T, strict=True))
-    spreads = dict(zip(formula.observables, bounds.T, strict=True))
+    observables = dict(zip(wanted, rows.T, strict=True))
+    spreads = dict(zip(wanted, bounds.T, strict=True))
     stable = np.ones(status.shape, dtype=bool)
-    if formula.stability:
+    status_word = formula.status
+    if formula.stability and formula.stability not in observables:
+        status_word = "unchecked"
+    elif formula.stability:
         replicon = observables[formula.stability]
         stable = ~(replicon > _STABLE)
     failed = ~np.isin(status, (Status.CONVERGED, Status.INACCURATE))
@@ -308,7 +328,7 @@ def _assemble(
     names = [str(symbol) for symbol in system.unknowns]
     errors = {name: shaped(error[:, k]) for k, name in enumerate(names)}
     errors.update({name: shaped(spread) for name, spread in spreads.items()})
-    validity = np.where(failed, "", np.where(stable, formula.status, "rs-unstable"))
+    validity = np.where(failed, "", np.where(stable, status_word, "rs-unstable"))
     return Solution(
         formula=formula,
         controls={
@@ -320,7 +340,7 @@ def _assemble(
         errors=errors,
         status=Status(int(status[0])) if shape == () else status.reshape(shape),
         validity=str(validity[0]) if shape == () else validity.reshape(shape),
-        steps=steps,
+        steps=ended.steps,
     )
 
 
@@ -332,10 +352,10 @@ def _with_digits(
         system,
         [solution.overlaps[str(symbol)] for symbol in system.unknowns],
         list(values.values()),
-        tuple(formula.observables.values()),
+        tuple(formula.observable(name) for name in solution.observables),
         digits,
     )
-    names = [*map(str, system.unknowns), *formula.observables]
+    names = [*map(str, system.unknowns), *solution.observables]
     texts = {
         name: decimal_text(number, digits)
         for name, number in zip(names, [*roots, *observed], strict=True)

@@ -28,6 +28,7 @@ Array = NDArray[np.float64]
 
 _HUGE = 1e300
 _EDGE = 1e-11  # distance from an open end, relative, that counts as having run to it
+_SLOPE = -1  # a coarse rule is enough for the slope of an observable
 _FAR = 1e11  # an unbounded unknown beyond this has run away
 
 
@@ -166,6 +167,7 @@ class System:
         tolerance: float,
         observables: tuple[Expr, ...] = (),
         refinement: int = 0,
+        jacobian: Array | None = None,
     ) -> Verified:
         r"""Refine solutions until their errors are below `tolerance`; bound all errors.
 
@@ -185,6 +187,8 @@ class System:
             Evaluated in the same pass as the equations.
         refinement : int
             Where to begin.
+        jacobian : array, shape (points, unknowns, unknowns), optional
+            A Jacobian near the solutions, which saves evaluating another.
         """
         n, count = self.size, len(observables)
         z = z.copy()
@@ -197,12 +201,8 @@ class System:
             chosen = [p[left] for p in parameters]
             inverse = np.zeros((left.size, n, n))
             if n:
-                residual, jacobian = self.evaluate(z[left], chosen, level)
-                inverse = _inverse(jacobian)
-                trial = z[left] - np.einsum("pij,pj->pi", inverse, residual)
-                small = np.abs(trial - z[left]) <= 1e-3 * scale(z[left])
-                ok = small.all(axis=1) & self.inside(trial, chosen)
-                z[left[ok]] = trial[ok]
+                z[left], inverse = self._last_step(z[left], chosen, level, jacobian)
+                jacobian = None
             rows = kernel.bounded(*z[left].T, *chosen, refinement=level)
             found = np.stack([row.value for row in rows], axis=1)
             spread = np.stack([row.bound for row in rows], axis=1)
@@ -222,6 +222,22 @@ class System:
                 break
         return Verified(z, error, values, bounds)
 
+    def _last_step(
+        self, z: Array, parameters: Sequence[Array], refinement: int, jacobian: Array | None
+    ) -> tuple[Array, Array]:
+        """Return solutions moved by the Newton step of this rule, and inverse Jacobians."""
+        if jacobian is None:
+            residual, jacobian = self.evaluate(z, parameters, refinement)
+        else:
+            rows = self.residual(*z.T, *parameters, refinement=refinement)
+            residual = np.stack(rows, axis=1)
+        inverse = _inverse(jacobian)
+        with np.errstate(invalid="ignore"):
+            trial = z - np.einsum("pij,pj->pi", inverse, residual)
+            small = np.abs(trial - z) <= 1e-3 * scale(z)
+        ok = small.all(axis=1) & self.inside(np.where(small, trial, z), parameters)
+        return np.where(ok[:, None], trial, z), inverse
+
     def _felt(
         self,
         observables: tuple[Expr, ...],
@@ -234,7 +250,7 @@ class System:
         kernel = compile_kernel(self.arguments, observables)
         low, high = self.bounds(z, parameters) if self.size else (z, z)
         total = np.zeros_like(values)
-        before = np.stack(kernel(*z.T, *parameters), axis=1)
+        before = np.stack(kernel(*z.T, *parameters, refinement=_SLOPE), axis=1)
         for k in range(self.size):
             # an error below rounding is felt below rounding; move far enough to measure a slope
             size = np.where(np.isfinite(error[:, k]), error[:, k], 0.0)
@@ -243,7 +259,7 @@ class System:
             step = np.where(up, step, -np.minimum(step, 0.5 * (z[:, k] - low[:, k])))
             moved = z.copy()
             moved[:, k] += step
-            after = np.stack(kernel(*moved.T, *parameters), axis=1)
+            after = np.stack(kernel(*moved.T, *parameters, refinement=_SLOPE), axis=1)
             slope = np.abs(after - before) / np.maximum(np.abs(step), 1e-300)[:, None]
             total += np.nan_to_num(slope, nan=np.inf) * size[:, None]
         return total

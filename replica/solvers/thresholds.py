@@ -36,6 +36,7 @@ Array = NDArray[np.float64]
 
 _TOLERANCE = 1e-12  # relative error asked of a threshold
 _STEPS = 60
+_NEARLY = 1e-6  # the step that Newton may leave to the verification
 _STABLE = 1 + 1e-9
 
 
@@ -208,14 +209,17 @@ def _root(
     parameters = [np.array([float(value)]) for value in values.values()]
     status = np.array([int(Status.MAX_STEPS)])
     for start in _seeds(formula, name, declaration, system, values):
-        z, status, _ = iterate(system, start, parameters, Newton(), _STEPS)
+        found = iterate(system, start, parameters, Newton(_NEARLY), _STEPS)
+        status = found.status
         if status[0] == Status.CONVERGED:
             break
     else:
         raise ConvergenceError(
             f"{formula.name}: {name} at {_where(values)} did not converge: {Status(status[0])}"
         )
-    verified = system.verify(z, parameters, _TOLERANCE, refinement=1)
+    verified = system.verify(
+        found.z, parameters, _TOLERANCE, refinement=1, jacobian=found.jacobian
+    )
     z, error = verified.z, verified.error
     position = system.size - len(declaration.controls)
     value, spread = float(z[0, position]), float(error[0, position])
@@ -411,9 +415,9 @@ def _stationary(
         start = np.array([guess])
         if not system.inside(start, parameters)[0]:
             continue
-        z, status, _ = iterate(system, start, parameters, Newton(), _STEPS)
-        if status[0] == Status.CONVERGED:
-            return z
+        found = iterate(system, start, parameters, Newton(), _STEPS)
+        if found.status[0] == Status.CONVERGED:
+            return found.z
     raise ThresholdNotFound(
         f"{formula.name}: no {name} at {_where(values)}: its value has no stationary point in "
         f"{', '.join(map(str, declaration.over))}"

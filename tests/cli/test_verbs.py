@@ -166,10 +166,9 @@ def test_solve_digits(replica):
 
 
 def test_solve_from_a_start(replica):
-    words = "solve binary-perceptron alpha=0.5 --method newton --json --start"
-    found = replica(*words.split(), "q=0.3,qhat=0.6").json
-    assert found["overlaps"]["q"] == pytest.approx(0.322385363224, abs=1e-9)
-    assert replica(*words.split(), "informed").json["status"] == "converged"
+    for start in ("q=0.3,qhat=0.6", "q=0.3", "informed"):
+        found = replica("solve", "binary-perceptron", "alpha=0.5", "--json", "--start", start).json
+        assert found["overlaps"]["q"] == pytest.approx(0.322385363224, abs=1e-9)
 
 
 # ---- sweep, plot, simulate ----------------------------------------------------------------------

@@ -1,0 +1,356 @@
+"""What is derived from each potential, against finite differences and hand-written integrals."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from mpmath import mp, mpf
+
+import replica as rp
+from replica.language.means import Mean
+from replica.numerics.kernel import compile_kernel
+from replica.numerics.precise import PreciseKernel
+
+
+def every_formula() -> list[Any]:
+    """Each registered formula with each combination of its structural options."""
+    found = []
+    for name, target in rp.formulas.items():
+        options = getattr(target, "options", {}) if isinstance(target, rp.Family) else {}
+        for choice in itertools.product(*(option.choices for option in options.values())):
+            chosen = dict(zip(options, choice, strict=True))
+            label = "-".join([name, *map(str, choice)])
+            found.append(pytest.param(target(**chosen) if chosen else target, id=label))
+    return found
+
+
+EVERY_FORMULA = every_formula()
+
+
+def nested(formula: rp.Formula) -> bool:
+    return any(mean.body.has(Mean) for mean in formula.potential.atoms(Mean))
+
+
+def random_points(formula: rp.Formula, count: int) -> list[dict[str, float]]:
+    """Generic values of unknowns and controls, inside their domains and away from the edges."""
+    rng = np.random.default_rng(len(formula.name) + 7 * len(formula.options))
+    points = []
+    for _ in range(count):
+        chosen: dict[Any, float] = {}
+        pending = sorted(formula.unknowns, key=lambda s: len(formula.domains[s].free_symbols))
+        for symbol in pending:
+            domain = formula.domains[symbol]
+            low, high = (bound.subs(chosen) for bound in (domain.start, domain.end))
+            low = float(low) if low.is_finite else 0.0
+            high = float(high) if high.is_finite else low + 3.0
+            chosen[symbol] = low + (high - low) * rng.uniform(0.15, 0.85)
+        for control in formula.controls.values():
+            low = max(float(control.domain.start), -1.5)
+            chosen[control.symbol] = low + rng.uniform(0.3, 2.5)
+        points.append({str(symbol): value for symbol, value in chosen.items()})
+    return points
+
+
+@lru_cache(maxsize=64)
+def precise(arguments: tuple[Any, ...], expressions: tuple[Any, ...]) -> PreciseKernel:
+    return PreciseKernel(arguments, expressions)
+
+
+class Potential:
+    """The potential of a formula in mpmath, at a point given by name."""
+
+    def __init__(self, formula: rp.Formula, digits: int) -> None:
+        controls = [control.symbol for control in formula.controls.values()]
+        self.arguments = (*formula.unknowns, *controls)
+        self.names = [str(symbol) for symbol in self.arguments]
+        self.kernel = precise(self.arguments, (formula.potential,))
+        self.digits = digits
+        self.step = mpf(10) ** -(digits // 4)
+
+    def __call__(self, at: Mapping[str, Any]) -> Any:
+        (value,), _ = self.kernel([mpf(at[name]) for name in self.names], self.digits)
+        return value
+
+    def moved(self, at: Mapping[str, Any], **steps: int) -> Any:
+        return self({**at, **{k: mpf(at[k]) + n * self.step for k, n in steps.items()}})
+
+    def slope(self, at: Mapping[str, Any], name: str) -> Any:
+        """Central difference, of fourth order in the step."""
+        near = self.moved(at, **{name: 1}) - self.moved(at, **{name: -1})
+        far = self.moved(at, **{name: 2}) - self.moved(at, **{name: -2})
+        return (8 * near - far) / (12 * self.step)
+
+    def mixed(self, at: Mapping[str, Any], one: str, other: str) -> Any:
+        """Mixed second derivative, of second order in the step."""
+        corners = {(a, b): self.moved(at, **{one: a, other: b}) for a in (1, -1) for b in (1, -1)}
+        total = sum(a * b * value for (a, b), value in corners.items())
+        return total / (4 * self.step**2)
+
+
+def residual_at(formula: rp.Formula, at: Mapping[str, float]) -> dict[str, Any]:
+    controls = [control.symbol for control in formula.controls.values()]
+    arguments = (*formula.unknowns, *controls)
+    kernel = precise(arguments, tuple(formula.residuals[s] for s in formula.unknowns))
+    values, _ = kernel([mpf(at[str(symbol)]) for symbol in arguments], 25)
+    return {str(symbol): value for symbol, value in zip(formula.unknowns, values, strict=True)}
+
+
+def check_equations(formula: rp.Formula, at: Mapping[str, float], digits: int) -> None:
+    with mp.workdps(digits + 10):
+        potential = Potential(formula, digits)
+        tolerance = mpf(10) ** (-digits // 2)
+        found = residual_at(formula, at)
+        partner = {str(q): str(hat) for q, hat in formula.conjugates.items()}
+        for overlap in map(str, formula.overlaps):
+            hat = partner.get(overlap)
+            if hat is None:
+                expected = potential.slope(at, overlap)
+                assert abs(found[overlap] - expected) <= tolerance * (1 + abs(expected)), overlap
+                continue
+            pairing = potential.mixed(at, overlap, hat)
+            assert abs(pairing) > mpf("0.1")
+            for unknown, varied in ((overlap, hat), (hat, overlap)):
+                # phi is bilinear in the pair: d phi = pairing * (unknown - update)
+                expected = -potential.slope(at, varied) / pairing
+                assert abs(found[unknown] - expected) <= tolerance * (1 + abs(expected)), unknown
+
+
+def test_there_is_something_to_test():
+    assert len(EVERY_FORMULA) >= 5
+    assert {"spherical-perceptron", "binary-perceptron", "symmetric-binary-perceptron"} <= set(
+        rp.formulas
+    )
+
+
+@pytest.mark.parametrize("formula", EVERY_FORMULA)
+def test_equations_are_the_derivatives_of_the_potential(formula: rp.Formula):
+    if nested(formula):
+        pytest.skip("a mean within a mean is slow in mpmath: see the slow twin of this test")
+    for at in random_points(formula, 1):
+        check_equations(formula, at, 22)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("formula", EVERY_FORMULA)
+def test_equations_are_the_derivatives_of_the_potential_everywhere(formula: rp.Formula):
+    digits, count = (12, 1) if nested(formula) else (24, 8)
+    for at in random_points(formula, count):
+        check_equations(formula, at, digits)
+
+
+@pytest.mark.parametrize("formula", EVERY_FORMULA)
+def test_equations_are_the_derivatives_of_the_compiled_potential(formula: rp.Formula):
+    """The same in double precision, where means within means cost nothing."""
+    controls = [control.symbol for control in formula.controls.values()]
+    arguments = (*formula.unknowns, *controls)
+    potential = compile_kernel(arguments, (formula.potential,))
+    residuals = compile_kernel(arguments, tuple(formula.residuals.values()))
+    names = [str(symbol) for symbol in arguments]
+    unpaired = [k for k, s in enumerate(formula.residuals) if s not in formula.conjugates]
+    for at in random_points(formula, 6):
+        values = np.array([at[name] for name in names])
+        found = [float(row) for row in residuals(*values)]
+        for k, symbol in enumerate(formula.residuals):
+            if k not in unpaired or symbol in formula.conjugates.values():
+                continue
+            place = names.index(str(symbol))
+            step = np.zeros(len(names))
+            step[place] = 1e-3
+            moved = [potential(*(values + j * step))[0] for j in (2, 1, -1, -2)]
+            slope = float(-moved[0] + 8 * moved[1] - 8 * moved[2] + moved[3]) / 12e-3
+            assert found[k] == pytest.approx(slope, rel=1e-7, abs=1e-8), symbol
+
+
+@pytest.mark.parametrize("formula", EVERY_FORMULA)
+def test_the_equations_shown_are_the_residuals_solved(formula: rp.Formula):
+    for unknown, equation in zip(formula.unknowns, formula.equations, strict=True):
+        residual = formula.residuals[unknown]
+        paired = unknown in formula.conjugates or unknown in formula.conjugates.values()
+        assert equation.lhs == (unknown if paired else residual)
+        assert (equation.rhs - equation.lhs if paired else equation.lhs) == residual
+        if paired:
+            hats = formula.conjugates
+            partner = hats.get(unknown) or next(q for q in hats if hats[q] == unknown)
+            assert not equation.rhs.has(unknown) or formula.conjugates.get(unknown) != partner
+
+
+# ---- the potentials themselves, written again by hand in mpmath ---------------------------------
+
+
+def gaussian(f: Any, *marks: Any) -> Any:
+    """E f(t), t ~ N(0, 1), with panels broken near `marks`."""
+    edges = sorted({mpf(k) for k in range(-12, 13, 2)} | {m for m in marks if abs(m) < 12})
+    weight = mp.sqrt(2 * mp.pi)
+    return mp.quad(lambda t: f(t) * mp.exp(-t * t / 2) / weight, edges)
+
+
+def tail(x: Any) -> Any:
+    return mp.erfc(x / mp.sqrt(2)) / 2
+
+
+def mills(x: Any) -> Any:
+    return mp.npdf(x) / tail(x)
+
+
+def binary_weights(q: Any, qhat: Any) -> Any:
+    field = gaussian(lambda t: mp.log(2 * mp.cosh(mp.sqrt(qhat) * t)))
+    return (q - 1) * qhat / 2 + field
+
+
+ACCEPTED = {
+    "step": lambda low, high: tail(low),
+    "rectangle": lambda low, high: mp.erf(high / mp.sqrt(2)) / 2 - mp.erf(low / mp.sqrt(2)) / 2,
+    "u": lambda low, high: tail(high) + tail(-low),
+}
+
+
+def pattern_energy(accepted: str, q: Any, kappa: Any) -> Any:
+    def one(t: Any) -> Any:
+        u, spread = mp.sqrt(q) * t, mp.sqrt(1 - q)
+        start = kappa if accepted == "step" else -kappa
+        return mp.log(ACCEPTED[accepted]((start - u) / spread, (kappa - u) / spread))
+
+    return gaussian(one, kappa / mp.sqrt(q), -kappa / mp.sqrt(q))
+
+
+def by_hand(name: str, options: Mapping[str, Any]) -> Any:
+    if name == "spherical-perceptron":
+        return lambda q, alpha, kappa: (
+            mp.log(1 - q) / 2 + q / (2 * (1 - q)) + alpha * pattern_energy("step", q, kappa)
+        )
+    accepted = options.get("constraint", "step")
+    return lambda q, qhat, alpha, kappa: (
+        binary_weights(q, qhat) + alpha * pattern_energy(accepted, q, kappa)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("spherical-perceptron", {}),
+        ("binary-perceptron", {}),
+        ("symmetric-binary-perceptron", {"constraint": "rectangle"}),
+        ("symmetric-binary-perceptron", {"constraint": "u"}),
+    ],
+)
+def test_potential_is_the_one_of_the_literature(name: str, options: dict[str, Any]):
+    target = rp.formulas[name]
+    formula = target(**options) if isinstance(target, rp.Family) else target
+    expected = by_hand(name, options)
+    with mp.workdps(25):
+        potential = Potential(formula, 20)
+        for at in random_points(formula, 3):
+            numbers = {k: mpf(w) for k, w in at.items()}
+            assert abs(potential(at) - expected(**numbers)) < mpf(10) ** -14
+
+
+def replicon_by_hand(weights: str, q: Any, qhat: Any, alpha: Any, kappa: Any) -> Any:
+    def squared(t: Any) -> Any:
+        x = (kappa - mp.sqrt(q) * t) / mp.sqrt(1 - q)
+        return (mills(x) * (mills(x) - x)) ** 2
+
+    patterns = alpha * gaussian(squared, kappa / mp.sqrt(q))
+    if weights == "spherical":
+        return patterns
+    return patterns / (1 - q) ** 2 * gaussian(lambda t: mp.sech(mp.sqrt(qhat) * t) ** 4)
+
+
+@pytest.mark.parametrize("name", ["spherical-perceptron", "binary-perceptron"])
+def test_replicon_is_the_one_of_the_literature(name: str):
+    target = rp.formulas[name]
+    formula = target() if isinstance(target, rp.Family) else target
+    controls = [control.symbol for control in formula.controls.values()]
+    arguments = (*formula.unknowns, *controls)
+    kernel = precise(arguments, (formula.observables["replicon"],))
+    with mp.workdps(25):
+        for at in random_points(formula, 3):
+            (found,), _ = kernel([mpf(at[str(symbol)]) for symbol in arguments], 20)
+            numbers = {"qhat": mpf(0), **{k: mpf(w) for k, w in at.items()}}
+            expected = replicon_by_hand(name.split("-")[0], **numbers)
+            assert abs(found - expected) < mpf(10) ** -14
+
+
+@pytest.mark.parametrize("formula", EVERY_FORMULA)
+def test_entropy_of_a_storage_problem_is_its_potential(formula: rp.Formula):
+    assert formula.observables["entropy"] == formula.potential
+    assert formula.observables["potential"] == formula.potential
+
+
+# ---- one step of symmetry breaking contains the replica-symmetric system ------------------------
+
+
+@pytest.mark.parametrize("m", [0.2, 0.7])
+def test_one_step_with_equal_overlaps_is_replica_symmetric(m: float):
+    family = rp.formulas["spherical-perceptron"]
+    one, none = family(rsb=1), family(rsb=0)
+    broken = compile_kernel((*one.unknowns, *symbols_of(one)), (one.potential,))
+    plain = compile_kernel((*none.unknowns, *symbols_of(none)), (none.potential,))
+    (with_step,) = broken(0.6, 0.6, m, 1.3, -0.4)
+    (without,) = plain(0.6, 1.3, -0.4)
+    assert float(with_step) == pytest.approx(float(without), rel=1e-13)
+
+
+def test_one_step_with_m_one_forgets_the_inner_overlap():
+    """At m = 1 the inner average is the annealed one: only q0 remains."""
+    family = rp.formulas["spherical-perceptron"]
+    one, none = family(rsb=1), family(rsb=0)
+    broken = compile_kernel((*one.unknowns, *symbols_of(one)), (one.potential,))
+    plain = compile_kernel((*none.unknowns, *symbols_of(none)), (none.potential,))
+    (with_step,) = broken(0.3, np.array([0.4, 0.7, 0.9]), 1.0, 1.3, -0.4)
+    (without,) = plain(0.3, 1.3, -0.4)
+    np.testing.assert_allclose(with_step, float(without), rtol=1e-12)
+
+
+@pytest.mark.parametrize("kappa", [-0.5, -1.0])
+@pytest.mark.parametrize("q0", [0.5, 0.8])
+def test_one_step_capacity_is_the_limit_of_its_potential(kappa: float, q0: float):
+    """Where q1 -> 1 and m = mu (1 - q1) -> 0, the entropy's leading order vanishes at alpha_G."""
+    one = rp.formulas["spherical-perceptron"](rsb=1)
+    declared = one.thresholds["alpha_G"]
+    mu_symbol = next(s for s in declared.over if str(s) == "mu")
+    q0_symbol = next(s for s in declared.over if str(s) == "q0")
+    value = compile_kernel((q0_symbol, mu_symbol, one.controls["kappa"].symbol), (declared.value,))
+    potential = compile_kernel((*one.unknowns, *symbols_of(one)), (one.potential,))
+    mu = 4.0
+    (limit,) = value(q0, mu, kappa)
+
+    def zero(gap: float) -> float:
+        """Alpha at which the entropy, times m, vanishes: affine in alpha."""
+        at_zero, at_one = potential(q0, 1 - gap, mu * gap, np.array([1e-12, 1.0]), kappa)[0]
+        return float(-at_zero / (at_one - at_zero))
+
+    gaps = np.array([4e-5, 2e-5, 1e-5])
+    found = np.array([zero(gap) for gap in gaps])
+    # the correction is of order gap * log(gap): fit it away
+    table = np.stack([np.ones(3), gaps, gaps * np.log(gaps)], axis=1)
+    assert np.linalg.solve(table, found)[0] == pytest.approx(float(limit), rel=1e-5)
+
+
+def symbols_of(formula: rp.Formula) -> list[Any]:
+    return [control.symbol for control in formula.controls.values()]
+
+
+def test_kernels_agree_with_mpmath_at_random_points():
+    """Every equation and observable in double precision, within its own bound of the truth."""
+    for parameter in EVERY_FORMULA:
+        (formula,) = parameter.values
+        if nested(formula):
+            continue
+        arguments = (*formula.unknowns, *symbols_of(formula))
+        expressions = (*formula.residuals.values(), *formula.observables.values())
+        fast = compile_kernel(arguments, expressions)
+        exact = precise(arguments, expressions)
+        for at in random_points(formula, 2):
+            numbers = [at[str(symbol)] for symbol in arguments]
+            truths, _ = exact([mpf(number) for number in numbers], 25)
+            for refinement, useful in ((0, 1.0), (2, 1e-12)):
+                found = fast.bounded(*numbers, refinement=refinement)
+                for row, truth in zip(found, truths, strict=True):
+                    assert abs(mpmath.mpf(float(row.value)) - truth) <= float(row.bound)
+                    assert float(row.bound) < useful * (1 + abs(float(truth)))
