@@ -10,6 +10,7 @@ variance v that enters the same argument with slope a_z blurs the structure to
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 from sympy import (
     Abs,
@@ -28,6 +29,7 @@ from sympy import (
 )
 
 from replica.language.means import Mean
+from replica.language.primitives import LogSumExp, Softmax
 
 __all__ = ["Feature", "find_features", "has_kink"]
 
@@ -94,6 +96,10 @@ def _walk(
         ]
     elif isinstance(node, KINKS):
         features = [_of_affine(node.args[0], field, inner, smooth=False)]
+    elif isinstance(node, (LogSumExp, Softmax)):
+        features = [
+            _of_crossing(one, two, field, inner) for one, two in combinations(node.args, 2)
+        ]
     elif isinstance(node, Function):
         features = [_of_affine(argument, field, inner, smooth=True) for argument in node.args]
     for feature in features:
@@ -121,6 +127,28 @@ def _of_affine(
         spread += tilt**2 * variance
     centre = -_at_origin(argument, field, inner) / slope
     return Feature(centre, sqrt(spread) / Abs(slope))
+
+
+def _of_crossing(
+    one: Expr, two: Expr, field: Symbol, inner: dict[Symbol, Expr]
+) -> Feature | None:
+    """Return where two exponents cross: there their sum turns from one to the other.
+
+    Two tails ``LogH(x)`` and ``LogH(y)`` cross where x = y, over a width that shrinks as the
+    square of the width of each: it would be missed among the features of the tails.
+    """
+    difference = one - two
+    direct = _of_affine(difference, field, inner, smooth=True)
+    if direct is not None:
+        return direct
+    same = isinstance(one, Function) and one.func is two.func and len(one.args) == 1
+    if not same:
+        return None
+    crossing = _of_affine(one.args[0] - two.args[0], field, inner, smooth=True)
+    if crossing is None:
+        return None
+    at_crossing = _at_origin(difference.diff(field).subs(field, crossing.centre), field, inner)
+    return Feature(crossing.centre, 1 / Abs(at_crossing))
 
 
 def _of_gaussian(exponent: Expr, field: Symbol, inner: dict[Symbol, Expr]) -> Feature | None:

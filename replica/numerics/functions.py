@@ -29,6 +29,7 @@ _ROOT_HALF = np.sqrt(0.5)
 _ROOT_TWO_OVER_PI = np.sqrt(2 / np.pi)
 _ROOT_PI_OVER_TWO = np.sqrt(np.pi / 2)
 _LOG_TWO = np.log(2.0)
+_LOG_ROOT_TWO_PI = 0.5 * np.log(2 * np.pi)
 
 
 @dataclass(frozen=True)
@@ -91,14 +92,30 @@ def _central_mass(a: Array, b: Array) -> Array:
     return 0.5 * (special.erf(b * _ROOT_HALF) - special.erf(a * _ROOT_HALF))
 
 
+# Narrower than this (and than this over the distance from the origin) an interval's mass is its
+# density at the middle times a series, where a difference of tails would lose the digits.
+_NARROW = 0.03
+
+
+def _narrow(low: Array, high: Array) -> tuple[NDArray[np.bool_], Array, Array]:
+    """Return where intervals are narrow, their middle, and log of mass over middle density."""
+    width, middle = high - low, 0.5 * (low + high)
+    narrow = width * np.maximum(np.abs(middle), 1) < _NARROW
+    w2, m2 = np.where(narrow, width, 0.0) ** 2, np.where(narrow, middle, 0.0) ** 2
+    series = (m2 - 1) * w2 / 24 + (m2 * m2 - 6 * m2 + 3) * w2 * w2 / 1920
+    return narrow, middle, np.log(width) + np.log1p(series)
+
+
 def log_h_difference(a: Any, b: Any) -> Any:
     low, high, _ = _mirrored(a, b)
+    narrow, middle, logarithm = _narrow(low, high)
     ratio = special.log_ndtr(-high) - special.log_ndtr(-low)
     tail = special.log_ndtr(-low) + np.log1p(-np.exp(np.minimum(ratio, 0)))
     mass = _central_mass(np.minimum(low, 0), high)
     outside = special.ndtr(np.minimum(low, 0)) + special.ndtr(-high)
     central = np.where(mass < 0.5, np.log(mass), np.log1p(-np.minimum(outside, 0.75)))
-    return np.where(low > 0, tail, central)
+    wide = np.where(low > 0, tail, central)
+    return np.where(narrow, logarithm - 0.5 * middle * middle - _LOG_ROOT_TWO_PI, wide)
 
 
 def _interval_mills(a: Any, b: Any) -> tuple[Array, Array]:
@@ -109,6 +126,9 @@ def _interval_mills(a: Any, b: Any) -> tuple[Array, Array]:
     tail = 1 / (_ROOT_PI_OVER_TWO * ratio)
     density = np.exp(-0.5 * np.minimum(low, 0) ** 2) / np.sqrt(2 * np.pi)
     lower = np.where(low > 0, tail, density / _central_mass(np.minimum(low, 0), high))
+    narrow, middle, logarithm = _narrow(low, high)
+    shift = 0.5 * (high - low) * middle - 0.125 * (high - low) ** 2  # log of the end's density
+    lower = np.where(narrow, np.exp(np.where(narrow, shift - logarithm, 0.0)), lower)
     upper = decay * lower
     return np.where(left, upper, lower), np.where(left, lower, upper)
 
@@ -163,7 +183,8 @@ def _interval_rounding(a: Any, b: Any) -> Any:
     low, high, _ = _mirrored(a, b)
     size = np.abs(special.log_ndtr(-low)) + np.abs(special.log_ndtr(-high))
     ratio = np.exp(np.minimum(special.log_ndtr(-high) - special.log_ndtr(-low), 0))
-    return np.where(low > 0, ratio / np.maximum(1 - ratio, 1e-300) * (size + 2), 0.0)
+    lost = np.where(low > 0, ratio / np.maximum(1 - ratio, 1e-300) * (size + 2), 0.0)
+    return np.where(_narrow(low, high)[0], 4.0, lost)
 
 
 def _log_interval_rounding(a: Any, b: Any) -> Any:

@@ -62,9 +62,9 @@ def cases() -> list[dict[str, Any]]:
 # ---- the same numbers without this package ------------------------------------------------------
 
 
-def gaussian(f: Callable[[Any], Any], step: str = "0.05") -> Any:
-    """E f(t), t ~ N(0, 1), by the trapezoid: exponentially accurate for these integrands."""
-    h = mpf(step)
+def gaussian(f: Callable[[Any], Any], width: Any = 1) -> Any:
+    """E f(t), t ~ N(0, 1), by the trapezoid, for f analytic in a strip of 3/2 of `width`."""
+    h = 2 * mp.pi * mpf(3) / 2 * min(width, 1) / (mp.dps * mp.log(10))
     reach = int((2 * mp.dps * mp.log(10)) ** 0.5 / h) + 2
     total = sum(f(k * h) * mp.exp(-((k * h) ** 2) / 2) for k in range(-reach, reach + 1))
     return h * total / mp.sqrt(2 * mp.pi)
@@ -91,11 +91,12 @@ def two_sided_pattern(u: Any, spread: Any, kappa: Any) -> tuple[Any, Any, Any]:
     return mp.log(p), first, second - first**2
 
 
-def binary_conditions(pattern: Any, kappa: Any, step: str) -> Any:
+def binary_conditions(pattern: Any, kappa: Any) -> Any:
     """Return entropy and replicon of the binary saddle with their stationarity conditions."""
 
     def at(q: Any, qhat: Any, alpha: Any) -> tuple[Any, Any, Any, Any]:
         root, spread = mp.sqrt(q), mp.sqrt(1 - q)
+        steep, narrow = spread / root, 1 / mp.sqrt(qhat)
         rows = {}
 
         def row(t: Any) -> tuple[Any, Any, Any]:
@@ -103,16 +104,16 @@ def binary_conditions(pattern: Any, kappa: Any, step: str) -> Any:
                 rows[t] = pattern(root * t, spread, kappa)
             return rows[t]
 
-        force = gaussian(lambda t: row(t)[1] ** 2, step) / (1 - q)
+        force = gaussian(lambda t: row(t)[1] ** 2, steep) / (1 - q)
         field = mp.sqrt(qhat)
-        overlap = gaussian(lambda t: mp.tanh(field * t) ** 2, step)
+        overlap = gaussian(lambda t: mp.tanh(field * t) ** 2, narrow)
         entropy = (
             (q - 1) * qhat / 2
-            + gaussian(lambda t: mp.log(2 * mp.cosh(field * t)), step)
-            + alpha * gaussian(lambda t: row(t)[0], step)
+            + gaussian(lambda t: mp.log(2 * mp.cosh(field * t)), narrow)
+            + alpha * gaussian(lambda t: row(t)[0], steep)
         )
-        bend = gaussian(lambda t: row(t)[2] ** 2, step) / (1 - q) ** 2
-        replicon = alpha * bend * gaussian(lambda t: mp.sech(field * t) ** 4, step)
+        bend = gaussian(lambda t: row(t)[2] ** 2, steep) / (1 - q) ** 2
+        replicon = alpha * bend * gaussian(lambda t: mp.sech(field * t) ** 4, narrow)
         return q - overlap, qhat - alpha * force, entropy, replicon - 1
 
     return at
@@ -141,9 +142,7 @@ def polished(equations: Callable[..., Any], start: Any, digits: int) -> list[Any
 
 
 def binary_by_hand(pattern: Any, condition: str, kappa: Any, start: Any, digits: int) -> Any:
-    # steep integrands (q near one) need a step well below sqrt(1 - q)
-    step = "0.05" if start[0] < 0.8 else "0.0125"
-    conditions = binary_conditions(pattern, kappa, step)
+    conditions = binary_conditions(pattern, kappa)
     keep = 2 if condition == "entropy" else 3
 
     def equations(q: Any, qhat: Any, alpha: Any) -> list[Any]:
@@ -156,11 +155,9 @@ def binary_by_hand(pattern: Any, condition: str, kappa: Any, start: Any, digits:
 def spherical_instability_by_hand(kappa: Any, start: Any, digits: int) -> Any:
     def equations(q: Any, alpha: Any) -> list[Any]:
         root, spread = mp.sqrt(q), mp.sqrt(1 - q)
-        rows = [
-            gaussian(lambda t: step_pattern(root * t, spread, kappa)[1] ** 2),
-            gaussian(lambda t: step_pattern(root * t, spread, kappa)[2] ** 2),
-        ]
-        return [q - alpha * (1 - q) * rows[0], alpha * rows[1] - 1]
+        force = gaussian(lambda t: step_pattern(root * t, spread, kappa)[1] ** 2, spread / root)
+        bend = gaussian(lambda t: step_pattern(root * t, spread, kappa)[2] ** 2, spread / root)
+        return [q - alpha * (1 - q) * force, alpha * bend - 1]
 
     return polished(equations, start, digits)[1]
 
