@@ -136,6 +136,12 @@ def _one_step_capacity() -> Limit:
                 kappa >= 0,
                 "for kappa >= 0 replica symmetry is exact and q0 tends to one; use rsb=0",
             ),
+            (
+                kappa > -S(1) / 4,
+                "for -0.25 < kappa < 0 the inner mean of the one-step equations leaves the range "
+                "of double precision (q0 tends to one); rsb=0 gives an upper bound, at most 0.3% "
+                "above",
+            ),
         ),
     )
 

@@ -114,7 +114,12 @@ def _published(name: str) -> tuple[Published, ...]:
         return ()
     return (
         Published(
-            "kappa_star", 0.817, 5e-4, {}, {"constraint": "u"}, "aubin2019", where="abstract"
+            "kappa_star",
+            0.817,
+            5e-4,
+            options={"constraint": "u"},
+            cite="aubin2019",
+            where="as quoted in the lectures",
         ),
     )
 

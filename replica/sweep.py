@@ -64,7 +64,8 @@ def sweep(
     start, method, tolerance, max_steps
         Of `solve`, for saddle points.
     workers : int or map-like or Executor, optional
-        Processes, or any ``map`` or object with a method ``map``; by default this process.
+        Processes (in a script, under ``if __name__ == "__main__":``), or any ``map`` or object
+        with a method ``map``; by default this process.
     progress : callable or bool, optional
         Called with (points done, points). By default a bar on stderr if it is a terminal;
         False shows none.
@@ -587,14 +588,23 @@ def _mapper(workers: Any) -> Iterator[tuple[Map, bool]]:
     elif _positive("workers", workers) == 1:
         yield map, False
     else:
+        import multiprocessing
         from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 
-        pool = ProcessPoolExecutor(int(workers), initializer=_leave_interrupts_to_the_parent)
+        # never a plain fork: this process may have threads, which a copy of it would wait for
+        forks = "forkserver" in multiprocessing.get_all_start_methods()
+        context = multiprocessing.get_context("forkserver" if forks else "spawn")
+        if forks:
+            context.set_forkserver_preload([__name__])
+        pool = ProcessPoolExecutor(
+            int(workers), mp_context=context, initializer=_leave_interrupts_to_the_parent
+        )
         try:
             yield pool.map, True
         except BrokenExecutor:
             raise ConvergenceError(
-                "a worker process died, perhaps for lack of memory: use fewer workers or a "
+                "a worker process died: in a script, call sweep under "
+                "`if __name__ == '__main__':`; if memory is short, use fewer workers or a "
                 "smaller chunk"
             ) from None
         finally:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import pickle
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -447,12 +449,12 @@ def test_bad_input_leaves_no_checkpoint(tmp_path):
 
 
 def test_a_worker_that_dies_is_reported(monkeypatch):
-    import os
-
-    monkeypatch.setattr(MODULE, "solve", lambda *a, **k: os._exit(1))
-    import multiprocessing
-
-    if multiprocessing.get_start_method() != "fork":
-        pytest.skip("the broken function does not travel")
+    monkeypatch.setattr(MODULE, "_leave_interrupts_to_the_parent", partial(os._exit, 1))
     with pytest.raises(rp.ConvergenceError, match="worker process died"):
         sweep(BINARY, alpha=[0.2, 0.4], workers=2)
+
+
+def test_processes_start_although_this_one_has_threads():
+    alpha = np.linspace(0.1, 1.2, 4000)  # enough points for the threads of the kernels
+    expected = sweep(BINARY, alpha=alpha, chunk=1000)
+    same(sweep(BINARY, alpha=alpha, chunk=1000, workers=2), expected)

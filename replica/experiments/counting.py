@@ -1,4 +1,4 @@
-"""Cover's function counting: how many dichotomies a hyperplane through the origin realises."""
+"""Counting dichotomies: Cover's function, exact, and the VC dimension that a capacity implies."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from mpmath import MPContext
 
 from replica.errors import ControlError
 from replica.experiments.checks import positive_integer
+from replica.language.formula import Family, Formula
+from replica.solvers.thresholds import threshold
 
-__all__ = ["cover_count", "cover_probability"]
+__all__ = ["cover_count", "cover_probability", "vc_dimension_bound"]
 
 # 2^(10^8) is a 12 MB integer; beyond it nobody reads the digits and the memory is at risk.
 _LARGEST_BITS = 10**8
@@ -123,6 +125,56 @@ def cover_probability(n: int, p: int) -> float:
     if 2 * p > n:
         return float(1 - _lower_tail(n - 1, n - p - 1))
     return float(_lower_tail(n - 1, p - 1))
+
+
+def vc_dimension_bound(formula: Formula | Family, p: int, **controls: Any) -> float:
+    r"""Lower bound on the VC dimension of `p` weights from their storage capacity.
+
+    .. math:: d_{VC} \ge \frac{\alpha_G}{2}\, p
+
+    to leading order in p: above 2 d_VC patterns a class stores a vanishing fraction of labels.
+
+    Parameters
+    ----------
+    formula : Formula or Family
+        A storage problem, with the threshold ``alpha_G``.
+    p : int
+        Number of weights.
+    **controls : float
+        Those of ``threshold(formula, "alpha_G")``.
+
+    Returns
+    -------
+    float
+        An upper bound on alpha_G (status rs-unstable) gives no bound here and is refused.
+
+    Raises
+    ------
+    ControlError
+        If `p` is not a positive integer, or the capacity is only an upper bound.
+    UnknownName
+        If the formula has no ``alpha_G``.
+
+    References
+    ----------
+    Vapnik & Chervonenkis, Theory Probab. Appl. 16, 264 (1971); Cover (1965).
+
+    Examples
+    --------
+    >>> import replica as rp
+    >>> vc_dimension_bound(rp.formulas["spherical-perceptron"], 100)
+    100.0
+    >>> round(vc_dimension_bound(rp.formulas["binary-perceptron"], 100), 6)
+    41.65393
+    """
+    weights = positive_integer("p", p, "vc_dimension_bound")
+    capacity = threshold(formula, "alpha_G", **controls)
+    if capacity.validity == "rs-unstable":
+        raise ControlError(
+            f"vc_dimension_bound: {capacity.formula.name} has only an upper bound on alpha_G here "
+            f"({capacity.note}), which bounds nothing from below"
+        )
+    return 0.5 * capacity.value * weights
 
 
 def _binomial_sum(top: int, last: int) -> int:

@@ -311,22 +311,37 @@ def _crossing(height: Array, z: Array, control: Array) -> Array | None:
 def _scan(
     formula: Formula, control: Symbol, values: Mapping[str, Any], fine: bool
 ) -> tuple[Array, Array]:
-    """Return saddle points on a grid of the control, for formulas without explicit curve."""
+    """Return saddle points on a grid of the control, for formulas without explicit curve.
+
+    The fine scan looks closer at the end of the branch, beyond which there is no saddle point.
+    """
     key = control_name(control)
     domain = formula.controls[key].domain
     low = float(domain.start) if domain.start.is_finite else -1e3
     high = float(domain.end) if domain.end.is_finite else 1e3
-    grid = low + np.geomspace(1e-3, max(high - low, 2e-3), 240 if fine else 60)
-    inner = grid[[bool(domain.contains(float(g))) for g in grid]]
-    solution = solve(formula, **{key: inner, **_floats(values)})
-    good = np.asarray(solution.converged)
+    grid = low + np.geomspace(1e-3, max(high - low, 2e-3), 60)
+    grid = grid[[bool(domain.contains(float(g))) for g in grid]]
+    table, good = np.zeros((0, len(formula.unknowns))), np.zeros(0, dtype=bool)
+    found = np.zeros(0)
+    fresh = grid
+    for _ in range(4 if fine else 1):
+        solution = solve(formula, observables=(), **{key: fresh, **_floats(values)})
+        rows = np.stack([solution.overlaps[str(s)] for s in formula.unknowns], axis=1)
+        found = np.concatenate([found, fresh])
+        table = np.concatenate([table, rows])
+        good = np.concatenate([good, np.asarray(solution.converged)])
+        order = np.argsort(found)
+        found, table, good = found[order], table[order], good[order]
+        if not good.any() or good[-1]:
+            break
+        last = int(np.flatnonzero(good)[-1])
+        fresh = np.linspace(found[last], found[last + 1], 22)[1:-1]
     if good.sum() < 2:
         raise ThresholdNotFound(
-            f"{formula.name}: no saddle point found for {key} from {inner[0]:g} to {inner[-1]:g} "
+            f"{formula.name}: no saddle point found for {key} from {grid[0]:g} to {grid[-1]:g} "
             f"at {_where(values)}"
         )
-    table = np.stack([solution.overlaps[str(s)][good] for s in formula.unknowns], axis=1)
-    return table, inner[good]
+    return table[good], found[good]
 
 
 @lru_cache(maxsize=64)

@@ -97,6 +97,8 @@ def binary_conditions(pattern: Any, kappa: Any) -> Any:
     def at(q: Any, qhat: Any, alpha: Any) -> tuple[Any, Any, Any, Any]:
         root, spread = mp.sqrt(q), mp.sqrt(1 - q)
         steep, narrow = spread / root, 1 / mp.sqrt(qhat)
+        if pattern is two_sided_pattern:  # the two tails interfere at u = i pi spread^2 / 2 kappa
+            steep *= min(1, spread / kappa)
         rows = {}
 
         def row(t: Any) -> tuple[Any, Any, Any]:
@@ -174,7 +176,7 @@ def one_step_by_hand(kappa: Any, start: Any, digits: int) -> Any:
             caught = mp.exp(-mu * a * a / (2 * gap)) * tail(-a / wide) / mp.sqrt(gap)
             return mp.log(tail(a / spread) + caught)
 
-        return (mp.log(gap) / 2 + mu * q0 / (2 * gap)) / -gaussian(inner)
+        return (mp.log(gap) / 2 + mu * q0 / (2 * gap)) / -gaussian(inner, spread / mp.sqrt(q0))
 
     small = mpf(10) ** (-mp.dps // 4)
 
