@@ -456,5 +456,5 @@ def test_a_worker_that_dies_is_reported(monkeypatch):
 
 def test_processes_start_although_this_one_has_threads():
     alpha = np.linspace(0.1, 1.2, 4000)  # enough points for the threads of the kernels
-    expected = sweep(BINARY, alpha=alpha, chunk=1000)
-    same(sweep(BINARY, alpha=alpha, chunk=1000, workers=2), expected)
+    expected = sweep(BINARY, alpha=alpha, chunk=500)
+    same(sweep(BINARY, alpha=alpha, chunk=500, workers=2), expected)
