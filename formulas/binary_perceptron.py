@@ -64,8 +64,8 @@ BINARY_PERCEPTRON = Formula(
             cite="kim1998",
             where="as quoted in the lectures",
             relation="<",
-            disputed="other texts quote the same bound as 0.9963; the paper prints no digits in its "
-            "abstract",
+            disputed="other texts quote the same bound as 0.9963; the paper's abstract prints no "
+            "digits",
         ),
         Published(
             "alpha_G",

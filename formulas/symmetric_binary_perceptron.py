@@ -45,9 +45,7 @@ def _build(constraint_name: str) -> Formula:
         log(2) + Mean(LogCosh(h), (h, qhat)) - (1 - q) * qhat / 2 + alpha * Mean(pattern, (u, q))
     )
     replicon = (
-        alpha
-        * Mean(pattern.diff(u, 2) ** 2, (u, q))
-        * Mean(LogCosh(h).diff(h, 2) ** 2, (h, qhat))
+        alpha * Mean(pattern.diff(u, 2) ** 2, (u, q)) * Mean(LogCosh(h).diff(h, 2) ** 2, (h, qhat))
     )
     return Formula(
         name="symmetric-binary-perceptron",

@@ -7,6 +7,8 @@ import json
 import math
 import os
 import pickle
+import signal
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -588,33 +590,60 @@ def _mapper(workers: Any) -> Iterator[tuple[Map, bool]]:
     elif _positive("workers", workers) == 1:
         yield map, False
     else:
-        import multiprocessing
-        from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
-
-        # never a plain fork: this process may have threads, which a copy of it would wait for
-        forks = "forkserver" in multiprocessing.get_all_start_methods()
-        context = multiprocessing.get_context("forkserver" if forks else "spawn")
-        if forks:
-            context.set_forkserver_preload([__name__])
-        pool = ProcessPoolExecutor(
-            int(workers), mp_context=context, initializer=_leave_interrupts_to_the_parent
-        )
-        try:
-            yield pool.map, True
-        except BrokenExecutor:
-            raise ConvergenceError(
-                "a worker process died: in a script, call sweep under "
-                "`if __name__ == '__main__':`; if memory is short, use fewer workers or a "
-                "smaller chunk"
-            ) from None
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        with _processes(int(workers)) as apply:
+            yield apply, True
 
 
-def _leave_interrupts_to_the_parent() -> None:
-    import signal
+@contextmanager
+def _processes(workers: int) -> Iterator[Map]:
+    import multiprocessing
+    from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # never a plain fork: this process may have threads, which a copy of it would wait for
+    method = {"forkserver", "spawn"} & set(multiprocessing.get_all_start_methods())
+    context = multiprocessing.get_context(min(method))
+    context.set_forkserver_preload([__name__])
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupts)
+
+    def apply(function: Callable[[_Chunk], _Rows], chunks: Iterable[_Chunk]) -> Iterator[_Rows]:
+        running: deque[Future[_Rows]] = deque()
+        for chunk in chunks:
+            with _interrupts_wait():  # this may start a process, which inherits that
+                running.append(pool.submit(function, chunk))
+            if len(running) > 2 * workers:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+
+    try:
+        yield apply
+    except BrokenExecutor:
+        raise ConvergenceError(
+            "a worker process died: in a script, call sweep under `if __name__ == '__main__':`; "
+            "if memory is short, use fewer workers or a smaller chunk"
+        ) from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Hold Ctrl-C back: a process that it meets while it starts prints a traceback or hangs."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # otherwise started below, where it lifts the mask
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _identity(plan: _Plan) -> dict[str, str]:

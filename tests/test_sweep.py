@@ -449,7 +449,7 @@ def test_bad_input_leaves_no_checkpoint(tmp_path):
 
 
 def test_a_worker_that_dies_is_reported(monkeypatch):
-    monkeypatch.setattr(MODULE, "_leave_interrupts_to_the_parent", partial(os._exit, 1))
+    monkeypatch.setattr(MODULE, "_ignore_interrupts", partial(os._exit, 1))
     with pytest.raises(rp.ConvergenceError, match="worker process died"):
         sweep(BINARY, alpha=[0.2, 0.4], workers=2)
 

@@ -1,0 +1,1 @@
+"""Scalar building blocks, shared by formulas and experiments."""

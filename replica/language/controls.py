@@ -96,8 +96,10 @@ def read_number(value: Any, control: Control, formula: str) -> Any:
         value = np.asarray(value).item()
     if isinstance(value, (float, int)):  # the common case, without symbolic sets
         low, high, open_low, open_high = _float_bounds(control.domain)
-        if low < value < high or (value == low and not open_low) or (
-            value == high and not open_high
+        if (
+            low < value < high
+            or (value == low and not open_low)
+            or (value == high and not open_high)
         ):
             return float(value)
     number = exact(value)

@@ -36,6 +36,7 @@ class FrozenMapping(Mapping[Any, Any]):
     """An immutable, hashable, picklable mapping that keeps its order."""
 
     __slots__ = ("_items",)
+    _items: dict[Any, Any]
 
     def __init__(self, items: Mapping[Any, Any] | None = None) -> None:
         object.__setattr__(self, "_items", dict(items or {}))
@@ -355,7 +356,10 @@ class Formula:
     @cached_property
     def unknowns(self) -> tuple[Symbol, ...]:
         """Overlaps, then conjugates: what a saddle point determines."""
-        return (*self.overlaps, *(self.conjugates[q] for q in self.overlaps if q in self.conjugates))
+        return (
+            *self.overlaps,
+            *(self.conjugates[q] for q in self.overlaps if q in self.conjugates),
+        )
 
     @cached_property
     def domains(self) -> Mapping[Symbol, Interval]:
@@ -475,8 +479,7 @@ class Formula:
     def _repr_latex_(self) -> str:
         terms = [latex(term) for term in self.potential.as_ordered_terms()]
         lines = r" \\ &\quad ".join(
-            term if k == 0 or term.startswith("-") else "+ " + term
-            for k, term in enumerate(terms)
+            term if k == 0 or term.startswith("-") else "+ " + term for k, term in enumerate(terms)
         )
         return rf"$\displaystyle \begin{{aligned}} \phi =&\ {lines} \end{{aligned}}$"
 
@@ -489,7 +492,16 @@ def _rebuild(content: dict[str, Any]) -> Formula:
     return Formula(**content)
 
 
-_OPAQUE = ("AppliedUndef", "Integral", "Derivative", "Sum", "Product", "Subs", "DiracDelta", "Order")
+_OPAQUE = (
+    "AppliedUndef",
+    "Integral",
+    "Derivative",
+    "Sum",
+    "Product",
+    "Subs",
+    "DiracDelta",
+    "Order",
+)
 
 
 def _first_unknown_node(expression: Basic) -> Basic | None:

@@ -36,12 +36,12 @@ from sympy import (
 )
 
 from replica.errors import DeclarationError
-from replica.language.primitives import MillsExcess, Primitive
+from replica.language.primitives import MillsExcess
 
 __all__ = ["LabelSum", "Mean", "cancel_terms", "outermost_means"]
 
 
-class Mean(Expr):  # type: ignore[misc]
+class Mean(Expr):
     r"""Expectation over one Gaussian field, :math:`\mathbb{E}_{x \sim \mathcal N(0, v)} f(x)`.
 
     Parameters
@@ -71,6 +71,7 @@ class Mean(Expr):  # type: ignore[misc]
     is_commutative = True
 
     def __new__(cls, body: Any, binding: Any) -> Expr:
+        """Return the mean, with factors free of the field taken out."""
         # sympify of objects built in Python, never of text: strings are refused here
         if isinstance(body, str) or any(isinstance(part, str) for part in binding):
             raise DeclarationError("Mean takes sympy expressions, not text: write symbols('h')")
@@ -141,7 +142,7 @@ class Mean(Expr):  # type: ignore[misc]
         fresh = Dummy(field.name, **field.assumptions0) if field in set(taken) else field
         if fresh is field:
             return self
-        return Mean(self.body.xreplace({field: fresh}), (fresh, self.variance))  # type: ignore[return-value]
+        return Mean(self.body.xreplace({field: fresh}), (fresh, self.variance))
 
     def _eval_subs(self, old: Expr, new: Expr) -> Expr:
         variance = self.variance._subs(old, new)
@@ -163,20 +164,16 @@ class Mean(Expr):  # type: ignore[misc]
         return Mean(body, (safe.field, variance)), True
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
-        field, variance, body = (
-            printer._print(a) for a in (self.field, self.variance, self.body)
-        )
+        field, variance, body = (printer._print(a) for a in (self.field, self.variance, self.body))
         text = rf"\mathbb{{E}}_{{{field}\sim\mathcal{{N}}(0,{variance})}}\left[{body}\right]"
         return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
 
     def _sympystr(self, printer: Any) -> str:
-        field, variance, body = (
-            printer._print(a) for a in (self.field, self.variance, self.body)
-        )
+        field, variance, body = (printer._print(a) for a in (self.field, self.variance, self.body))
         return f"Mean({body}, ({field}, {variance}))"
 
 
-def LabelSum(body: Any, binding: tuple[Symbol, Iterable[Any]]) -> Expr:  # noqa: N802
+def LabelSum(body: Any, binding: tuple[Symbol, Iterable[Any]]) -> Expr:
     r"""Finite sum over a discrete variable, :math:`\sum_{y \in L} f(y)`, expanded at once.
 
     Parameters
@@ -376,8 +373,8 @@ def _expand_deltas(body: Expr) -> Expr:
 def _one_step_powers(expression: Expr) -> Expr:
     """Return the same with powers of a unit step reduced to the step itself."""
     return expression.replace(
-        lambda node: isinstance(node, Pow)
-        and isinstance(node.base, Heaviside)
-        and _is_natural(node.exp),
+        lambda node: (
+            isinstance(node, Pow) and isinstance(node.base, Heaviside) and _is_natural(node.exp)
+        ),
         lambda node: node.base,
     )

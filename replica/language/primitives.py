@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 
-class Primitive(Function):  # type: ignore[misc]
+class Primitive(Function):
     """Base of the stable functions: real on the real line, printed by `latex_name`."""
 
     latex_name = ""
@@ -232,6 +232,7 @@ class LogSumExp(Primitive):
     latex_name = r"\log\Sigma\exp"
 
     def __new__(cls, *args: Any, **options: Any) -> Expr:
+        """Return the sum with its arguments in a fixed order."""
         if not args:
             raise TypeError("LogSumExp needs at least one argument")
         ordered = sorted((S(a) for a in args), key=default_sort_key)
@@ -252,6 +253,7 @@ class Softmax(Primitive):
     latex_name = r"\mathrm{softmax}"
 
     def __new__(cls, first: Any, *rest: Any, **options: Any) -> Expr:
+        """Return the weight with the other arguments in a fixed order."""
         if not rest:
             return S.One
         ordered = sorted((S(a) for a in rest), key=default_sort_key)
@@ -281,4 +283,3 @@ PRIMITIVES: tuple[type[Primitive], ...] = (
     LogSumExp,
     Softmax,
 )
-

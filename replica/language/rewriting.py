@@ -56,9 +56,7 @@ def stabilise(expression: Expr) -> Expr:
     LogSumExp(0, h)
     """
     if isinstance(expression, Mean):
-        return Mean(
-            stabilise(expression.body), (expression.field, stabilise(expression.variance))
-        )
+        return Mean(stabilise(expression.body), (expression.field, stabilise(expression.variance)))
     if not expression.args:
         return expression
     rebuilt = expression.func(*(stabilise(argument) for argument in expression.args))

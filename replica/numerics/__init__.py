@@ -1,0 +1,1 @@
+"""How an expression becomes numbers, each with a bound on its error."""

@@ -97,9 +97,7 @@ def _walk(
     elif isinstance(node, KINKS):
         features = [_of_affine(node.args[0], field, inner, smooth=False)]
     elif isinstance(node, (LogSumExp, Softmax)):
-        features = [
-            _of_crossing(one, two, field, inner) for one, two in combinations(node.args, 2)
-        ]
+        features = [_of_crossing(one, two, field, inner) for one, two in combinations(node.args, 2)]
     elif isinstance(node, Function):
         features = [_of_affine(argument, field, inner, smooth=True) for argument in node.args]
     for feature in features:
@@ -129,9 +127,7 @@ def _of_affine(
     return Feature(centre, sqrt(spread) / Abs(slope))
 
 
-def _of_crossing(
-    one: Expr, two: Expr, field: Symbol, inner: dict[Symbol, Expr]
-) -> Feature | None:
+def _of_crossing(one: Expr, two: Expr, field: Symbol, inner: dict[Symbol, Expr]) -> Feature | None:
     """Return where two exponents cross: there their sum turns from one to the other.
 
     Two tails ``LogH(x)`` and ``LogH(y)`` cross where x = y, over a width that shrinks as the

@@ -188,7 +188,7 @@ def _interval_rounding(a: Any, b: Any) -> Any:
 
 
 def _log_interval_rounding(a: Any, b: Any) -> Any:
-    low, high, _ = _mirrored(a, b)
+    low, _, _ = _mirrored(a, b)
     return _interval_rounding(a, b) + _tail_rounding(low) * np.abs(log_h_difference(a, b))
 
 

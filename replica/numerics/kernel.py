@@ -266,9 +266,7 @@ class _CompiledIntegral:
             results.append(np.asarray(total)[None])
         return results
 
-    def _rule_at(
-        self, arguments: list[np.float64], spread: np.float64, refinement: int
-    ) -> Rule:
+    def _rule_at(self, arguments: list[np.float64], spread: np.float64, refinement: int) -> Rule:
         if not self.feature_count or spread == 0:
             return trapezoid_rule(refinement)
         parts = [float(part) / float(spread) for part in self.features(*arguments)]
@@ -289,9 +287,7 @@ class _CompiledIntegral:
             refinement,
         )
         first, second = rule.coarse
-        return Rule(
-            rule.nodes[0], rule.weights[0], (first[0], second[0]), rule.blocks, rule.reach
-        )
+        return Rule(rule.nodes[0], rule.weights[0], (first[0], second[0]), rule.blocks, rule.reach)
 
     def _body(self, inside: list[Array], x: Array, refinement: int) -> list[Any]:
         if not self.body.integrals:
@@ -354,9 +350,7 @@ class _CompiledIntegral:
         columns = [Bounded(a.value[:, None], a.bound[:, None]) for a in inside]
         weights = rule.coarse[1][..., few]
         results = []
-        for body, sample in zip(
-            bodies, self.body.bounded_function(*columns, some), strict=True
-        ):
+        for body, sample in zip(bodies, self.body.bounded_function(*columns, some), strict=True):
             bound = np.broadcast_to(bounded_parts(sample)[1], some.value.shape)
             results.append(
                 _integrate_bounded(
@@ -365,9 +359,7 @@ class _CompiledIntegral:
             )
         return results
 
-    def _bounded_body(
-        self, inside: list[Bounded], nodes: Bounded, refinement: int
-    ) -> list[Any]:
+    def _bounded_body(self, inside: list[Bounded], nodes: Bounded, refinement: int) -> list[Any]:
         shape = nodes.value.shape
         repeated = [
             Bounded(np.repeat(a.value, shape[1]), np.repeat(a.bound, shape[1])) for a in inside

@@ -144,13 +144,13 @@ def _check(expression: Expr, known: frozenset[Symbol]) -> None:
         stack += node.args
 
 
-class _Printer(PythonCodePrinter):  # type: ignore[misc]
+class _Printer(PythonCodePrinter):
     """Plain calls and operators, so that one code object serves arrays and bounded numbers."""
 
     def __init__(self) -> None:
         super().__init__({"fully_qualified_modules": False, "allow_unknown_functions": True})
 
-    def _print_Function(self, expr: Function) -> str:  # noqa: N802
+    def _print_Function(self, expr: Function) -> str:
         return f"{type(expr).__name__}({', '.join(map(self._print, expr.args))})"
 
     _print_exp = _print_log = _print_sin = _print_cos = _print_cosh = _print_sinh = _print_Function
@@ -159,22 +159,22 @@ class _Printer(PythonCodePrinter):  # type: ignore[misc]
     def _print_sign(self, expr: sign) -> str:
         return f"sign({self._print(expr.args[0])})"
 
-    def _print_Abs(self, expr: Abs) -> str:  # noqa: N802
+    def _print_Abs(self, expr: Abs) -> str:
         return f"absolute({self._print(expr.args[0])})"
 
-    def _print_Heaviside(self, expr: Heaviside) -> str:  # noqa: N802
+    def _print_Heaviside(self, expr: Heaviside) -> str:
         return f"heaviside({self._print(expr.args[0])})"
 
-    def _print_Max(self, expr: Max) -> str:  # noqa: N802
+    def _print_Max(self, expr: Max) -> str:
         return f"maximum({', '.join(map(self._print, expr.args))})"
 
-    def _print_Min(self, expr: Min) -> str:  # noqa: N802
+    def _print_Min(self, expr: Min) -> str:
         return f"minimum({', '.join(map(self._print, expr.args))})"
 
-    def _print_Rational(self, expr: Rational) -> str:  # noqa: N802
+    def _print_Rational(self, expr: Rational) -> str:
         return repr(float(expr))
 
-    def _print_Pow(self, expr: Pow, rational: bool = False) -> str:  # noqa: N802
+    def _print_Pow(self, expr: Pow, rational: bool = False) -> str:
         base, power = expr.args
         text = f"({self._print(base)})"
         if power.is_Rational and power.is_positive and power <= 4 and (2 * power).is_integer:

@@ -74,8 +74,8 @@ class Rule:
         return np.flatnonzero(weights)
 
 
-def _density(t: Array) -> Array:
-    return np.exp(-0.5 * t * t) / np.sqrt(2 * np.pi)
+def _density(t: Any) -> Array:
+    return np.asarray(np.exp(-0.5 * t * t) / np.sqrt(2 * np.pi), dtype=float)
 
 
 @lru_cache(maxsize=16)
@@ -92,7 +92,7 @@ def trapezoid_rule(halvings: int) -> Rule:
     """
     step = TRAPEZOID_STEP * 2.0**-halvings
     count = round(HALF_RANGE / step)
-    t = step * np.arange(-count, count + 1)
+    t = step * np.arange(-count, count + 1, dtype=float)
     weights = step * _density(t)
     half, quarter = (_every(weights, stride, count % stride) for stride in (2, 4))
     for array in (t, weights, half, quarter):
@@ -167,9 +167,7 @@ def panel_breakpoints(
     return stacked
 
 
-def panel_rule(
-    centres: Array, widths: Array, refinement: int, reach: float = HALF_RANGE
-) -> Rule:
+def panel_rule(centres: Array, widths: Array, refinement: int, reach: float = HALF_RANGE) -> Rule:
     """Return Fejer panels graded around the features, one row of nodes per point."""
     edges = panel_breakpoints(centres, widths, refinement, reach)
     nodes, fine, *coarse = _nested_fejer()

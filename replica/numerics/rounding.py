@@ -176,9 +176,7 @@ def bounded_namespace() -> dict[str, Callable[..., Any]]:
             lambda x: (np.abs(np.sinh(x)),),
             rounding=lambda x: np.abs(x) * np.cosh(x),
         ),
-        "sinh": _lift(
-            np.sinh, lambda x: (np.cosh(x),), rounding=lambda x: np.abs(x) * np.cosh(x)
-        ),
+        "sinh": _lift(np.sinh, lambda x: (np.cosh(x),), rounding=lambda x: np.abs(x) * np.cosh(x)),
         "absolute": abs,
         "heaviside": _heaviside,
         "sign": _sign,

@@ -1,0 +1,1 @@
+"""Saddle points, curves of them, and thresholds."""

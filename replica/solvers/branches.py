@@ -133,9 +133,7 @@ class ExplicitCurve:
         return start, reached, highest
 
 
-def _on_curve(
-    z: Array, value: Array, wanted: Array
-) -> tuple[Array, NDArray[np.bool_], float]:
+def _on_curve(z: Array, value: Array, wanted: Array) -> tuple[Array, NDArray[np.bool_], float]:
     """Return where one curve takes the wanted values, whether it does, and its highest value."""
     good = np.isfinite(value) & np.isfinite(z).all(axis=1)
     z, value = z[good], value[good]
@@ -151,9 +149,7 @@ def _on_curve(
     return np.where(inside[:, None], mixed, z[peak]), inside, float(value[peak])
 
 
-def _interpolated(
-    value: Array, z: Array, before: NDArray[np.intp], wanted: Array
-) -> Array:
+def _interpolated(value: Array, z: Array, before: NDArray[np.intp], wanted: Array) -> Array:
     """Interpolate the curve at `wanted`: by the cubic through four points where it is monotone."""
     first = np.clip(before - 1, 0, max(value.size - 4, 0))
     four = first[:, None] + np.arange(min(4, value.size))

@@ -118,8 +118,8 @@ class Anderson(Damped):
         del self._points[: -self.memory - 1], self._steps[: -self.memory - 1]
         if len(self._points) < 2:
             return plain
-        change = np.stack(np.diff(np.stack(self._points), axis=0), axis=2)
-        bend = np.stack(np.diff(np.stack(self._steps), axis=0), axis=2)
+        change = np.moveaxis(np.diff(np.stack(self._points), axis=0), 0, 2)
+        bend = np.moveaxis(np.diff(np.stack(self._steps), axis=0), 0, 2)
         usable = np.isfinite(bend).all(axis=(1, 2)) & np.isfinite(plain).all(axis=1)
         mixed = plain.copy()
         if usable.any():
@@ -185,7 +185,8 @@ def iterate(
     residual, jacobian = system.evaluate(z, chosen, refinement)
     last_jacobian = jacobian.copy()
     taken = 0
-    for taken in range(1, max_steps + 1):
+    while taken < max_steps:
+        taken += 1
         here = z[active]
         step = proposal.step(system, here, residual, jacobian)
         trial, length = _into_domain(system, here, step, chosen)
@@ -253,7 +254,5 @@ def _descend(
         length[worse] /= 4
         trial[worse] = here[worse] + length[worse, None] * np.nan_to_num(step[worse])
         inner = [p[worse] for p in parameters]
-        new_residual[worse], new_jacobian[worse] = system.evaluate(
-            trial[worse], inner, refinement
-        )
+        new_residual[worse], new_jacobian[worse] = system.evaluate(trial[worse], inner, refinement)
     return trial, new_residual, new_jacobian

@@ -159,7 +159,7 @@ def _from_curve(
 ) -> tuple[Iterated, str]:
     """Newton from the explicit curve; a control that the curve does not reach has no saddle."""
     begin, reached, highest = curve.starts(parameters)
-    ready = np.isfinite(begin).all(axis=1)
+    ready: NDArray[np.bool_] = np.asarray(np.isfinite(begin).all(axis=1))
     ready[ready] = system.inside(begin[ready], [p[ready] for p in parameters])
     n = system.size
     z = np.full_like(begin, np.nan)
@@ -169,9 +169,7 @@ def _from_curve(
     if ready.any():
         inner = [p[ready] for p in parameters]
         # a coarse rule leads to the root; the last step is taken with the rule that is trusted
-        found = iterate(
-            system, begin[ready], inner, Newton(_NEARLY), _NEWTON_STEPS, refinement=-1
-        )
+        found = iterate(system, begin[ready], inner, Newton(_NEARLY), _NEWTON_STEPS, refinement=-1)
         z[ready], status[ready], jacobian[ready] = found.z, found.status, found.jacobian
         steps = found.steps
     failed = status != Status.CONVERGED
@@ -306,7 +304,10 @@ def _assemble(
             jacobian=ended.jacobian[good],
         )
         z[good], error[good], rows[good], bounds[good] = (
-            found.z, found.error, found.values, found.bounds,
+            found.z,
+            found.error,
+            found.values,
+            found.bounds,
         )
         poor = (error[good] > tolerance * scale(z[good])).any(axis=1)
         status[np.flatnonzero(good)[poor]] = Status.INACCURATE
@@ -332,8 +333,7 @@ def _assemble(
     return Solution(
         formula=formula,
         controls={
-            name: (float(value) if np.ndim(value) == 0 else value)
-            for name, value in values.items()
+            name: (float(value) if np.ndim(value) == 0 else value) for name, value in values.items()
         },
         overlaps={name: shaped(z[:, k]) for k, name in enumerate(names)},
         observables={name: shaped(value) for name, value in observables.items()},

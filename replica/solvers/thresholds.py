@@ -217,9 +217,7 @@ def _root(
         raise ConvergenceError(
             f"{formula.name}: {name} at {_where(values)} did not converge: {Status(status[0])}"
         )
-    verified = system.verify(
-        found.z, parameters, _TOLERANCE, refinement=1, jacobian=found.jacobian
-    )
+    verified = system.verify(found.z, parameters, _TOLERANCE, refinement=1, jacobian=found.jacobian)
     z, error = verified.z, verified.error
     position = system.size - len(declaration.controls)
     value, spread = float(z[0, position]), float(error[0, position])
@@ -325,7 +323,8 @@ def _scan(
     found = np.zeros(0)
     fresh = grid
     for _ in range(4 if fine else 1):
-        solution = solve(formula, observables=(), **{key: fresh, **_floats(values)})
+        controls: dict[str, Any] = {key: fresh, **_floats(values)}
+        solution = solve(formula, observables=(), **controls)
         rows = np.stack([solution.overlaps[str(s)] for s in formula.unknowns], axis=1)
         found = np.concatenate([found, fresh])
         table = np.concatenate([table, rows])

@@ -1,0 +1,155 @@
+"""Two tests over one table: the claimed error is honest, and the value converges.
+
+A case that breaks a promise on purpose would be named in `LIMITS` with its reason; strict xfail
+keeps that list honest too. It is meant to stay empty.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from mpmath import mpf
+from numerics.problems import PROBLEMS, TAGS, Problem, truth
+
+from replica.numerics.kernel import MAX_REFINEMENT, Kernel
+from replica.numerics.precise import PreciseKernel
+from replica.numerics.rounding import Bounded
+
+LIMITS: dict[str, str] = {}
+
+UNDERFLOW = mpf(10) ** -300  # what is smaller counts as zero
+
+
+def cases(problems: tuple[Problem, ...]) -> list[Any]:
+    return [
+        pytest.param(
+            problem,
+            id=problem.name.replace(" ", "-"),
+            marks=[pytest.mark.xfail(reason=LIMITS[problem.name])]
+            if problem.name in LIMITS
+            else [],
+        )
+        for problem in problems
+    ]
+
+
+@cache
+def computed(name: str) -> tuple[tuple[float, float], ...]:
+    """Return value and bound at every refinement."""
+    (problem,) = (p for p in PROBLEMS if p.name == name)
+    kernel = Kernel(tuple(problem.at), (problem.expression,))
+    found = []
+    for refinement in range(MAX_REFINEMENT + 1):
+        (row,) = kernel.bounded(*problem.at.values(), refinement=refinement)
+        found.append((float(row.value), float(row.bound)))
+    return tuple(found)
+
+
+def true_error(value: float, problem: Problem) -> Any:
+    if not np.isfinite(value):
+        return mpmath.inf
+    with mpmath.workdps(40):
+        return abs(mpf(value) - truth(problem.name))
+
+
+@pytest.mark.parametrize("problem", cases(PROBLEMS))
+def test_honest(problem):
+    for refinement, (value, bound) in enumerate(computed(problem.name)):
+        error = true_error(value, problem)
+        assert error <= bound or error < UNDERFLOW, (
+            f"refinement {refinement}: {value} is off by {mpmath.nstr(error, 3)}, "
+            f"the bound is {bound:.3g}"
+        )
+
+
+@pytest.mark.parametrize("problem", cases(tuple(p for p in PROBLEMS if p.reaches is not None)))
+def test_converges(problem):
+    value, bound = computed(problem.name)[-1]
+    size = max(abs(truth(problem.name)), UNDERFLOW)
+    error = true_error(value, problem)
+    assert error <= problem.reaches * size or error < UNDERFLOW
+    # a bound that is never small would make every solution inaccurate
+    assert bound <= 1e4 * problem.reaches * size or error < UNDERFLOW
+
+
+@pytest.mark.parametrize("problem", cases(PROBLEMS))
+def test_refining_does_not_hurt(problem):
+    errors = [true_error(value, problem) for value, _ in computed(problem.name)]
+    noise = mpf(2) ** -44 * max(abs(truth(problem.name)), UNDERFLOW)
+    bounds = [bound for _, bound in computed(problem.name)]
+    assert errors[-1] <= errors[0] + max(noise, mpf(bounds[-1]) / 10)
+
+
+@pytest.mark.parametrize("problem", cases(PROBLEMS))
+def test_plain_value_is_the_bounded_one(problem):
+    """`kernel(...)` and `kernel.bounded(...)` may add in another order, nothing more."""
+    kernel = Kernel(tuple(problem.at), (problem.expression,))
+    (value,) = kernel(*problem.at.values())
+    expected, bound = computed(problem.name)[0]
+    assert value == expected or abs(value - expected) <= bound
+
+
+@pytest.mark.parametrize("problem", cases(PROBLEMS))
+def test_uncertain_arguments_are_covered(problem):
+    """The bound for v +- 1e-7 v covers the values at both ends."""
+    symbols = tuple(problem.at)
+    kernel = Kernel(symbols, (problem.expression,))
+    for symbol in symbols:
+        spread = 1e-7 * abs(problem.at[symbol])
+        uncertain = [Bounded(w, spread if s is symbol else 0.0) for s, w in problem.at.items()]
+        (row,) = kernel.bounded(*uncertain, refinement=1)
+        for sign in (-1, 1):
+            moved = [w + (sign * spread if s is symbol else 0.0) for s, w in problem.at.items()]
+            (end,) = kernel.bounded(*moved, refinement=1)
+            assert abs(end.value - row.value) <= row.bound + end.bound
+
+
+# Two means inside each other take minutes in many digits.
+PRECISE = tuple(p for p in PROBLEMS if "nested" not in p.tags)
+
+
+@pytest.mark.parametrize("problem", cases(PRECISE))
+def test_precise_kernel_is_honest(problem):
+    check_precise(problem, digits=18)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("problem", cases(PROBLEMS))
+def test_precise_kernel_is_honest_in_many_digits(problem):
+    check_precise(problem, digits=18 if "nested" in problem.tags else 25)
+
+
+def check_precise(problem: Problem, digits: int) -> None:
+    kernel = PreciseKernel(tuple(problem.at), (problem.expression,))
+    (value,), (claimed,) = kernel([mpf(w) for w in problem.at.values()], digits)
+    with mpmath.workdps(40):
+        error = abs(value - truth(problem.name))
+        assert error <= claimed or error < mpf(10) ** -28 * abs(truth(problem.name))
+        if problem.reaches is not None and problem.reaches <= 1e-11:
+            assert error <= mpf(10) ** (1 - digits) * max(abs(truth(problem.name)), UNDERFLOW)
+
+
+# ---- the table itself --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda p: p.name)
+def test_every_problem_says_what_makes_it_hard(problem):
+    assert problem.tags
+    assert set(problem.tags) <= set(TAGS)
+    assert problem.expression.free_symbols <= set(problem.at)
+
+
+def test_every_difficulty_is_tried():
+    assert {tag for problem in PROBLEMS for tag in problem.tags} == set(TAGS)
+
+
+def test_names_are_unique():
+    assert len({problem.name for problem in PROBLEMS}) == len(PROBLEMS)
+
+
+def test_limits_name_problems():
+    assert set(LIMITS) <= {problem.name for problem in PROBLEMS}
