@@ -8,6 +8,7 @@ import math
 import os
 import pickle
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -633,17 +634,26 @@ def _ignore_interrupts() -> None:
 @contextmanager
 def _interrupts_wait() -> Iterator[None]:
     """Hold Ctrl-C back: a process that it meets while it starts prints a traceback or hangs."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python interrupts the main thread only
         return
-    from multiprocessing import resource_tracker
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+    masks = hasattr(signal, "pthread_sigmask")
+    if masks:  # a new process inherits the mask
+        from multiprocessing import resource_tracker
 
-    resource_tracker.ensure_running()  # otherwise started below, where it lifts the mask
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        resource_tracker.ensure_running()  # otherwise started below, where it lifts the mask
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if before is not None:  # not ours to restore: installed from outside Python
+            signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def _identity(plan: _Plan) -> dict[str, str]:
