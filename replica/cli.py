@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import sys
@@ -53,12 +54,15 @@ def run(arguments: Sequence[str]) -> int:
     """
     with suppress(AttributeError, ValueError):  # a title may not fit the encoding of the terminal
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    remarks: list[str] = []  # shown when all went well: an error has its own line alone
     with warnings.catch_warnings():
-        warnings.showwarning = _warn
+        warnings.showwarning = lambda message, *_, **__: remarks.append(str(message))
         try:
             with app.make_context("replica", list(arguments)) as context:
                 code = app.invoke(context)
             sys.stdout.flush()
+            for remark in dict.fromkeys(remarks):
+                click.echo(f"replica: warning: {_one_line(remark)}", err=True)
             return int(code or 0)
         except click.exceptions.Exit as done:
             return int(done.exit_code)
@@ -84,10 +88,6 @@ def run(arguments: Sequence[str]) -> int:
 def _complain(message: str, code: int) -> int:
     click.echo(f"replica: {_one_line(message)}", err=True)
     return code
-
-
-def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    click.echo(f"replica: warning: {_one_line(str(message))}", err=True)
 
 
 def _one_line(message: str) -> str:
@@ -368,6 +368,8 @@ def _threshold(words: tuple[str, ...], digits: int | None, as_json: bool) -> Non
     (name, quantity), pairs = _split(words, "F", "NAME")
     _, formula, controls = _read(name, pairs, _number if digits is None else _exact)
     result = threshold(formula, quantity, digits=digits, **controls)
+    if not math.isfinite(result.value):
+        raise ConvergenceError(f"{name}: no finite value of {quantity}: {result.status}")
     _show(as_json, lambda: threshold_json(result), lambda: threshold_text(result, terminal_width()))
 
 

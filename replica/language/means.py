@@ -313,12 +313,12 @@ def _check_integrable(body: Expr, field: Symbol) -> None:
     """Refuse what no Gaussian mean can have: a pole on the line, or growth beyond Gaussian."""
     for node in body.atoms(Pow):
         base, power = node.args
-        slope = base.diff(field) if base.has_free(field) else S.Zero
-        affine = slope != 0 and not slope.has_free(field)
-        if affine and (power.is_negative or power == -S.One) and (power + 1).is_nonpositive:
+        if (power + 1).is_nonpositive is not True:
+            continue
+        place = _real_zero(base.args[0] if isinstance(base, Abs) else base, field)
+        if place is not None:
             raise DeclarationError(
-                f"not integrable over the field {field}: {node} has a pole at "
-                f"{field} = {(-base.subs(field, 0) / slope)}"
+                f"not integrable over the field {field}: {node} has a pole at {field} = {place}"
             )
     for node in body.atoms(exp):
         exponent = node.args[0]
@@ -330,6 +330,21 @@ def _check_integrable(body: Expr, field: Symbol) -> None:
                 raise DeclarationError(
                     f"not integrable over the field {field}: {node} outgrows every Gaussian"
                 )
+
+
+def _real_zero(base: Expr, field: Symbol) -> Expr | None:
+    """Return a real zero of an affine base, or of a quadratic one with numbers, else None."""
+    if not base.has_free(field) or not base.is_polynomial(field):
+        return None
+    coefficients = base.as_poly(field).all_coeffs()
+    if len(coefficients) == 2:
+        return -coefficients[1] / coefficients[0]
+    if len(coefficients) == 3:
+        a, b, c = coefficients
+        discriminant = b**2 - 4 * a * c
+        if discriminant.is_number and discriminant.is_nonnegative:
+            return (-b + sqrt(discriminant)) / (2 * a)
+    return None
 
 
 def _sift(body: Expr, field: Symbol, variance: Expr) -> tuple[Expr, Expr]:

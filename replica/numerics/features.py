@@ -21,9 +21,11 @@ from sympy import (
     Heaviside,
     Max,
     Min,
+    Pow,
     S,
     Symbol,
     exp,
+    log,
     sign,
     sqrt,
 )
@@ -85,38 +87,101 @@ def _walk(
         # what tilts the inner field does not tilt this one by itself
         _walk(node.body, field, {**inner, node.field: node.variance}, found, tilts=False)
         return
-    features: list[Feature | None] = []
     if isinstance(node, exp):
         tilts = not inner
-        features = [_of_gaussian(node.args[0], field, inner)]
-    elif isinstance(node, (Max, Min)):
-        first = node.args[0]
-        features = [
-            _of_affine(other - first, field, inner, smooth=False) for other in node.args[1:]
-        ]
-    elif isinstance(node, KINKS):
-        features = [_of_affine(node.args[0], field, inner, smooth=False)]
-    elif isinstance(node, (LogSumExp, Softmax)):
-        features = [_of_crossing(one, two, field, inner) for one, two in combinations(node.args, 2)]
-    elif isinstance(node, Function):
-        features = [_of_affine(argument, field, inner, smooth=True) for argument in node.args]
-    for feature in features:
-        if feature is not None:
-            found.setdefault(replace(feature, tilts=tilts))
+    for feature in _of_node(node, field, inner):
+        found.setdefault(replace(feature, tilts=tilts))
     for argument in node.args:
         _walk(argument, field, inner, found, tilts=tilts)
+
+
+def _of_node(node: Basic, field: Symbol, inner: dict[Symbol, Expr]) -> list[Feature]:
+    """Return the features that this node itself brings."""
+    features: list[Feature | None] = []
+    if isinstance(node, exp):
+        features = [_of_gaussian(node.args[0], field, inner)]
+    elif isinstance(node, (LogSumExp, Softmax)):
+        for one, two in combinations(node.args, 2):
+            features += [_of_crossing(one, two, field, inner)]
+            features += _of_argument(one - two, field, inner, smooth=True)
+    elif isinstance(node, KINKS):
+        pairs = combinations(node.args, 2)
+        joins = isinstance(node, (Max, Min))
+        zeros = [one - two for one, two in pairs] if joins else [node.args[0]]
+        for zero in zeros:
+            for branch in _branches(zero):
+                features += _of_argument(branch, field, inner, smooth=False)
+    elif isinstance(node, log) or (isinstance(node, Pow) and not node.exp.is_Integer):
+        features = _of_singular(node.args[0], field)
+    elif isinstance(node, Pow) and node.exp.is_negative:
+        features = _of_singular(node.base, field)
+    elif isinstance(node, Function):
+        for argument in node.args:
+            for branch in _branches(argument):
+                features += _of_argument(branch, field, inner, smooth=True)
+    return [feature for feature in features if feature is not None]
+
+
+def _branches(argument: Expr) -> list[Expr]:
+    """Return the smooth branches of an argument with one kink inside, such as a(|x| - 1)."""
+    kinks = argument.atoms(Abs, Max, Min)
+    if len(kinks) != 1:
+        return [argument]
+    (kink,) = kinks
+    values = [kink.args[0], -kink.args[0]] if isinstance(kink, Abs) else list(kink.args)
+    return [argument.xreplace({kink: value}) for value in values]
 
 
 def _at_origin(expression: Expr, field: Symbol, inner: dict[Symbol, Expr]) -> Expr:
     return expression.xreplace({field: S.Zero, **dict.fromkeys(inner, S.Zero)})
 
 
+def _of_argument(
+    argument: Expr, field: Symbol, inner: dict[Symbol, Expr], *, smooth: bool
+) -> list[Feature | None]:
+    """Return the zeros of an affine argument, or the real roots and vertex of a quadratic one."""
+    affine = _of_affine(argument, field, inner, smooth=smooth)
+    coefficients = _quadratic(argument, field)
+    if affine is not None or coefficients is None:
+        return [affine]
+    a, b, c = coefficients
+    vertex, root = -b / (2 * a), sqrt(b**2 - 4 * a * c)  # not a number where there is no root
+    width = 1 / Abs(root) if smooth else S.Zero
+    zeros = [Feature(vertex + side * root / (2 * a), width) for side in (1, -1)]
+    return [*zeros, Feature(vertex, 1 / sqrt(Abs(a)))] if smooth else list(zeros)
+
+
+def _of_singular(base: Expr, field: Symbol) -> list[Feature | None]:
+    """Return where a base comes nearest to zero, and how near in the complex plane."""
+    coefficients = _quadratic(base, field)
+    if coefficients is None:
+        return []
+    a, b, c = coefficients
+    return [Feature(-b / (2 * a), sqrt(Abs(4 * a * c - b**2)) / (2 * Abs(a)))]
+
+
+def _quadratic(expression: Expr, field: Symbol) -> tuple[Expr, Expr, Expr] | None:
+    """Return the coefficients of a polynomial of degree two, free of any other field."""
+    if not expression.has_free(field) or expression.atoms(Mean):
+        return None
+    if not expression.is_polynomial(field):
+        return None
+    polynomial = expression.as_poly(field)
+    if polynomial is None or polynomial.degree() != 2:
+        return None
+    a, b, c = polynomial.all_coeffs()
+    return a, b, c
+
+
 def _of_affine(
     argument: Expr, field: Symbol, inner: dict[Symbol, Expr], *, smooth: bool
 ) -> Feature | None:
     slope = argument.diff(field)
-    if slope == 0 or slope.has_free(field, *inner):
+    if slope == 0 or slope.has_free(field):
         return None
+    if slope.has_free(*inner):  # a product with an inner field: its zero stays where both vanish
+        product = argument.subs(field, 0) == 0 and not smooth
+        return Feature(S.Zero, S.Zero) if product else None
     spread = S.One if smooth else S.Zero
     for other, variance in inner.items():
         tilt = argument.diff(other)

@@ -52,7 +52,7 @@ def mills(x: Any) -> Any:
 
 # Laplace's continued fraction A(x) - x = 1/(x + 2/(x + 3/(x + ...))): from here this depth
 # reaches the last digit, where the difference A(x) - x has lost x**2 = 36 units.
-_FRACTION_FROM, _FRACTION_DEPTH = 6.0, 16
+_FRACTION_FROM, _FRACTION_DEPTH = 6.0, 20
 
 
 def mills_excess(x: Any) -> Any:
@@ -102,7 +102,8 @@ def _narrow(low: Array, high: Array) -> tuple[NDArray[np.bool_], Array, Array]:
     width, middle = high - low, 0.5 * (low + high)
     narrow = width * np.maximum(np.abs(middle), 1) < _NARROW
     w2, m2 = np.where(narrow, width, 0.0) ** 2, np.where(narrow, middle, 0.0) ** 2
-    series = (m2 - 1) * w2 / 24 + (m2 * m2 - 6 * m2 + 3) * w2 * w2 / 1920
+    series = (m2 - 1) * w2 / 24 + (m2 * m2 - 6 * m2 + 3) * w2**2 / 1920
+    series += (m2**3 - 15 * m2 * m2 + 45 * m2 - 15) * w2**3 / 322560
     return narrow, middle, np.log(width) + np.log1p(series)
 
 
@@ -159,6 +160,13 @@ def _softmax_slopes(first: Any, *rest: Any) -> tuple[Any, ...]:
     for k, other in enumerate(rest):
         weights.append(own * softmax(other, first, *rest[:k], *rest[k + 1 :]))
     return (sum(weights), *weights)
+
+
+def _softmax_rounding(first: Any, *rest: Any) -> Any:
+    """Return the rounding of the differences, which the exponentials amplify."""
+    own = softmax(first, *rest)
+    gaps = [np.abs(np.subtract(other, first)) for other in rest]
+    return own * (1 - own) * np.minimum(np.maximum.reduce(np.broadcast_arrays(*gaps)), 1e3)
 
 
 def _log_sum_exp_slopes(*arguments: Any) -> tuple[Any, ...]:
@@ -222,15 +230,19 @@ def _precise_log_h_difference(a: Any, b: Any) -> Any:
     return mpmath.log(_precise_mass(a, b))
 
 
+def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Carry the digits that exp(-x^2/2) and differences of size x lose at large x."""
+
+    def guarded(*arguments: Any) -> Any:
+        lost = 10 + sum(4 * max(int(mpmath.mag(x)), 0) if x else 0 for x in arguments)
+        with mpmath.workprec(mpmath.mp.prec + lost):
+            return function(*arguments)
+
+    return guarded
+
+
 def _precise_mills(x: Any) -> Any:
     return _precise_density(x) / _precise_tail(x)
-
-
-def _precise_excess(x: Any) -> Any:
-    # the difference loses 2 log10(x) digits: carry them
-    lost = 10 + (2 * int(mpmath.mag(x)) if x > 1 else 0)
-    with mpmath.workprec(mpmath.mp.prec + lost):
-        return _precise_mills(x) - x
 
 
 def _precise_log_sum_exp(*arguments: Any) -> Any:
@@ -253,19 +265,19 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
     "LogH": Implementation(
         log_h,
         lambda x: (_mills_bound(x),),
-        _precise_log_h,
+        _guarded(_precise_log_h),
         rounding=lambda x: _tail_rounding(x) * np.abs(log_h(x)),
     ),
     "Mills": Implementation(
         mills,
         lambda x: (np.minimum(_mills_bound(x) * (0.8 - np.minimum(x, 0)), 1),),
-        _precise_mills,
+        _guarded(_precise_mills),
         rounding=lambda x: _tail_rounding(x) * mills(x),
     ),
     "MillsExcess": Implementation(
         mills_excess,
         lambda x: (1.0,),
-        _precise_excess,
+        _guarded(lambda x: _precise_mills(x) - x),
         # below the continued fraction it is a difference of numbers of size x
         rounding=lambda x: np.where(
             np.asarray(x) > _FRACTION_FROM, 0.0, 4 * np.abs(x) + 4 * mills(x)
@@ -274,7 +286,7 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
     "LogCosh": Implementation(
         log_cosh,
         lambda x: (np.minimum(np.abs(x), 1),),
-        lambda x: mpmath.log(mpmath.cosh(x)),
+        lambda x: mpmath.log1p(2 * mpmath.sinh(x / 2) ** 2),  # exact near zero
         rounding=lambda x: np.abs(x) + 1.0,
     ),
     "Tanh": Implementation(np.tanh, lambda x: (1.0,), mpmath.tanh),
@@ -282,7 +294,7 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
     "LogHDifference": Implementation(
         log_h_difference,
         lambda a, b: (lower_mills(a, b), upper_mills(a, b)),
-        _precise_log_h_difference,
+        _guarded(_precise_log_h_difference),
         rounding=_log_interval_rounding,
     ),
     "LowerMills": Implementation(
@@ -291,7 +303,7 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
             lower_mills(a, b) * np.abs(lower_mills(a, b) - a),
             lower_mills(a, b) * upper_mills(a, b),
         ),
-        lambda a, b: _precise_density(a) / _precise_mass(a, b),
+        _guarded(lambda a, b: _precise_density(a) / _precise_mass(a, b)),
         rounding=lambda a, b: _interval_mills_rounding(a, b) * lower_mills(a, b),
     ),
     "UpperMills": Implementation(
@@ -300,9 +312,11 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
             lower_mills(a, b) * upper_mills(a, b),
             upper_mills(a, b) * np.abs(upper_mills(a, b) + b),
         ),
-        lambda a, b: _precise_density(b) / _precise_mass(a, b),
+        _guarded(lambda a, b: _precise_density(b) / _precise_mass(a, b)),
         rounding=lambda a, b: _interval_mills_rounding(a, b) * upper_mills(a, b),
     ),
     "LogSumExp": Implementation(log_sum_exp, _log_sum_exp_slopes, _precise_log_sum_exp),
-    "Softmax": Implementation(softmax, _softmax_slopes, _precise_softmax),
+    "Softmax": Implementation(
+        softmax, _softmax_slopes, _precise_softmax, rounding=_softmax_rounding
+    ),
 }

@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr, Symbol
 
-from replica.numerics.features import has_kink
 from replica.numerics.lowering import Integral, Layer, compile_layer, lower, on_namespace
 from replica.numerics.quadrature import (
     HALF_RANGE,
@@ -28,6 +27,7 @@ from replica.numerics.quadrature import (
     WIDEST_RANGE,
     Rule,
     extrapolated_error,
+    half_range,
     panel_rule,
     trapezoid_rule,
 )
@@ -104,7 +104,8 @@ class Kernel:
             value, bound = bounded_parts(result)
             value = np.broadcast_to(value, size).reshape(shape)
             bound = np.broadcast_to(bound, size).reshape(shape)
-            final.append(Bounded(value, np.where(np.isfinite(value), bound, np.inf)))
+            known = np.isfinite(value) & ~np.isnan(bound)
+            final.append(Bounded(value, np.where(known, bound, np.inf)))
         return tuple(final)
 
 
@@ -157,7 +158,6 @@ class _CompiledIntegral:
     def __init__(self, integral: Integral) -> None:
         outer = integral.body.arguments[:-1]
         self.count = len(integral.results)
-        self.kinked = has_kink(integral.features)
         self.body = _CompiledLayer(integral.body)
         self.variance = compile_layer(outer, (integral.variance,))
         self.bounded_variance = on_namespace(self.variance, _bounded_functions())
@@ -165,11 +165,14 @@ class _CompiledIntegral:
             outer, tuple(part for f in integral.features for part in (f.centre, f.width))
         )
         self.feature_count = len(integral.features)
+        self.kinks = [k for k, feature in enumerate(integral.features) if feature.width == 0]
         self.tilts = [k for k, feature in enumerate(integral.features) if feature.tilts]
 
     # ---- which rule ---------------------------------------------------------------------------
 
-    def _geometry(self, arguments: list[Array], variance: Array) -> tuple[Array, Array, Array]:
+    def _geometry(
+        self, arguments: list[Array], variance: Array, refinement: int
+    ) -> tuple[Array, Array, Array]:
         """Return scaled centres and widths (points, features) and the trapezoid's halvings.
 
         Halvings above `_MAX_HALVINGS` mean panels.
@@ -185,12 +188,12 @@ class _CompiledIntegral:
         widths = np.stack([np.broadcast_to(w, (points,)) / safe for w in parts[1::2]], axis=1)
         centres = np.where(np.isfinite(centres), centres, 0.0)
         widths = np.where(np.isfinite(widths), widths, 4 * HALF_RANGE)
-        outside = np.maximum(np.abs(centres) - HALF_RANGE, 0)
+        outside = np.maximum(np.abs(centres) - half_range(refinement), 0)
         strip = np.hypot(outside, _STRIP * widths).min(axis=1)
         halvings = np.ceil(np.log2(TRAPEZOID_STEP * _STRIP_PER_STEP / np.maximum(strip, 1e-30)))
         halvings = np.clip(halvings, 0, _MAX_HALVINGS + 1).astype(int)
         if self.tilts:
-            far = np.abs(centres[:, self.tilts]).max(axis=1) + _BEYOND_TILT > HALF_RANGE
+            far = np.abs(centres[:, self.tilts]).max(axis=1) + _BEYOND_TILT > half_range(refinement)
             halvings[far] = _MAX_HALVINGS + 1
         return centres, widths, np.where(spread > 0, halvings, 0)
 
@@ -198,12 +201,12 @@ class _CompiledIntegral:
         self, arguments: list[Array], variance: Array, refinement: int
     ) -> list[tuple[NDArray[np.intp], Rule]]:
         """Return the points that share a rule, in chunks that bound the memory."""
-        centres, widths, halvings = self._geometry(arguments, variance)
+        centres, widths, halvings = self._geometry(arguments, variance, refinement)
         jobs: list[tuple[NDArray[np.intp], Rule]] = []
         for kind in np.unique(halvings):
             members = np.flatnonzero(halvings == kind)
             if kind <= _MAX_HALVINGS:
-                rule = trapezoid_rule(int(kind) + refinement)
+                rule = trapezoid_rule(int(kind) + refinement, half_range(refinement))
                 size = max(1, _CHUNK // rule.nodes.size)
                 for start in range(0, members.size, size):
                     jobs.append((members[start : start + size], rule))
@@ -217,10 +220,10 @@ class _CompiledIntegral:
         return jobs
 
     def _panels(self, centres: Array, widths: Array, refinement: int) -> Rule:
-        reach = HALF_RANGE
+        reach = half_range(refinement)
         if self.tilts:
             furthest = float(np.abs(centres[:, self.tilts]).max()) + _BEYOND_TILT
-            reach = float(np.clip(furthest, HALF_RANGE, WIDEST_RANGE))
+            reach = float(np.clip(furthest, reach, WIDEST_RANGE))
         return panel_rule(centres, widths, refinement, reach)
 
     # ---- values -------------------------------------------------------------------------------
@@ -268,18 +271,18 @@ class _CompiledIntegral:
 
     def _rule_at(self, arguments: list[np.float64], spread: np.float64, refinement: int) -> Rule:
         if not self.feature_count or spread == 0:
-            return trapezoid_rule(refinement)
+            return trapezoid_rule(refinement, half_range(refinement))
         parts = [float(part) / float(spread) for part in self.features(*arguments)]
         strip = min(
-            math.hypot(max(abs(centre) - HALF_RANGE, 0), _STRIP * width)
+            math.hypot(max(abs(centre) - half_range(refinement), 0), _STRIP * width)
             for centre, width in zip(parts[::2], parts[1::2], strict=True)
         )
-        far = any(abs(parts[2 * k]) + _BEYOND_TILT > HALF_RANGE for k in self.tilts)
+        far = any(abs(parts[2 * k]) + _BEYOND_TILT > half_range(refinement) for k in self.tilts)
         halvings = 0
         while halvings <= _MAX_HALVINGS and strip * 2**halvings < TRAPEZOID_STEP * _STRIP_PER_STEP:
             halvings += 1
         if not far and halvings <= _MAX_HALVINGS:
-            return trapezoid_rule(halvings + refinement)
+            return trapezoid_rule(halvings + refinement, half_range(refinement))
         centres, widths = np.array([parts[::2]]), np.array([parts[1::2]])
         rule = self._panels(
             np.where(np.isfinite(centres), centres, 0.0),
@@ -321,17 +324,35 @@ class _CompiledIntegral:
                     ((wide - root) + 4 * UNIT * root)[:, None] * np.abs(rule.nodes),
                 )
                 found = self._integrals_with_bounds(inside, nodes, rule, refinement)
-                for k, (value, bound) in enumerate(found):
-                    values[k, members], bounds[k, members] = value, bound
+                moved = self._moved_kinks(inside, root, wide - root)
+                for k, (value, bound, largest) in enumerate(found):
+                    values[k, members], bounds[k, members] = value, bound + moved * largest
 
         _run(work, self._rules(numbers, variance, refinement))
         bounds[:, ~usable] = np.inf
         values[:, ~usable] = np.nan
         return [Bounded(value, bound) for value, bound in zip(values, bounds, strict=True)]
 
+    def _moved_kinks(
+        self, inside: list[Bounded], spread: Array, spread_bound: Array
+    ) -> Array | float:
+        """Return the Gaussian mass by which uncertain arguments can misplace the kinks."""
+        if not self.kinks:
+            return 0.0
+        parts = on_namespace(self.features, _bounded_functions())(*inside)
+        mass = np.zeros_like(spread)
+        for k in self.kinks:
+            centre, bound = bounded_parts(parts[2 * k])
+            scaled = centre / spread
+            slack = (bound + np.abs(scaled) * spread_bound) / spread
+            density = np.exp(-0.5 * np.maximum(np.abs(scaled) - slack, 0) ** 2)
+            mass = mass + np.nan_to_num(slack * density, nan=0.0, posinf=1.0)
+        return 2 * mass
+
     def _integrals_with_bounds(
         self, inside: list[Bounded], nodes: Bounded, rule: Rule, refinement: int
-    ) -> list[tuple[Array, Array]]:
+    ) -> list[tuple[Array, Array, Array]]:
+        """Return value, bound and largest size of each integrand."""
         shape = nodes.value.shape
         if self.body.integrals:  # an inner integral's error is wanted at every node
             parts = [bounded_parts(b) for b in self._bounded_body(inside, nodes, refinement)]
@@ -395,6 +416,10 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8))
 
 
+if hasattr(os, "register_at_fork"):  # threads do not follow into a forked process
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
 def _integrate(body: Any, weights: Array, shape: tuple[int, ...]) -> Array:
     body = np.broadcast_to(body, shape)
     if weights.ndim == 1:
@@ -402,8 +427,11 @@ def _integrate(body: Any, weights: Array, shape: tuple[int, ...]) -> Array:
     return np.einsum("pn,pn->p", body, weights)
 
 
-def _integrate_bounded(body: Array, rule: Rule, propagated: Array) -> tuple[Array, Array]:
-    """Return integral and bound: propagated, rounding of the sum, quadrature, truncation."""
+def _integrate_bounded(body: Array, rule: Rule, propagated: Array) -> tuple[Array, Array, Array]:
+    """Return integral, bound and largest size.
+
+    The bound adds what was propagated, rounding of the sum, quadrature and truncation.
+    """
     count = body.shape[1]
     value, half, quarter, size = (
         _by_block(integrand, weights, rule.blocks)
@@ -417,9 +445,25 @@ def _integrate_bounded(body: Array, rule: Rule, propagated: Array) -> tuple[Arra
     quadrature = extrapolated_error(np.abs(value - half), np.abs(half - quarter), size).sum(axis=1)
     value = value.sum(axis=1)
     rounding = UNIT * (8 + 2 * np.log2(count)) * size.sum(axis=1)
-    edge = np.abs(body[:, [0, -1]]).sum(axis=1)
-    truncation = edge * np.exp(-0.5 * rule.reach**2) / rule.reach
-    return value, propagated.sum(axis=1) + quadrature + rounding + truncation
+    bound = propagated.sum(axis=1) + quadrature + rounding + _beyond(body, rule)
+    return value, bound, np.abs(body).max(axis=1)
+
+
+def _beyond(body: Array, rule: Rule) -> Array:
+    """Bound what lies beyond the range, taking the tails to go on as they do at its ends.
+
+    A tail that does not fall there bounds nothing.
+    """
+    nodes = np.broadcast_to(rule.nodes, body.shape)
+    rows = np.arange(body.shape[0])
+    total = np.zeros(body.shape[0])
+    for side in (1, -1):
+        t, f = side * nodes[:, ::side], np.abs(body[:, ::side])
+        inner = np.argmax(t > t[:, :1] + 0.5, axis=1)  # far enough in to show the slope
+        edge, inside = (f[rows, k] * np.exp(-0.5 * t[rows, k] ** 2) for k in (0, inner))
+        rate = np.log(inside / edge) / (t[rows, inner] - t[:, 0])
+        total += np.where(edge > 0, edge / np.where(rate > 0, rate, 0.0), 0.0)
+    return total / np.sqrt(2 * np.pi)
 
 
 def _by_block(body: Array, weights: Array, blocks: int) -> Array:

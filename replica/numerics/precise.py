@@ -24,6 +24,7 @@ _GUARD = 10  # digits carried beyond those asked for
 _NARROW = 0.1  # scaled width below which panels beat the trapezoid
 _STRIP = 1.5
 _MAX_HALVINGS = 8
+_WIDEST = 1000  # scaled field; beyond it an integrand outgrows every Gaussian
 
 
 class PreciseKernel:
@@ -112,7 +113,7 @@ class _PreciseIntegral:
         if spread == 0:
             values, errors = self.body.evaluate([*arguments, mpmath.mpf(0)], digits)
             return values, errors
-        reach = mpmath.sqrt(2 * (digits + 5) * mpmath.log(10)) + 1
+        reach = _reach(at, digits)
         parts = self.features(*arguments)
         marks = [
             (centre / spread, width / spread)
@@ -131,7 +132,7 @@ def _by_trapezoid(
 ) -> tuple[list[Any], list[Any]]:
     """Halve the step until the last halving shows that the next one would change nothing."""
     strip = _STRIP * min(width, mpmath.mpf(1))
-    step = 4 * strip / (digits + _GUARD)
+    step = 8 * strip / (digits + _GUARD)  # two halvings are needed to see convergence
     target = mpmath.mpf(10) ** (-digits - 3)
     sums = at(mpmath.mpf(0))
     sizes = [abs(value) for value in sums]
@@ -149,17 +150,20 @@ def _by_trapezoid(
     add(1, 1)
     old = [step * total for total in sums]
     new, errors = old, [abs(value) for value in old]
+    before = errors
     for _ in range(_MAX_HALVINGS):
         step /= 2
         add(1, 2)
         new = [step * total for total in sums]
+        change = [abs(a - b) for a, b in zip(new, old, strict=True)]
+        size = [step * total for total in sizes]
         errors = [
-            _extrapolated(abs(a - b), step * size)
-            for a, b, size in zip(new, old, sizes, strict=True)
+            _extrapolated(c, s) if c < s / 1000 and b < s / 30 else 3 * max(b, c)
+            for c, b, s in zip(change, before, size, strict=True)
         ]
-        if all(e <= target * step * size for e, size in zip(errors, sizes, strict=True)):
+        if all(e <= target * s for e, s in zip(errors, size, strict=True)):
             break
-        old = new
+        old, before = new, change
     return new, errors
 
 
@@ -186,34 +190,48 @@ def _by_panels(
             edges |= {centre - distance, centre + distance}
             distance *= 2
     points = sorted(edge for edge in edges if -reach <= edge <= reach)
+    shortest = mpmath.mpf(10) ** (-digits - _GUARD)
+    panels = [pair for pair in itertools.pairwise(points) if pair[1] - pair[0] > shortest]
     rule = GaussLegendre(mpmath.mp)
+
+    def on_panel(low: Any, high: Any, degree: int) -> tuple[list[Any], list[Any]]:
+        nodes = rule.get_nodes(low, high, degree, mpmath.mp.prec)  # weights come scaled
+        rows = [at(node) for node, _ in nodes]
+        weights = [weight for _, weight in nodes]
+        values = [mpmath.fdot(weights, [row[k] for row in rows]) for k in range(count)]
+        sizes = [mpmath.fdot(weights, [abs(row[k]) for row in rows]) for k in range(count)]
+        return values, sizes
+
+    first = [on_panel(low, high, 4) for low, high in panels]
+    whole = [mpmath.fsum(sizes[k] for _, sizes in first) for k in range(count)]
+    target = mpmath.mpf(10) ** (-digits - 5)
     totals = [mpmath.mpf(0)] * count
     errors = [mpmath.mpf(0)] * count
-    target = mpmath.mpf(10) ** (-digits - 5)
-    for low, high in itertools.pairwise(points):
-        if high - low < mpmath.mpf(10) ** (-digits - _GUARD):
-            continue
-        old: list[Any] | None = None
-        for degree in range(4, 8):
-            nodes = rule.get_nodes(low, high, degree, mpmath.mp.prec)
-            rows = [at(node) for node, _ in nodes]
-            weights = [weight for _, weight in nodes]
-            new = [
-                mpmath.fdot(weights, [row[k] for row in rows]) * (high - low) / 2
-                for k in range(count)
+    for (low, high), (old, _) in zip(panels, first, strict=True):
+        for degree in range(5, 9):
+            new, sizes = on_panel(low, high, degree)
+            change = [
+                _extrapolated(abs(a - b), size) for a, b, size in zip(new, old, sizes, strict=True)
             ]
-            size = [
-                mpmath.fdot(weights, [abs(row[k]) for row in rows]) * (high - low) / 2
-                for k in range(count)
-            ]
-            if old is not None:
-                change = [
-                    _extrapolated(abs(a - b), s) for a, b, s in zip(new, old, size, strict=True)
-                ]
-                if all(c <= target * max(s, 1) for c, s in zip(change, size, strict=True)):
-                    break
+            if all(c <= target * size for c, size in zip(change, whole, strict=True)):
+                break
             old = new
         for k in range(count):
             totals[k] += new[k]
             errors[k] += change[k]
     return totals, errors
+
+
+def _reach(at: Callable[[Any], list[Any]], digits: int) -> Any:
+    """Return how far the field must run: to where the integrand has become negligible."""
+    reach = mpmath.sqrt(2 * (digits + 5) * mpmath.log(10)) + 1
+    negligible = mpmath.mpf(10) ** (-digits - 3)
+    largest: list[Any] = []
+    while reach < _WIDEST:
+        inside = [at(reach * k / 8) for k in range(-7, 8)]
+        largest = [max(abs(row[k]) for row in inside) for k in range(len(inside[0]))]
+        ends = [*zip(at(-reach), largest, strict=True), *zip(at(reach), largest, strict=True)]
+        if all(abs(value) <= negligible * size for value, size in ends):
+            break
+        reach *= mpmath.mpf(5) / 4
+    return reach

@@ -31,6 +31,7 @@ __all__ = [
     "Rule",
     "extrapolated_error",
     "fejer",
+    "half_range",
     "panel_breakpoints",
     "panel_rule",
     "trapezoid_rule",
@@ -43,6 +44,12 @@ HALF_RANGE = 9.0
 
 WIDEST_RANGE = 37.0
 """The Gaussian density is still a normal number here; a tilted integrand may need it."""
+
+
+def half_range(refinement: int) -> float:
+    """Return how far the scaled field runs: a finer rule also looks further into the tails."""
+    return (HALF_RANGE, 12.0, 18.0, 36.0)[min(max(refinement, 0), 3)]
+
 
 TRAPEZOID_STEP = 0.15
 _BASE_PANEL = 2.0
@@ -78,8 +85,8 @@ def _density(t: Any) -> Array:
     return np.asarray(np.exp(-0.5 * t * t) / np.sqrt(2 * np.pi), dtype=float)
 
 
-@lru_cache(maxsize=16)
-def trapezoid_rule(halvings: int) -> Rule:
+@lru_cache(maxsize=32)
+def trapezoid_rule(halvings: int, reach: float = HALF_RANGE) -> Rule:
     """Return the truncated trapezoid with step 0.15 halved `halvings` times (-1 doubles it).
 
     Examples
@@ -91,13 +98,13 @@ def trapezoid_rule(halvings: int) -> Rule:
     3.0
     """
     step = TRAPEZOID_STEP * 2.0**-halvings
-    count = round(HALF_RANGE / step)
+    count = round(reach / step)
     t = step * np.arange(-count, count + 1, dtype=float)
     weights = step * _density(t)
     half, quarter = (_every(weights, stride, count % stride) for stride in (2, 4))
     for array in (t, weights, half, quarter):
         array.setflags(write=False)
-    return Rule(t, weights, (half, quarter))
+    return Rule(t, weights, (half, quarter), reach=reach)
 
 
 def _every(weights: Array, stride: int, first: int) -> Array:
@@ -189,9 +196,10 @@ def extrapolated_error(difference: Any, coarser: Any, size: Any) -> Any:
     r"""Error of the finest of three nested rules, from their two differences.
 
     Halving the step squares the error of a geometrically convergent rule. How much of that holds
-    here is read off the two differences, relative to the size of the integral: with
-    :math:`r_1 = r_2^p` the next error is taken to be :math:`r_1^{p - 0.15}`, never more than
-    :math:`r_1^{1.9}` and never less than the difference where convergence does not show.
+    here is read off the differences relative to the size of the integral: with
+    :math:`r_1 = r_2^p` the next error is taken to be :math:`2 r_1^{p - 0.15}`, but never less than
+    :math:`2 r_1^{1.9}`, nor less than :math:`r_2^{3.3}`, since one difference can be small by
+    accident. Where p < 1.4 convergence is not geometric: three times the larger difference.
 
     Parameters
     ----------
@@ -207,6 +215,9 @@ def extrapolated_error(difference: Any, coarser: Any, size: Any) -> Any:
     rough = np.divide(coarser, size, out=np.ones_like(difference), where=size > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         power = np.log(np.maximum(fine, smallest)) / np.log(np.maximum(rough, smallest))
-    shows = (rough < 0.1) & (fine < rough)
-    power = np.where(shows, np.clip(power - 0.15, 1.0, 1.9), 1.0)
-    return np.where(difference > 0, size * fine**power, 0.0)
+        geometric = (rough < 0.1) & (power > 1.4)
+        claimed = np.maximum(2 * fine ** np.clip(power - 0.15, 1.0, 1.9), rough**3.3)
+    # both at the level of rounding, which is counted elsewhere
+    rounded = np.maximum(fine, rough) < 1e-14
+    claimed = np.where(geometric, claimed, np.where(rounded, 1.0, 3.0) * np.maximum(fine, rough))
+    return size * np.where(size > 0, claimed, 0.0)
