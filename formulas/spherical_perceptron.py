@@ -109,6 +109,13 @@ def _one_step() -> Formula:
             m: Interval.open(0, 1),
         },
         controls=CONTROLS,
+        # inside the basin of the broken saddle at kappa = -1, from the AT line to capacity; the
+        # symmetric saddle q0 = q1 is a degenerate one of the same potential
+        starts={
+            "broken": {q0: S(3) / 5, q1: S(92) / 100, m: S(1) / 10},
+            "broken-late": {q0: S(62) / 100, q1: S(98) / 100, m: S(8) / 100},
+            "broken-early": {q0: S(65) / 100, q1: S(84) / 100, m: S(3) / 10},
+        },
         observables={"entropy": entropy},
         thresholds={"alpha_G": _one_step_capacity()},
         cites=("gardner1988", "franz2017", "stojnic2023"),

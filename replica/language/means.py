@@ -38,7 +38,7 @@ from sympy import (
 from replica.errors import DeclarationError
 from replica.language.primitives import MillsExcess
 
-__all__ = ["LabelSum", "Mean", "cancel_terms", "outermost_means"]
+__all__ = ["LabelSum", "Mean", "cancel_terms", "nesting", "outermost_means"]
 
 
 class Mean(Expr):
@@ -119,7 +119,7 @@ class Mean(Expr):
     # Two means that differ by the name of the field are the same expectation: equality and
     # hash are taken on a canonical name that depends on the depth of nesting only.
     def _canonical(self) -> tuple[Expr, Expr]:
-        name = Symbol(f"_field{_depth(self)}", real=True)
+        name = Symbol(f"_field{nesting(self)}", real=True)
         return self.body.xreplace({self.field: name}), self.variance
 
     def _hashable_content(self) -> tuple[Any, ...]:
@@ -287,8 +287,9 @@ def _is_natural(power: Expr) -> bool:
     return bool(power.is_Integer and power.is_positive)
 
 
-def _depth(node: Basic) -> int:
-    inner = max((_depth(argument) for argument in node.args), default=0)
+def nesting(node: Basic) -> int:
+    """Return how many means are nested inside each other in `node`."""
+    inner = max((nesting(argument) for argument in node.args), default=0)
     return inner + 1 if isinstance(node, Mean) else inner
 
 

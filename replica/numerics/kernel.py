@@ -85,7 +85,10 @@ class Kernel:
         flat, shape = _flatten(values)
         with np.errstate(all="ignore"):
             results = self._layer.evaluate(flat, refinement)
-        return tuple(np.broadcast_to(r, flat[0].shape).reshape(shape) for r in results)
+        size = flat[0].shape
+        return tuple(
+            np.broadcast_to(np.asarray(r, dtype=float), size).reshape(shape) for r in results
+        )
 
     def bounded(self, *values: Any, refinement: int = 0) -> tuple[Bounded, ...]:
         """Return the expressions with a bound on their error; `values` may carry one too."""

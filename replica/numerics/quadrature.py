@@ -48,7 +48,7 @@ WIDEST_RANGE = 37.0
 
 def half_range(refinement: int) -> float:
     """Return how far the scaled field runs: a finer rule also looks further into the tails."""
-    return (HALF_RANGE, 12.0, 18.0, 36.0)[min(max(refinement, 0), 3)]
+    return (HALF_RANGE, HALF_RANGE, 18.0, 36.0)[min(max(refinement, 0), 3)]
 
 
 TRAPEZOID_STEP = 0.15

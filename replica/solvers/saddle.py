@@ -150,7 +150,6 @@ def solve_flat(
         left = left[~done]
         if left.size == 0:
             break
-    status[status == Status.LEFT_DOMAIN] = Status.NO_SADDLE
     return Iterated(z, status, total, jacobian)
 
 

@@ -35,8 +35,9 @@ _SENTENCES = {
     Status.MAX_STEPS: "steps ran out before convergence: raise max_steps or give a start",
     Status.DIVERGED: "the iteration diverged: damp it (method='damped') or give a start",
     Status.NON_FINITE: "an equation is not finite on the way: give a start inside the domain",
-    Status.LEFT_DOMAIN: "the iteration left the domain of the overlaps: give another start",
-    Status.NO_SADDLE: "there is no saddle point: every start runs to the edge of the domain",
+    Status.LEFT_DOMAIN: "every start ran to the edge of the domain: there may be no saddle point "
+    "there, or give another start",
+    Status.NO_SADDLE: "there is no saddle point: the curve of saddle points does not reach there",
     Status.INACCURATE: "the quadrature cannot support the tolerance: ask for digits=... or less",
 }
 

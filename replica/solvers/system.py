@@ -2,8 +2,8 @@ r"""Square systems of equations with means, at one point or over a whole grid.
 
 A saddle point and a threshold are the same thing to the solvers: as many equations as unknowns,
 parameters held fixed, a domain for each unknown. `System` compiles equations and Jacobian into
-one kernel; where the equations have kinks and no symbolic Jacobian exists, central differences
-of the same kernel serve.
+one kernel; for nested means, and where kinks leave no symbolic Jacobian, central differences of
+the same kernel serve.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from sympy import DiracDelta, Expr, Interval, Symbol, sympify
 
 from replica.errors import DeclarationError
 from replica.language.formula import Formula
+from replica.language.means import nesting
 from replica.numerics.kernel import MAX_REFINEMENT, Kernel, compile_kernel
 from replica.numerics.lowering import compile_layer
 
@@ -78,6 +79,8 @@ class System:
 
     @cached_property
     def _with_jacobian(self) -> Kernel | None:
+        if any(nesting(equation) > 1 for equation in self.equations):
+            return None  # the fourth derivatives of a mean within a mean cost more than they save
         entries = [equation.diff(symbol) for equation in self.equations for symbol in self.unknowns]
         if any(entry.has(DiracDelta) for entry in entries):
             return None
@@ -93,6 +96,12 @@ class System:
     def size(self) -> int:
         """Number of unknowns."""
         return len(self.unknowns)
+
+    @cached_property
+    def finest(self) -> int:
+        """Finest refinement worth its cost: nested means pay for it on every level."""
+        deepest = max((nesting(equation) for equation in self.equations), default=0)
+        return 1 if deepest > 1 else MAX_REFINEMENT
 
     # ---- domain -------------------------------------------------------------------------------
 
@@ -197,26 +206,34 @@ class System:
         bounds = np.full((z.shape[0], count), np.inf)
         kernel = compile_kernel(self.arguments, (*self.equations, *observables))
         left = np.arange(z.shape[0])
-        for level in range(refinement, MAX_REFINEMENT + 1):
+        for level in range(refinement, self.finest + 1):
             chosen = [p[left] for p in parameters]
             inverse = np.zeros((left.size, n, n))
+            point = z[left]
             if n:
-                z[left], inverse = self._last_step(z[left], chosen, level, jacobian)
+                point, inverse = self._last_step(point, chosen, level, jacobian)
                 jacobian = None
-            rows = kernel.bounded(*z[left].T, *chosen, refinement=level)
+            rows = kernel.bounded(*point.T, *chosen, refinement=level)
             found = np.stack([row.value for row in rows], axis=1)
             spread = np.stack([row.bound for row in rows], axis=1)
             with np.errstate(invalid="ignore", over="ignore"):
                 off = np.abs(found[:, :n]) + spread[:, :n]
                 reach = np.einsum("pij,pj->pi", np.abs(inverse), off)
-            reach += 2.0**-52 * np.abs(z[left])
-            error[left] = np.where(np.isfinite(reach), reach, np.inf)
-            values[left], bounds[left] = found[:, n:], spread[:, n:]
+            reach += 2.0**-52 * np.abs(point)
+            reach = np.where(np.isfinite(reach), reach, np.inf)
+            total = spread[:, n:]
             if count:
-                bounds[left] += self._felt(observables, z[left], error[left], chosen, found[:, n:])
+                total = total + self._felt(observables, point, reach, chosen, found[:, n:])
+            # a finer rule may also fail, far in a tail: keep what was better known
+            both = np.concatenate([reach, total], axis=1)
+            known = np.concatenate([error[left], bounds[left]], axis=1)
+            better = both.sum(axis=1) < known.sum(axis=1)
+            better |= np.isnan(values[left]).any(axis=1) | (level == refinement)
+            kept = left[better]
+            z[kept], error[kept] = point[better], reach[better]
+            values[kept], bounds[kept] = found[better, n:], total[better]
             poor = (error[left] > tolerance * scale(z[left])).any(axis=1)
-            # the edge of what rounding allows: a finer rule would not help an observable
-            poor |= (spread[:, n:] > tolerance * scale(found[:, n:])).any(axis=1)
+            poor |= (bounds[left] > tolerance * scale(values[left])).any(axis=1)
             left = left[poor]
             if left.size == 0:
                 break

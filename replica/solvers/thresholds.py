@@ -22,6 +22,7 @@ from replica.language.formula import (
     Root,
     control_name,
 )
+from replica.language.means import nesting
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.branches import explicit_curve
 from replica.solvers.iteration import Newton, iterate
@@ -35,6 +36,7 @@ __all__ = ["compare", "threshold"]
 Array = NDArray[np.float64]
 
 _TOLERANCE = 1e-12  # relative error asked of a threshold
+_NESTED_TOLERANCE = 1e-9  # a mean within a mean is not refined for digits nobody asked for
 _STEPS = 60
 _NEARLY = 1e-6  # the step that Newton may leave to the verification
 _STABLE = 1 + 1e-9
@@ -385,7 +387,8 @@ def _limit(
     z = np.zeros((1, 0))
     if system.size:
         z = _stationary(formula, name, declaration, system, values, parameters)
-    verified = system.verify(z, parameters, _TOLERANCE, (declaration.value,))
+    tolerance = _TOLERANCE if nesting(declaration.value) < 2 else _NESTED_TOLERANCE
+    verified = system.verify(z, parameters, tolerance, (declaration.value,))
     z = verified.z
     value, spread = float(verified.values[0, 0]), float(verified.bounds[0, 0])
     if not np.isfinite(value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 import pytest
@@ -215,6 +216,23 @@ def test_a_warning_is_one_line(replica, monkeypatch):
     done = replica("solve binary-perceptron alpha=0.5")
     assert done.code == 0
     assert done.err == "replica: warning: strange weather\n"
+    failed = replica("solve binary-perceptron alpha=1.4")  # its error is one line, as ever
+    assert failed.code == 1
+    assert failed.err.startswith("replica: binary-perceptron at alpha = 1.4")
+
+
+def test_a_value_that_is_not_finite_is_a_failure(replica, monkeypatch):
+    import replica.solvers.thresholds as module
+
+    threshold = module.threshold
+
+    def lost(*arguments, **controls):
+        return dataclasses.replace(threshold(*arguments, **controls), value=float("nan"))
+
+    monkeypatch.setattr(module, "threshold", lost)
+    done = replica("threshold binary-perceptron alpha_G --json")
+    assert (done.code, done.out) == (1, "")
+    assert "no finite value of alpha_G" in done.err
 
 
 # ---- anything at all ----------------------------------------------------------------------------
