@@ -7,11 +7,7 @@ import json
 import math
 import os
 import pickle
-import signal
-import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import metadata
@@ -22,18 +18,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from replica.errors import ControlError, ConvergenceError, MissingExtra, UnknownName
+from replica.errors import ControlError, MissingExtra, UnknownName
 from replica.language.controls import resolve
 from replica.language.formula import Family, Formula, Root, control_name
 from replica.output import Checkpoint, Report, progress_bar, whole_file
 from replica.solvers.saddle import solve
 from replica.solvers.solution import Status
 from replica.solvers.thresholds import threshold
+from replica.workers import interrupts_kept, mapper, positive
 
 __all__ = ["LARGEST_GRID", "Sweep", "sweep"]
 
 Array = NDArray[np.float64]
-Map = Callable[[Callable[["_Chunk"], "_Rows"], Iterable["_Chunk"]], Iterable["_Rows"]]
 
 LARGEST_GRID = 10_000_000  # points: about a gigabyte of results
 _UNITS = "nats per weight"
@@ -105,7 +101,7 @@ def sweep(
     """
     settings = {"start": start, "method": method, "tolerance": tolerance, "max_steps": max_steps}
     plan = _plan(formula, quantity, settings, controls)
-    chunk = _positive("chunk", chunk)
+    chunk = positive("chunk", chunk)
     rows = _Rows.empty(len(plan.columns), plan.points)
     checkpoint = None
     if path is not None:
@@ -362,13 +358,6 @@ def _version() -> str:
         return "unknown"
 
 
-def _positive(name: str, value: Any) -> int:
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < 1:
-        raise ControlError(f"sweep: {name} = {value!r:.60} must be a whole number from 1")
-    return int(value)
-
-
 def _plan(
     target: Formula | Family,
     quantity: str | Sequence[str] | None,
@@ -547,7 +536,7 @@ def _run(
     left = [(a, b) for a, b in pairwise(edges) if not rows.done[a:b].all()]
     done = int(rows.done.sum())
     try:
-        with _mapper(workers) as (apply, travels):
+        with mapper(workers) as (apply, travels), interrupts_kept() as check:
             source = pickle.dumps(plan.formula) if travels else plan.formula
             chunks = (
                 _Chunk(
@@ -563,6 +552,7 @@ def _run(
             for (begin, end), part in zip(left, apply(_compute, chunks), strict=True):
                 done += end - begin - int(rows.done[begin:end].sum())
                 rows.put(begin, part)
+                check()
                 progress(done, plan.points)
                 if checkpoint is not None:
                     checkpoint.save(rows.arrays(), only_if_due=True)
@@ -577,83 +567,6 @@ def _points(plan: _Plan, begin: int, end: int) -> dict[str, Array]:
         name: values[place]
         for (name, values), place in zip(plan.coords.items(), places, strict=True)
     }
-
-
-@contextmanager
-def _mapper(workers: Any) -> Iterator[tuple[Map, bool]]:
-    """Give a map, and whether what it is given may travel to another process."""
-    if workers is None:
-        yield map, False
-    elif hasattr(workers, "map"):
-        yield workers.map, True
-    elif callable(workers):
-        yield workers, True
-    elif _positive("workers", workers) == 1:
-        yield map, False
-    else:
-        with _processes(int(workers)) as apply:
-            yield apply, True
-
-
-@contextmanager
-def _processes(workers: int) -> Iterator[Map]:
-    import multiprocessing
-    from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
-
-    # never a plain fork: this process may have threads, which a copy of it would wait for
-    method = {"forkserver", "spawn"} & set(multiprocessing.get_all_start_methods())
-    context = multiprocessing.get_context(min(method))
-    context.set_forkserver_preload([__name__])
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupts)
-
-    def apply(function: Callable[[_Chunk], _Rows], chunks: Iterable[_Chunk]) -> Iterator[_Rows]:
-        running: deque[Future[_Rows]] = deque()
-        for chunk in chunks:
-            with _interrupts_wait():  # this may start a process, which inherits that
-                running.append(pool.submit(function, chunk))
-            if len(running) > 2 * workers:
-                yield running.popleft().result()
-        while running:
-            yield running.popleft().result()
-
-    try:
-        yield apply
-    except BrokenExecutor:
-        raise ConvergenceError(
-            "a worker process died: in a script, call sweep under `if __name__ == '__main__':`; "
-            "if memory is short, use fewer workers or a smaller chunk"
-        ) from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
-
-
-@contextmanager
-def _interrupts_wait() -> Iterator[None]:
-    """Hold Ctrl-C back: a process that it meets while it starts prints a traceback or hangs."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Python interrupts the main thread only
-        return
-    pressed: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
-    masks = hasattr(signal, "pthread_sigmask")
-    if masks:  # a new process inherits the mask
-        from multiprocessing import resource_tracker
-
-        resource_tracker.ensure_running()  # otherwise started below, where it lifts the mask
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        if masks:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if before is not None:  # not ours to restore: installed from outside Python
-            signal.signal(signal.SIGINT, before)
-    if pressed:
-        raise KeyboardInterrupt
 
 
 def _identity(plan: _Plan) -> dict[str, str]:

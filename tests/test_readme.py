@@ -34,7 +34,7 @@ def thresholds_table() -> str:
     lines = ["| system | threshold | value | published |", "|---|---|---|---|"]
     for title, name, formula, given, digits in ROWS:
         result = rp.threshold(rp.formulas[formula], name, digits=digits, **given)
-        text = result.text or f"{result.value:.12g}"
+        text = result.text if digits else f"{result.value:.12g}"
         remark = " (upper bound)" if result.validity == "rs-unstable" else ""
         published = sorted(
             {f"{p.value:g}" for p, _, verdict in result.published if verdict == "agrees"}

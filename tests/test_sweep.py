@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
 import pickle
+import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -392,6 +394,24 @@ def test_resume_computes_only_what_is_missing(tmp_path, quantity):
     assert again.calls == 0
 
 
+def test_an_interrupt_that_was_swallowed_still_stops(monkeypatch):
+    calls = []
+    threshold = MODULE.threshold
+
+    def swallowing(*arguments, **controls):
+        calls.append(controls["kappa"])
+        with contextlib.suppress(KeyboardInterrupt):  # as C code of numpy does
+            signal.raise_signal(signal.SIGINT)
+        return threshold(*arguments, **controls)
+
+    monkeypatch.setattr(MODULE, "threshold", swallowing)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        sweep(SPHERICAL, "alpha_G", kappa=[0, 1, 2])
+    assert calls == [0]
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
 def test_resume_without_a_checkpoint_starts(tmp_path):
     path = tmp_path / "grid.npz"
     assert sweep(BINARY, alpha=[0.5], path=path, resume=True).converged.all()
@@ -449,7 +469,7 @@ def test_bad_input_leaves_no_checkpoint(tmp_path):
 
 
 def test_a_worker_that_dies_is_reported(monkeypatch):
-    monkeypatch.setattr(MODULE, "_ignore_interrupts", partial(os._exit, 1))
+    monkeypatch.setattr("replica.workers._ignore_interrupts", partial(os._exit, 1))
     with pytest.raises(rp.ConvergenceError, match="worker process died"):
         sweep(BINARY, alpha=[0.2, 0.4], workers=2)
 

@@ -133,7 +133,9 @@ def exact(value: Any) -> sympy.Expr | None:
     if isinstance(value, mpmath.mpf):
         return sympy.Float(value, precision=max(mpmath.mp.prec, 53))
     if isinstance(value, Decimal):
-        return sympy.Rational(value) if value.is_finite() else sympy.nan
+        if not value.is_finite():
+            return sympy.nan
+        value = Fraction(value)
     if isinstance(value, Fraction):
         return sympy.Rational(value.numerator, value.denominator)
     if isinstance(value, numbers.Integral):

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import mpmath
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Expr, Symbol
+from sympy import Expr, Symbol, true
 
 from replica.errors import ControlError, DeclarationError, UnknownName
-from replica.language.controls import resolve
+from replica.language.controls import exact, resolve
 from replica.language.formula import Family, Formula, control_name
 from replica.solvers.branches import ExplicitCurve, explicit_curve
 from replica.solvers.iteration import Anderson, Damped, Iterated, Newton, Proposal, iterate
@@ -35,7 +36,7 @@ def solve(
     *,
     start: str | Mapping[Any, float] | None = None,
     method: str = "auto",
-    tolerance: float = 1e-10,
+    tolerance: float = 1e-9,
     max_steps: int = 2000,
     check: bool = True,
     digits: int | None = None,
@@ -95,7 +96,7 @@ def solve(
     if method not in METHODS:
         raise UnknownName("method", method, METHODS)
     if not 0 < tolerance < 1:
-        raise ControlError(f"tolerance = {tolerance} must lie between 0 and 1, say 1e-10")
+        raise ControlError(f"tolerance = {tolerance} must lie between 0 and 1, say 1e-9")
     if max_steps < 1:
         raise ControlError(f"max_steps = {max_steps} must be at least 1")
     digits = check_digits(digits)
@@ -103,7 +104,14 @@ def solve(
     wanted = tuple(found.observables) if observables is None else tuple(observables)
     chosen = {name: found.observable(name) for name in wanted}
     numbers = {name: np.asarray(value, dtype=float) for name, value in values.items()}
-    shape = np.broadcast_shapes(*(number.shape for number in numbers.values()))
+    try:
+        shape = np.broadcast_shapes(*(number.shape for number in numbers.values()))
+    except ValueError:
+        sizes = ", ".join(f"{name} {number.shape}" for name, number in numbers.items())
+        raise ControlError(
+            f"{found.name}: the shapes of the controls do not broadcast: {sizes}; use sweep for a "
+            f"product grid"
+        ) from None
     flat = [np.broadcast_to(number, shape).reshape(-1) for number in numbers.values()]
     system = saddle_system(found)
     curve = explicit_curve(found) if start is None and not found.starts else None
@@ -116,10 +124,10 @@ def solve(
     if note and solution.status == Status.NO_SADDLE:
         solution = replace(solution, note=note)
     if shape == ():
+        if digits is not None and solution.status in (Status.CONVERGED, Status.INACCURATE):
+            solution = _with_digits(solution, system, values, digits)
         if check and solution.status != Status.CONVERGED:
             raise failure(found, values, solution)
-        if digits is not None and solution.converged:
-            solution = _with_digits(solution, system, values, digits)
     elif digits is not None:
         raise ControlError("digits needs scalar controls: solve one point at a time")
     return solution
@@ -227,17 +235,22 @@ def _starts(
             if str(key) not in names:
                 raise UnknownName("overlap", str(key), names, formula.name)
             symbol = names[str(key)]
-            domain = formula.domains[symbol]
-            number = float(value)
-            if not domain.free_symbols and domain.contains(number) is not True:
-                if not bool(domain.contains(number)):
-                    raise ControlError(f"{formula.name}: start {key} = {value} is outside {domain}")
-            chosen[symbol] = number
+            chosen[symbol] = _start_value(formula, symbol, value)
         return [chosen]
     if start is not None:
         raise DeclarationError(f"start must be a name or a mapping of overlaps, not {start!r}")
     declared = list(formula.starts.values())
     return declared or list(_default_starts(formula).values())
+
+
+def _start_value(formula: Formula, symbol: Symbol, value: Any) -> float:
+    domain = formula.domains[symbol]
+    number = exact(value)
+    if isinstance(value, bool) or number is None or not number.is_finite:
+        raise ControlError(f"{formula.name}: start {symbol} = {value!r} is not a real number")
+    if not domain.free_symbols and domain.contains(number) != true:
+        raise ControlError(f"{formula.name}: start {symbol} = {value} is outside {domain}")
+    return float(number)
 
 
 def _default_starts(formula: Formula) -> dict[str, dict[Symbol, Any]]:
@@ -347,7 +360,7 @@ def _with_digits(
     solution: Solution, system: System, values: Mapping[str, Any], digits: int
 ) -> Solution:
     formula = solution.formula
-    roots, _, observed, _ = precise_solution(
+    roots, spreads, observed, felt = precise_solution(
         system,
         [solution.overlaps[str(symbol)] for symbol in system.unknowns],
         list(values.values()),
@@ -359,4 +372,16 @@ def _with_digits(
         name: decimal_text(number, digits)
         for name, number in zip(names, [*roots, *observed], strict=True)
     }
-    return replace(solution, texts=texts)
+    errors = {
+        name: float(max(error, mpmath.mpf(10) ** -digits * abs(number)))
+        for name, number, error in zip(
+            names, [*roots, *observed], [*spreads, *felt], strict=True
+        )
+    }
+    return replace(
+        solution,
+        texts=texts,
+        errors=errors,
+        overlaps={name: float(number) for name, number in zip(names, roots, strict=False)},
+        status=Status.CONVERGED,
+    )

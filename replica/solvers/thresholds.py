@@ -28,7 +28,7 @@ from replica.solvers.branches import explicit_curve
 from replica.solvers.iteration import Newton, iterate
 from replica.solvers.precision import check_digits, decimal_text, precise_solution
 from replica.solvers.saddle import solve
-from replica.solvers.solution import Status, ThresholdResult
+from replica.solvers.solution import Status, ThresholdResult, with_error
 from replica.solvers.system import System
 
 __all__ = ["compare", "threshold"]
@@ -487,6 +487,6 @@ def _result(
         validity="rs-unstable" if unstable else formula.status,
         note=(caveat or "the replica-symmetric saddle is unstable there") if unstable else "",
         digits=digits,
-        text=text,
+        text=text or with_error(value, error),
         published=compare(formula, name, fixed, value, error),
     )

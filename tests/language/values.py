@@ -2,7 +2,7 @@
 
 The trapezoid with step 1/16 is exact to some twenty digits for what the tests of the language
 write down: integrands analytic within half a unit of the real line, in the scaled field. Where
-they are entire, as under nested means, a step of 1/4 does the same.
+they are entire, as under nested means, a step of 0.4 does the same.
 """
 
 from __future__ import annotations

@@ -268,6 +268,7 @@ def _curved() -> list[Problem]:
             {v: 1.0},
             over(1, lambda t: mpmath.exp(-((10 * (t - 1)) ** 4)), (1, 0.05)),
             ("curved",),
+            reaches=1e-10,
         ),
     ]
 

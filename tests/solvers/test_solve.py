@@ -473,3 +473,24 @@ def test_exponential_potential_without_a_saddle():
     found = rp.solve(formula, check=False)
     assert found.status != rp.Status.CONVERGED
     assert np.isnan(found.q)
+
+
+@pytest.mark.parametrize("tolerance", [1e-2, 1e-4, 1e-6, 1e-8, 1e-9])
+def test_no_tolerance_is_loose_enough_to_make_a_saddle(tolerance: float):
+    """Where every residual blows up at an edge, a small Newton step there proves nothing."""
+    for formula, alphas, kappa in (
+        (SPHERICAL, [2.001, 2.1, 3.0, 1000.0], 0.0),
+        (SPHERICAL, [0.53, 0.6, 5.0], 1.0),
+        (SPHERICAL, [13.3, 20.0], -1.0),
+        (BINARY, [1.2733, 1.28, 1.3, 1.5, 10.0], 0.0),
+    ):
+        grid = rp.solve(formula, alpha=alphas, kappa=kappa, tolerance=tolerance)
+        assert not grid.converged.any()
+        assert np.isnan(grid.q).all()
+        one = rp.solve(formula, alpha=alphas[1], kappa=kappa, tolerance=tolerance, check=False)
+        assert not one.converged
+        for start in ("informed", {"q": 0.9999999}):
+            found = rp.solve(
+                formula, alpha=alphas, kappa=kappa, tolerance=tolerance, start=start, max_steps=200
+            )
+            assert not found.converged.any()
