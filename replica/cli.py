@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from decimal import Decimal
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -155,7 +154,7 @@ def _read(
     return target, formula, {key: value(name, key, text) for key, text in controls.items()}
 
 
-def _exact(formula: str, name: str, text: str) -> Fraction | str:
+def _exact(formula: str, name: str, text: str) -> Decimal | str:
     """Return a decimal number exactly; any other text as it is, for the library to refuse."""
     if not _NUMBER.fullmatch(text):
         return text if len(text) <= 60 else text[:57] + "..."
@@ -165,12 +164,12 @@ def _exact(formula: str, name: str, text: str) -> Fraction | str:
     # also a double: the first steps are taken in double precision
     if abs(float(number)) == float("inf") or (number != 0 and float(number) == 0):
         raise ControlError(f"{formula}: {name} = {text} is too large or too small for a number")
-    return Fraction(number)
+    return number
 
 
 def _number(formula: str, name: str, text: str) -> float | str:
     number = _exact(formula, name, text)
-    return float(number) if isinstance(number, Fraction) else number
+    return float(number) if isinstance(number, Decimal) else number
 
 
 def _number_or_grid(formula: str, name: str, text: str) -> Any:
@@ -320,7 +319,7 @@ def _show_formula(words: tuple[str, ...], as_json: bool) -> None:
 @_words("F [K=V]...")
 @click.option("--start", metavar="START", help="A named start, or overlaps: q=0.5,qhat=1.")
 @click.option("--method", default="auto", help="auto, newton, damped or anderson.")
-@click.option("--tolerance", type=float, default=1e-10, help="Error asked for; 1e-10.")
+@click.option("--tolerance", type=float, default=1e-9, help="Error asked for; 1e-9.")
 @_DIGITS
 @_JSON
 def _solve(

@@ -41,7 +41,7 @@ def sweep(
     *,
     start: str | Mapping[Any, float] | None = None,
     method: str = "auto",
-    tolerance: float = 1e-10,
+    tolerance: float = 1e-9,
     max_steps: int = 2000,
     workers: Any = None,
     progress: Report | bool | None = None,

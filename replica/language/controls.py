@@ -90,10 +90,10 @@ def read_number(value: Any, control: Control, formula: str) -> Any:
             f"{formula}: {control.name} = {value!r} is not a real number; give a value in "
             f"{_interval(control)}"
         )
-    if isinstance(value, (list, tuple, range, np.ndarray)) and np.ndim(value) > 0:
+    if isinstance(value, (list, tuple, range)) or (isinstance(value, np.ndarray) and value.ndim):
         return _read_array(value, control, formula)
-    if isinstance(value, np.ndarray) or hasattr(value, "dtype"):
-        value = np.asarray(value).item()
+    if isinstance(value, np.ndarray):
+        value = value[()]
     if isinstance(value, (float, int)):  # the common case, without symbolic sets
         low, high, open_low, open_high = _float_bounds(control.domain)
         if (
@@ -115,9 +115,17 @@ def read_number(value: Any, control: Control, formula: str) -> Any:
         )
     if control.domain.contains(number) != sympy.true:
         raise ControlError(f"{formula}: {control.name} = {value} is outside {_interval(control)}")
-    if isinstance(value, float) or (isinstance(value, numbers.Real) and float(value) == value):
-        return float(value)
+    if _is_double(number):
+        return float(number)
     return number  # a decimal, rational or multi-precision value keeps all its digits
+
+
+def _is_double(number: sympy.Expr) -> bool:
+    """Tell whether a double holds the number exactly."""
+    try:
+        return number.is_Rational and sympy.Rational(float(number)) == number
+    except (OverflowError, ValueError):
+        return False
 
 
 @lru_cache(maxsize=256)
@@ -140,6 +148,10 @@ def exact(value: Any) -> sympy.Expr | None:
         return sympy.Rational(value.numerator, value.denominator)
     if isinstance(value, numbers.Integral):
         return sympy.Integer(int(value))
+    if isinstance(value, np.floating) and not isinstance(value, np.float64):
+        if not np.isfinite(value):
+            return sympy.nan
+        return sympy.Rational(*(int(part) for part in value.as_integer_ratio()))
     if isinstance(value, numbers.Real):
         number = float(value)
         return sympy.Rational(number) if np.isfinite(number) else sympy.nan
@@ -147,15 +159,10 @@ def exact(value: Any) -> sympy.Expr | None:
 
 
 def _read_array(value: Any, control: Control, formula: str) -> np.ndarray[Any, Any]:
-    try:
-        array = np.asarray(value)
-        if array.dtype.kind not in "iuf":
-            raise TypeError
-        array = array.astype(float)
-    except (TypeError, ValueError):
-        raise ControlError(
-            f"{formula}: {control.name} must hold real numbers, not {value!r:.60}"
-        ) from None
+    array = np.asarray(value) if isinstance(value, (np.ndarray, range)) else _as_array(value)
+    if array is None or array.dtype.kind not in "iuf":
+        raise ControlError(f"{formula}: {control.name} must hold real numbers, not {value!r:.60}")
+    array = array.astype(float)
     if array.size == 0:
         raise ControlError(f"{formula}: {control.name} is an empty array")
     low, high, open_low, open_high = _float_bounds(control.domain)
@@ -169,3 +176,20 @@ def _read_array(value: Any, control: Control, formula: str) -> np.ndarray[Any, A
             f"{_interval(control)}"
         )
     return array
+
+
+def _as_array(value: Any) -> np.ndarray[Any, Any] | None:
+    """Return nested lists of real numbers as an array; None if there is anything else in them."""
+    if isinstance(value, (list, tuple)):
+        rows = [_as_array(row) for row in value]
+        shapes = {None if row is None else row.shape for row in rows}
+        if None in shapes or len(shapes) > 1:
+            return None
+        return np.array(rows, dtype=float)
+    if isinstance(value, np.ndarray):
+        return value if value.dtype.kind in "iuf" else None
+    number = None if isinstance(value, (bool, np.bool_, str, bytes)) else exact(value)
+    try:
+        return None if number is None else np.asarray(float(number))
+    except OverflowError:
+        return None

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
-from sympy import Basic, Eq, Expr, Interval, S, Symbol, latex, oo
-from sympy.core.relational import Relational
+from sympy import Basic, Eq, Expr, Interval, S, Symbol, latex, oo, sympify
 from sympy.logic.boolalg import Boolean
 
 from replica.errors import ControlError, DeclarationError, UnknownName
 from replica.language.calculus import residuals
 from replica.language.means import Mean
 from replica.language.rewriting import stabilise
+from replica.language.vocabulary import first_unknown_node
 
 __all__ = [
     "Control",
@@ -311,24 +311,19 @@ class Formula:
         for text in ("name", "title"):
             if not isinstance(getattr(self, text), str) or not getattr(self, text):
                 raise DeclarationError(f"a formula needs a {text}")
-        if not isinstance(self.potential, Expr):
-            raise DeclarationError(
-                f"formula {self.name}: the potential must be a sympy expression, "
-                f"not {type(self.potential).__name__}"
-            )
         declare = self._declared
         object.__setattr__(self, "controls", FrozenMapping(_controls(self.name, self.controls)))
         object.__setattr__(self, "potential", declare("the potential", self.potential))
         observables = {k: declare(f"observable {k}", e) for k, e in self.observables.items()}
         observables = {"potential": self.potential, **observables}
         object.__setattr__(self, "observables", FrozenMapping(observables))
+        thresholds = {k: self._stable_threshold(k, t) for k, t in self.thresholds.items()}
+        object.__setattr__(self, "thresholds", FrozenMapping(thresholds))
         starts = {k: FrozenMapping(w) for k, w in self.starts.items()}
         object.__setattr__(self, "starts", FrozenMapping(starts))
         _freeze(self)
         self._check_names()
         self.residuals  # noqa: B018 -- a pair that is not bilinear is refused here
-        for name, threshold in self.thresholds.items():
-            self._check_threshold(name, threshold)
 
     # ---- identity: the content, whatever object holds it ---------------------------------------
 
@@ -412,12 +407,19 @@ class Formula:
 
     # ---- checks ---------------------------------------------------------------------------------
 
-    def _declared(self, what: str, expression: Any) -> Expr:
+    def _declared(self, what: str, expression: Any, extra: Iterable[Symbol] = ()) -> Expr:
+        if isinstance(expression, (int, float)) and not isinstance(expression, bool):
+            expression = sympify(expression)
+        if not isinstance(expression, Expr):
+            raise DeclarationError(
+                f"formula {self.name}, {what}: expected a sympy expression, not {expression!r}"
+            )
         try:
             stable = stabilise(expression)
         except DeclarationError as error:
             raise DeclarationError(f"formula {self.name}, {what}: {error}") from None
-        allowed = {*self.overlaps, *self.conjugates.values()}
+        allowed = set(extra)
+        allowed |= {*self.overlaps, *self.conjugates.values()}
         allowed |= {control.symbol for control in self.controls.values()}
         bound = {mean.field for mean in expression.atoms(Mean)}
         for symbol in sorted(bound & allowed, key=str):
@@ -432,7 +434,7 @@ class Formula:
                 f"formula {self.name}, {what}: unbound symbol {names}; declare it as an overlap "
                 f"or a control, or bind it in a Mean"
             )
-        problem = _first_unknown_node(stable)
+        problem = first_unknown_node(stable)
         if problem is not None:
             raise DeclarationError(
                 f"formula {self.name}, {what}: cannot integrate {problem} "
@@ -450,29 +452,59 @@ class Formula:
             raise DeclarationError(
                 f"formula {self.name}: stability names {self.stability!r}, which is no observable"
             )
-        symbols = {control.symbol for control in self.controls.values()}
-        if symbols & set(self.unknowns):
-            raise DeclarationError(
-                f"formula {self.name}: {symbols & set(self.unknowns)} is both overlap and control"
-            )
-
-    def _check_threshold(self, name: str, threshold: Threshold) -> None:
-        symbols = {control.symbol for control in self.controls.values()}
-        if isinstance(threshold, Root):
-            for zero in threshold.zeros:
-                self.observable(zero)
-            for control in threshold.controls:
-                if control not in symbols:
-                    raise DeclarationError(
-                        f"formula {self.name}, threshold {name}: {control} is not a control"
-                    )
-        else:
-            loose = threshold.value.free_symbols - symbols - set(threshold.over)
-            if loose:
+        for overlap, domain in self.overlaps.items():
+            if not isinstance(domain, Interval):
                 raise DeclarationError(
-                    f"formula {self.name}, threshold {name}: unbound symbol "
-                    f"{', '.join(sorted(map(str, loose)))}"
+                    f"formula {self.name}: the domain of {overlap} must be an Interval, "
+                    f"not {domain!r}"
                 )
+        names = [s.name for s in self.unknowns] + [c.symbol.name for c in self.controls.values()]
+        for name in names:
+            if names.count(name) > 1:
+                raise DeclarationError(
+                    f"formula {self.name}: {name} names two of its overlaps and controls"
+                )
+        for start, place in self.starts.items():
+            for symbol in place:
+                if symbol not in self.unknowns:
+                    raise DeclarationError(
+                        f"formula {self.name}, start {start}: {symbol} is not an overlap"
+                    )
+
+    def _stable_threshold(self, name: str, threshold: Any) -> Threshold:
+        """Return a threshold with its expressions checked and made stable."""
+        what = f"threshold {name}"
+        if not isinstance(threshold, (Root, Limit)):
+            raise DeclarationError(
+                f"formula {self.name}, {what}: expected a Root, Instability or Limit, "
+                f"not {threshold!r}"
+            )
+        symbols = {control.symbol for control in self.controls.values()}
+        for condition, _ in threshold.unless:
+            if condition.free_symbols - symbols:
+                raise DeclarationError(
+                    f"formula {self.name}, {what}: the condition {condition} is not one on controls"
+                )
+        if isinstance(threshold, Limit):
+            value = self._declared(what, threshold.value, threshold.over)
+            stability = threshold.stability
+            if stability is not None:
+                stability = self._declared(what, stability, threshold.over)
+            return replace(threshold, value=value, stability=stability)
+        for symbol in (*threshold.at, *threshold.start, *threshold.controls):
+            known = symbols if symbol in threshold.controls else symbols | set(self.unknowns)
+            if symbol not in known:
+                raise DeclarationError(
+                    f"formula {self.name}, {what}: {symbol} is not a control"
+                    + ("" if symbol in threshold.controls else " nor an overlap")
+                )
+        zeros = tuple(
+            self._declared(what, zero) if isinstance(zero, Basic) else zero
+            for zero in threshold.zeros
+        )
+        for zero in zeros:
+            self.observable(zero)
+        return replace(threshold, zero=zeros if isinstance(threshold.zero, tuple) else zeros[0])
 
     # ---- how it shows ---------------------------------------------------------------------------
 
@@ -492,33 +524,6 @@ def _rebuild(content: dict[str, Any]) -> Formula:
     return Formula(**content)
 
 
-_OPAQUE = (
-    "AppliedUndef",
-    "Integral",
-    "Derivative",
-    "Sum",
-    "Product",
-    "Subs",
-    "DiracDelta",
-    "Order",
-)
-
-
-def _first_unknown_node(expression: Basic) -> Basic | None:
-    """Return the first node without a numerical meaning, outermost first."""
-    if isinstance(expression, Relational) or any(
-        base.__name__ in _OPAQUE for base in type(expression).__mro__
-    ):
-        return expression
-    if expression in (S.NaN, S.ComplexInfinity, S.Infinity, S.NegativeInfinity, S.ImaginaryUnit):
-        return expression
-    for argument in expression.args:
-        found = _first_unknown_node(argument)
-        if found is not None:
-            return found
-    return None
-
-
 def _controls(formula: str, declared: Mapping[Any, Any]) -> dict[str, Control]:
     controls: dict[str, Control] = {}
     for key, value in declared.items():
@@ -535,8 +540,30 @@ def _controls(formula: str, declared: Mapping[Any, Any]) -> dict[str, Control]:
                 f"formula {formula}: the control {control.symbol} must be a real symbol: "
                 f"symbols({control.symbol.name!r}, real=True)"
             )
+        _check_control(formula, control)
+        if control.name in controls:
+            raise DeclarationError(f"formula {formula}: two controls are named {control.name}")
         controls[control.name] = control
     return controls
+
+
+def _check_control(formula: str, control: Control) -> None:
+    if not isinstance(control.domain, Interval):
+        raise DeclarationError(
+            f"formula {formula}: the domain of control {control.symbol} must be an Interval, "
+            f"not {control.domain!r}"
+        )
+    if control.default is None:
+        return
+    plain = isinstance(control.default, (int, float, Expr)) and not isinstance(
+        control.default, bool
+    )
+    number = sympify(control.default) if plain else S.NaN
+    if number is S.NaN or control.domain.contains(number) != S.true:
+        raise DeclarationError(
+            f"formula {formula}: the default {control.default!r} of control {control.symbol} is "
+            f"not a number in {control.domain}"
+        )
 
 
 @dataclass(frozen=True)
@@ -590,7 +617,11 @@ class Family:
             if name not in self.options:
                 raise UnknownName("option", name, self.options, self.name)
             allowed = self.options[name].choices
-            if isinstance(value, bool) or value not in allowed:
+            if not isinstance(value, (str, int, float)) or isinstance(value, bool):
+                allowed_here = False
+            else:
+                allowed_here = value in allowed
+            if not allowed_here:
                 raise ControlError(
                     f"{self.name}: option {name}={value!r} is not one of "
                     f"{', '.join(map(str, allowed))}"
@@ -617,5 +648,6 @@ _BUILT: dict[tuple[Family, FrozenMapping], Formula] = {}
 def _build(family: Family, options: FrozenMapping) -> Formula:
     key = (family, options)
     if key not in _BUILT:
-        _BUILT[key] = family.build(**options)
+        built = family.build(**options)
+        _BUILT[key] = replace(built, options=options)
     return _BUILT[key]

@@ -25,6 +25,7 @@ from sympy import (
     Pow,
     S,
     Symbol,
+    SympifyError,
     Tuple,
     count_ops,
     exp,
@@ -73,10 +74,9 @@ class Mean(Expr):
     def __new__(cls, body: Any, binding: Any) -> Expr:
         """Return the mean, with factors free of the field taken out."""
         # sympify of objects built in Python, never of text: strings are refused here
-        if isinstance(body, str) or any(isinstance(part, str) for part in binding):
-            raise DeclarationError("Mean takes sympy expressions, not text: write symbols('h')")
-        body = sympify(body, strict=True)
-        field, variance = (sympify(part, strict=True) for part in binding)
+        if not isinstance(binding, (tuple, list, Tuple)) or len(binding) != 2:
+            raise DeclarationError(f"Mean binds (field, variance), not {binding!r}")
+        body, field, variance = (_as_expression(part) for part in (body, *binding))
         _check_field(field, variance)
         if not body.has_free(field):
             return body
@@ -115,15 +115,6 @@ class Mean(Expr):
     def free_symbols(self) -> set[Symbol]:
         """Symbols the value depends on: all but the bound field."""
         return (self.body.free_symbols - {self.field}) | self.variance.free_symbols
-
-    # Two means that differ by the name of the field are the same expectation: equality and
-    # hash are taken on a canonical name that depends on the depth of nesting only.
-    def _canonical(self) -> tuple[Expr, Expr]:
-        name = Symbol(f"_field{nesting(self)}", real=True)
-        return self.body.xreplace({self.field: name}), self.variance
-
-    def _hashable_content(self) -> tuple[Any, ...]:
-        return self._canonical()
 
     def _eval_is_extended_real(self) -> bool | None:
         return self.body.is_extended_real
@@ -293,6 +284,17 @@ def nesting(node: Basic) -> int:
     return inner + 1 if isinstance(node, Mean) else inner
 
 
+def _as_expression(part: Any) -> Expr:
+    """Return what was built in Python as an expression; text is never read as one."""
+    try:
+        found = sympify(part, strict=True)
+    except SympifyError:
+        found = None
+    if not isinstance(found, Expr):
+        raise DeclarationError(f"Mean takes sympy expressions, not {part!r}: write symbols('h')")
+    return found
+
+
 def _check_field(field: Expr, variance: Expr) -> None:
     if not isinstance(field, Symbol):
         raise DeclarationError(f"Mean needs a symbol as its field, not {field}")
@@ -306,6 +308,8 @@ def _check_field(field: Expr, variance: Expr) -> None:
         )
     if variance.has_free(field):
         raise DeclarationError(f"the variance {variance} of the field {field} contains the field")
+    if variance.is_extended_real is False or variance.is_finite is False or variance is S.NaN:
+        raise DeclarationError(f"the variance {variance} of the field {field} is not a real number")
     if variance.is_negative:
         raise DeclarationError(f"the variance {variance} of the field {field} is negative")
 
@@ -340,11 +344,9 @@ def _real_zero(base: Expr, field: Symbol) -> Expr | None:
     coefficients = base.as_poly(field).all_coeffs()
     if len(coefficients) == 2:
         return -coefficients[1] / coefficients[0]
-    if len(coefficients) == 3:
-        a, b, c = coefficients
-        discriminant = b**2 - 4 * a * c
-        if discriminant.is_number and discriminant.is_nonnegative:
-            return (-b + sqrt(discriminant)) / (2 * a)
+    if all(coefficient.is_number for coefficient in coefficients):
+        zeros = base.as_poly(field).real_roots()
+        return zeros[0] if zeros else None
     return None
 
 
@@ -357,13 +359,14 @@ def _sift(body: Expr, field: Symbol, variance: Expr) -> tuple[Expr, Expr]:
     density = exp(-(field**2) / (2 * variance)) / sqrt(2 * pi * variance)
     smooth, sifted = [], []
     for term in Add.make_args(_expand_deltas(body)):
-        deltas = [f for f in Mul.make_args(term) if isinstance(f, DiracDelta)]
+        deltas = [f for f in Mul.make_args(term) if f.has(DiracDelta)]
         if not deltas:
             smooth.append(term)
             continue
         argument, order = deltas[0].args[0], deltas[0].args[1] if deltas[0].args[1:] else 0
-        slope = argument.diff(field)
-        if len(deltas) > 1 or slope == 0 or slope.has_free(field) or term.atoms(Mean):
+        single = len(deltas) == 1 and isinstance(deltas[0], DiracDelta)
+        slope = argument.diff(field) if single else S.Zero
+        if not single or slope == 0 or slope.has_free(field) or term.atoms(Mean):
             raise DeclarationError(f"not integrable over the field {field}: {term}")
         weight = term / deltas[0] * density
         place = -argument.subs(field, 0) / slope

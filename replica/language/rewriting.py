@@ -129,6 +129,8 @@ def _tail_probability(total: Expr) -> Expr | None:
         if constant.is_positive and abs(weight) == constant:
             sign = -1 if weight.is_positive else 1
             return log(2 * constant) + LogH(sign * sqrt(2) * function.args[0])
+    if len(parts) == 1 and isinstance(parts[0][1], erfc) and constant == -2 * parts[0][0]:
+        return log(constant) + LogH(-sqrt(2) * parts[0][1].args[0])  # 1 - erfc(x)/2
     if len(parts) == 2 and constant.is_zero and parts[0][0] == -parts[1][0]:
         kinds = {type(f) for _, f in parts}
         if len(kinds) == 1:

@@ -16,6 +16,7 @@ import mpmath
 import numpy as np
 from scipy import special
 from sympy import (
+    Abs,
     Basic,
     Dummy,
     Expr,
@@ -23,44 +24,21 @@ from sympy import (
     Heaviside,
     Max,
     Min,
-    NumberSymbol,
     Pow,
     Rational,
     Symbol,
     lambdify,
     sign,
 )
-from sympy.core.numbers import Number
-from sympy.functions.elementary import exponential, hyperbolic, trigonometric
-from sympy.functions.elementary.complexes import Abs
-from sympy.functions.special.error_functions import erf, erfc
 from sympy.printing.pycode import PythonCodePrinter
 
 from replica.errors import LoweringError
 from replica.language.means import Mean, outermost_means
-from replica.language.primitives import PRIMITIVES
+from replica.language.vocabulary import first_unknown_node
 from replica.numerics.features import Feature, find_features
 from replica.numerics.functions import IMPLEMENTATIONS
 
 __all__ = ["Integral", "Layer", "compile_layer", "lower", "on_namespace", "precise_function"]
-
-_KNOWN_FUNCTIONS: tuple[type[Basic], ...] = (
-    *PRIMITIVES,
-    exponential.exp,
-    exponential.log,
-    hyperbolic.cosh,
-    hyperbolic.sinh,
-    trigonometric.sin,
-    trigonometric.cos,
-    trigonometric.atan,
-    trigonometric.asin,
-    trigonometric.acos,
-    erf,
-    erfc,
-    Abs,
-    Heaviside,
-    sign,
-)
 
 
 @dataclass(frozen=True)
@@ -106,9 +84,11 @@ def lower(arguments: tuple[Symbol, ...], expressions: tuple[Expr, ...]) -> Layer
     replaced: dict[Basic, Basic] = {}
     for variance, means in groups.items():
         name = Dummy("x", real=True)
-        bodies = tuple(mean.body.xreplace({mean.field: name}) for mean in means)
-        results = tuple(Dummy(f"mean{k}", real=True) for k in range(len(means)))
-        replaced.update(zip(means, results, strict=True))
+        values: dict[Expr, Symbol] = {}
+        for mean in means:  # the same integrand under another name is evaluated once
+            body = mean.body.xreplace({mean.field: name})
+            replaced[mean] = values.setdefault(body, Dummy(f"mean{len(values)}", real=True))
+        bodies, results = tuple(values), tuple(values.values())
         integrals.append(
             Integral(
                 field=name,
@@ -128,20 +108,9 @@ def _check(expression: Expr, known: frozenset[Symbol]) -> None:
     if loose:
         names = ", ".join(sorted(map(str, loose)))
         raise LoweringError(f"no value for the symbol {names} in {expression}")
-    stack: list[Basic] = [expression]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, Mean):
-            stack += [node.body, node.variance]
-            continue
-        supported = (
-            node.is_Add
-            or node.is_Mul
-            or isinstance(node, (Pow, Max, Min, Symbol, Number, NumberSymbol, *_KNOWN_FUNCTIONS))
-        )
-        if not supported:
-            raise LoweringError(f"no numerical meaning for {node} (a {type(node).__name__})")
-        stack += node.args
+    unknown = first_unknown_node(expression)
+    if unknown is not None:
+        raise LoweringError(f"no numerical meaning for {unknown} (a {type(unknown).__name__})")
 
 
 class _Printer(PythonCodePrinter):

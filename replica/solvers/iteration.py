@@ -41,7 +41,7 @@ class Proposal(Protocol):
         """Drop the memory of points that are done."""
         ...
 
-    def converged(self, step: Array, z: Array) -> NDArray[np.bool_]:
+    def converged(self, step: Array, size: Array) -> NDArray[np.bool_]:
         """Tell at which points the step just proposed is the last one needed."""
         ...
 
@@ -67,9 +67,9 @@ class Newton:
     def keep(self, active: NDArray[np.bool_]) -> None:
         """Newton has no memory."""
 
-    def converged(self, step: Array, z: Array) -> NDArray[np.bool_]:
+    def converged(self, step: Array, size: Array) -> NDArray[np.bool_]:
         """Tell where the step is so small that its square is below rounding."""
-        return np.asarray((np.abs(step) <= self.last_step * scale(z)).all(axis=1))
+        return np.asarray((np.abs(step) <= self.last_step * size).all(axis=1))
 
 
 class Damped:
@@ -91,9 +91,9 @@ class Damped:
     def keep(self, active: NDArray[np.bool_]) -> None:
         """Plain damping has no memory."""
 
-    def converged(self, step: Array, z: Array) -> NDArray[np.bool_]:
+    def converged(self, step: Array, size: Array) -> NDArray[np.bool_]:
         """Tell where the update no longer moves."""
-        return np.asarray((np.abs(step) <= self.tolerance * scale(z)).all(axis=1))
+        return np.asarray((np.abs(step) <= self.tolerance * size).all(axis=1))
 
 
 class Anderson(Damped):
@@ -192,7 +192,7 @@ def iterate(
         trial, length = _into_domain(system, here, step, chosen)
         done = np.full(active.size, -1)
         stays = (trial == here).all(axis=1)
-        last = proposal.converged(step, here) & (length == 1.0)
+        last = proposal.converged(step, system.room(here, chosen)) & (length == 1.0)
         done[stays & ~last] = Status.LEFT_DOMAIN
         done[system.at_edge(trial, chosen)] = Status.LEFT_DOMAIN
         done[last] = Status.CONVERGED

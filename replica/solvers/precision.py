@@ -66,7 +66,7 @@ def precise_solution(
             target = mpmath.mpf(10) ** (-digits - 2)
             before = mpmath.inf
             for _ in range(_MAX_STEPS):
-                residual, spread = kernel([*z, *parameters], digits + 2)
+                residual, spread = _real(kernel, [*z, *parameters], digits)
                 step = inverse * mpmath.matrix(residual)
                 z = [value - change for value, change in zip(z, step, strict=True)]
                 largest = max(
@@ -87,8 +87,21 @@ def precise_solution(
         spreads: list[Any] = []
         if observables:
             found = _precise_kernel(system.arguments, tuple(observables))
-            observed, spreads = found([*z, *parameters], digits + 2)
+            observed, spreads = _real(found, [*z, *parameters], digits)
         return z, errors, observed, spreads
+
+
+def _real(kernel: PreciseKernel, values: list[Any], digits: int) -> tuple[list[Any], list[Any]]:
+    """Evaluate with guard digits; a point outside the domain has no real value."""
+    try:
+        found, spread = kernel(values, digits + 2)
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+        found, spread = [mpmath.nan], [mpmath.nan]
+    if any(isinstance(value, mpmath.mpc) or not mpmath.isfinite(value) for value in found):
+        raise ConvergenceError(
+            f"{digits} digits are out of reach: the equations are not finite and real on the way"
+        )
+    return found, spread
 
 
 def decimal_text(number: Any, digits: int) -> str:

@@ -18,7 +18,7 @@ from replica.solvers.branches import ExplicitCurve, explicit_curve
 from replica.solvers.iteration import Anderson, Damped, Iterated, Newton, Proposal, iterate
 from replica.solvers.precision import check_digits, decimal_text, precise_solution
 from replica.solvers.solution import Solution, Status, failure
-from replica.solvers.system import System, saddle_system, scale
+from replica.solvers.system import System, saddle_system
 
 __all__ = ["solve"]
 
@@ -115,12 +115,13 @@ def solve(
     flat = [np.broadcast_to(number, shape).reshape(-1) for number in numbers.values()]
     system = saddle_system(found)
     curve = explicit_curve(found) if start is None and not found.starts else None
-    if method == "auto" and curve is not None:
-        ended, note = _from_curve(system, curve, flat)
-    else:
-        ended = solve_flat(system, _starts(found, start), flat, method, max_steps)
-        note = ""
-    solution = _assemble(found, chosen, system, values, flat, shape, ended, tolerance)
+    note = ""
+    with np.errstate(all="ignore"):  # what is not finite is found by looking at it
+        if method == "auto" and curve is not None:
+            ended, note = _from_curve(system, curve, flat)
+        else:
+            ended = solve_flat(system, _starts(found, start), flat, method, max_steps)
+        solution = _assemble(found, chosen, system, values, flat, shape, ended, tolerance)
     if note and solution.status == Status.NO_SADDLE:
         solution = replace(solution, note=note)
     if shape == ():
@@ -321,7 +322,7 @@ def _assemble(
             found.values,
             found.bounds,
         )
-        poor = (error[good] > tolerance * scale(z[good])).any(axis=1)
+        poor = system.poor(z[good], error[good], inner, tolerance).any(axis=1)
         status[np.flatnonzero(good)[poor]] = Status.INACCURATE
     observables = dict(zip(wanted, rows.T, strict=True))
     spreads = dict(zip(wanted, bounds.T, strict=True))
@@ -374,9 +375,7 @@ def _with_digits(
     }
     errors = {
         name: float(max(error, mpmath.mpf(10) ** -digits * abs(number)))
-        for name, number, error in zip(
-            names, [*roots, *observed], [*spreads, *felt], strict=True
-        )
+        for name, number, error in zip(names, [*roots, *observed], [*spreads, *felt], strict=True)
     }
     return replace(
         solution,

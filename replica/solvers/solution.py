@@ -25,6 +25,7 @@ class Status(enum.IntEnum):
     LEFT_DOMAIN = 4
     NO_SADDLE = 5
     INACCURATE = 6
+    NOT_FOUND = 7
 
     def __str__(self) -> str:
         return _SENTENCES[self]
@@ -39,6 +40,7 @@ _SENTENCES = {
     "there, or give another start",
     Status.NO_SADDLE: "there is no saddle point: the curve of saddle points does not reach there",
     Status.INACCURATE: "the quadrature cannot support the tolerance: ask for digits=... or less",
+    Status.NOT_FOUND: "there is no such threshold for these controls",
 }
 
 

@@ -30,6 +30,7 @@ Array = NDArray[np.float64]
 _HUGE = 1e300
 _EDGE = 1e-11  # distance from an open end, relative, that counts as having run to it
 _SLOPE = -1  # a coarse rule is enough for the slope of an observable
+_UNRESOLVED = 1e-2  # an error this large a part of the distance to the edge resolves nothing
 _FAR = 1e11  # an unbounded unknown beyond this has run away
 
 
@@ -126,6 +127,14 @@ class System:
         close |= self.open_high & (high < _HUGE) & (high - z < _EDGE * width)
         close |= np.abs(z) > _FAR
         return np.asarray(close.any(axis=1))
+
+    def room(self, z: Array, parameters: Sequence[Array]) -> Array:
+        """Return the size against which a step is small: also the distance to an open end."""
+        low, high = self.bounds(z, parameters)
+        size = scale(z)
+        size = np.where(self.open_low & (low > -_HUGE), np.minimum(size, z - low), size)
+        size = np.where(self.open_high & (high < _HUGE), np.minimum(size, high - z), size)
+        return np.maximum(size, 0.0)
 
     # ---- values -------------------------------------------------------------------------------
 
@@ -232,12 +241,19 @@ class System:
             kept = left[better]
             z[kept], error[kept] = point[better], reach[better]
             values[kept], bounds[kept] = found[better, n:], total[better]
-            poor = (error[left] > tolerance * scale(z[left])).any(axis=1)
+            poor = self.poor(z[left], error[left], chosen, tolerance).any(axis=1)
             poor |= (bounds[left] > tolerance * scale(values[left])).any(axis=1)
             left = left[poor]
             if left.size == 0:
                 break
         return Verified(z, error, values, bounds)
+
+    def poor(
+        self, z: Array, error: Array, parameters: Sequence[Array], tolerance: float
+    ) -> NDArray[np.bool_]:
+        """Tell which unknowns are not known to `tolerance`, or not told from the edge."""
+        room = self.room(z, parameters)
+        return np.asarray((error > tolerance * scale(z)) | (error > _UNRESOLVED * room))
 
     def _last_step(
         self, z: Array, parameters: Sequence[Array], refinement: int, jacobian: Array | None
@@ -251,7 +267,7 @@ class System:
         inverse = _inverse(jacobian)
         with np.errstate(invalid="ignore"):
             trial = z - np.einsum("pij,pj->pi", inverse, residual)
-            small = np.abs(trial - z) <= 1e-3 * scale(z)
+            small = np.abs(trial - z) <= 1e-2 * self.room(z, parameters)
         ok = small.all(axis=1) & self.inside(np.where(small, trial, z), parameters)
         return np.where(ok[:, None], trial, z), inverse
 

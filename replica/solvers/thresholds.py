@@ -96,13 +96,13 @@ def threshold(
     found, declaration, values = _read(formula, name, controls)
     try:
         _refuse(found, name, declaration, values)
-        if isinstance(declaration, Limit):
-            return _limit(found, name, declaration, values, digits)
-        return _root(found, name, declaration, values, digits)
+        compute = _limit if isinstance(declaration, Limit) else _root
+        with np.errstate(all="ignore"):  # what is not finite is found by looking at it
+            return compute(found, name, declaration, values, digits)  # type: ignore[arg-type]
     except ConvergenceError as error:
         if check:
             raise
-        status = Status.NO_SADDLE if isinstance(error, ThresholdNotFound) else Status.MAX_STEPS
+        status = Status.NOT_FOUND if isinstance(error, ThresholdNotFound) else Status.MAX_STEPS
         return ThresholdResult(
             formula=found,
             name=name,
@@ -223,6 +223,8 @@ def _root(
     z, error = verified.z, verified.error
     position = system.size - len(declaration.controls)
     value, spread = float(z[0, position]), float(error[0, position])
+    if not np.isfinite(value):
+        raise ConvergenceError(f"{formula.name}: {name} at {_where(values)} is not finite")
     overlaps = {str(symbol): float(number) for symbol, number in declaration.at.items()}
     overlaps |= {str(s): float(x) for s, x in zip(system.unknowns, z[0], strict=True)}
     solved = [control_name(symbol) for symbol in declaration.controls]

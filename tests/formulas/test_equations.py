@@ -354,3 +354,40 @@ def test_kernels_agree_with_mpmath_at_random_points():
                 for row, truth in zip(found, truths, strict=True):
                     assert abs(mpmath.mpf(float(row.value)) - truth) <= float(row.bound)
                     assert float(row.bound) < useful * (1 + abs(float(truth)))
+
+
+# ---- the error is honest up to q = 1 ------------------------------------------------------------
+
+OVERLAPS = (0.0, 1e-8, 0.3, 0.9, 0.99, 0.999, 1 - 1e-5, 1 - 1e-8)
+
+
+def check_honest(formula: rp.Formula, kappa: float, overlap: float, digits: int) -> None:
+    """Equations and observables of one overlap (and conjugate) against mpmath."""
+    arguments = (*formula.unknowns, *symbols_of(formula))
+    expressions = (*formula.residuals.values(), *formula.observables.values())
+    at = {"q": overlap, "qhat": overlap / (1 - overlap), "alpha": 0.7, "kappa": kappa}
+    numbers = [at[str(symbol)] for symbol in arguments]
+    truths, _ = precise(arguments, expressions)([mpf(number) for number in numbers], digits)
+    for refinement in (0, 2):
+        found = compile_kernel(arguments, expressions).bounded(*numbers, refinement=refinement)
+        for row, truth in zip(found, truths, strict=True):
+            with mp.workdps(digits + 10):
+                assert abs(mpf(float(row.value)) - truth) <= float(row.bound)
+    # and of use: 1 - q loses digits as it must, nothing else does
+    gap = 1 - overlap
+    for row, truth in zip(found, truths, strict=True):
+        assert float(row.bound) <= 1e-12 / gap * (abs(float(truth)) + 1 / gap)
+
+
+@pytest.mark.parametrize("overlap", OVERLAPS)
+def test_errors_are_honest_up_to_q_one(overlap: float):
+    check_honest(rp.formulas["binary-perceptron"], 0.5, overlap, 22)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kappa", [-3.0, -1.0, 0.0, 1.0, 5.0])
+@pytest.mark.parametrize("overlap", OVERLAPS)
+@pytest.mark.parametrize("name", ["binary-perceptron", "spherical-perceptron"])
+def test_errors_are_honest_up_to_q_one_at_every_margin(name: str, overlap: float, kappa: float):
+    target = rp.formulas[name]
+    check_honest(target() if isinstance(target, rp.Family) else target, kappa, overlap, 40)

@@ -572,14 +572,14 @@ def test_diff_and_subs_commute(mean, symbol, number, varied):
 
 
 @given(means(), st.sampled_from([a, b, v, c]))
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_diff_is_the_derivative(mean, symbol):
     truth = derivative(mean, symbol, AT)
     assert abs(value(mean.diff(symbol), AT) - truth) <= mpf(10) ** -12 * max(abs(truth), 1)
 
 
 @given(means(), st.sampled_from([(a, b), (a, v), (b, v)]))
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_derivatives_commute(mean, pair):
     one, two = pair
     assert same(mean.diff(one, two), mean.diff(two, one), AT, mpf(10) ** -20)

@@ -177,6 +177,18 @@ def test_exact_arguments_stay_exact():
         assert abs(irrational - mpmath.sqrt(2)) < mpf(10) ** -55
 
 
+def test_arguments_with_a_double_zero():
+    """x^2 touches zero without crossing it: a place, and no width."""
+    for body in (LogCosh(x**2), Tanh(x**2) ** 2, cos(x**2)):
+        (value,), (claimed,) = PreciseKernel((v,), (Mean(body, (x, v)),))([mpf(1)], 15)
+        with mpmath.workdps(30):
+            plain = {LogCosh(x**2): lambda t: mpmath.log(mpmath.cosh(t * t)),
+                     Tanh(x**2) ** 2: lambda t: mpmath.tanh(t * t) ** 2,
+                     cos(x**2): lambda t: mpmath.cos(t * t)}[body]  # fmt: skip
+            truth = oracle.gaussian_mean(plain, 1, [(0, 0.5)])
+            assert abs(value - truth) <= claimed + mpf(10) ** -22
+
+
 def test_caller_precision_is_left_alone():
     before = mpmath.mp.prec
     PreciseKernel((v,), (Mean(x**2, (x, v)),))([mpf(1)], 60)

@@ -133,7 +133,15 @@ def true_error(value: float, truth: Any) -> Any:
         return abs(mpf(float(value)) - truth)
 
 
-@pytest.mark.parametrize("refinement", range(MAX_REFINEMENT + 1))
+@pytest.mark.parametrize(
+    "refinement",
+    [
+        0,
+        1,
+        *(pytest.param(k, marks=pytest.mark.slow) for k in range(2, MAX_REFINEMENT)),
+        MAX_REFINEMENT,
+    ],
+)
 @pytest.mark.parametrize(("system", "quantity"), CASES)
 def test_honest(system, quantity, refinement):
     values, bounds = computed(system, refinement)[quantity]
@@ -201,7 +209,11 @@ def test_stored_truth_is_what_the_oracle_computes():
 
 @pytest.mark.parametrize(
     ("constraint", "q", "kappa"),
-    [("step", 0.5, 0.3), ("rectangle", 0.9, 0.8), ("u", 0.97, 1.5)],
+    [
+        ("step", 0.5, 0.3),
+        pytest.param("rectangle", 0.9, 0.8, marks=pytest.mark.slow),
+        pytest.param("u", 0.97, 1.5, marks=pytest.mark.slow),
+    ],
 )
 def test_oracle_against_plain_quadrature(constraint, q, kappa):
     """The oracle's own panels against mpmath's tanh-sinh, which chooses its nodes itself."""

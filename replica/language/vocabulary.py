@@ -1,0 +1,79 @@
+"""The functions a formula may be written in: what has a numerical meaning, and nothing else."""
+
+from __future__ import annotations
+
+from sympy import (
+    Abs,
+    Add,
+    Basic,
+    Heaviside,
+    Max,
+    Min,
+    Mul,
+    Number,
+    NumberSymbol,
+    Pow,
+    S,
+    Symbol,
+    Tuple,
+    acos,
+    asin,
+    atan,
+    cos,
+    cosh,
+    erf,
+    erfc,
+    exp,
+    log,
+    sign,
+    sin,
+    sinh,
+)
+
+from replica.language.means import Mean
+from replica.language.primitives import PRIMITIVES
+
+__all__ = ["FUNCTIONS", "first_unknown_node"]
+
+FUNCTIONS: tuple[type[Basic], ...] = (
+    *PRIMITIVES,
+    exp,
+    log,
+    cosh,
+    sinh,
+    sin,
+    cos,
+    atan,
+    asin,
+    acos,
+    erf,
+    erfc,
+    Abs,
+    Heaviside,
+    Max,
+    Min,
+    sign,
+)
+"""Functions of the language; tanh and its kin have been rewritten into primitives by then."""
+
+_STRUCTURE = (Add, Mul, Pow, Symbol, Number, NumberSymbol, Mean, Tuple)
+
+
+def first_unknown_node(expression: Basic) -> Basic | None:
+    """Return the outermost node without a numerical meaning, None if there is none.
+
+    Examples
+    --------
+    >>> from sympy import Function, symbols
+    >>> x = symbols("x", real=True)
+    >>> first_unknown_node(1 + exp(Function("g")(x)))
+    g(x)
+    """
+    known = isinstance(expression, (*_STRUCTURE, *FUNCTIONS))
+    if not known or expression in (S.NaN, S.ComplexInfinity, S.Infinity, S.NegativeInfinity):
+        return expression
+    for argument in expression.args:
+        found = first_unknown_node(argument)
+        if found is not None:
+            return found
+    return None
