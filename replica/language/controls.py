@@ -18,6 +18,8 @@ from replica.language.formula import Control, Family, Formula
 
 __all__ = ["exact", "read_number", "resolve"]
 
+S2 = sympy.Integer(2)
+
 
 def resolve(
     target: Formula | Family,
@@ -101,7 +103,13 @@ def read_number(value: Any, control: Control, formula: str) -> Any:
             or (value == low and not open_low)
             or (value == high and not open_high)
         ):
-            return float(value)
+            try:
+                return float(value)
+            except OverflowError:
+                raise ControlError(
+                    f"{formula}: {control.name} is too large for a double; give a value in "
+                    f"{_interval(control)}"
+                ) from None
     number = exact(value)
     if number is None:
         raise ControlError(
@@ -123,7 +131,7 @@ def read_number(value: Any, control: Control, formula: str) -> Any:
 def _is_double(number: sympy.Expr) -> bool:
     """Tell whether a double holds the number exactly."""
     try:
-        return number.is_Rational and sympy.Rational(float(number)) == number
+        return bool(number.is_number and sympy.Rational(float(number)) == number)
     except (OverflowError, ValueError):
         return False
 
@@ -139,13 +147,21 @@ def exact(value: Any) -> sympy.Expr | None:
     if isinstance(value, sympy.Expr):
         return value if value.is_number and value.is_extended_real else None
     if isinstance(value, mpmath.mpf):
-        return sympy.Float(value, precision=max(mpmath.mp.prec, 53))
+        if not mpmath.isfinite(value):
+            return sympy.nan
+        sign, mantissa, exponent, _ = value._mpf_  # the number itself, whatever the precision
+        return sympy.Rational(-int(mantissa) if sign else int(mantissa)) * S2**exponent
     if isinstance(value, Decimal):
         if not value.is_finite():
             return sympy.nan
         value = Fraction(value)
     if isinstance(value, Fraction):
         return sympy.Rational(value.numerator, value.denominator)
+    plain = (np.integer, np.floating)
+    if isinstance(value, np.timedelta64) or (
+        isinstance(value, np.generic) and not isinstance(value, plain)
+    ):
+        return None
     if isinstance(value, numbers.Integral):
         return sympy.Integer(int(value))
     if isinstance(value, np.floating) and not isinstance(value, np.float64):

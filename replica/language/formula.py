@@ -408,11 +408,12 @@ class Formula:
     # ---- checks ---------------------------------------------------------------------------------
 
     def _declared(self, what: str, expression: Any, extra: Iterable[Symbol] = ()) -> Expr:
-        if isinstance(expression, (int, float)) and not isinstance(expression, bool):
+        number = isinstance(expression, (int, float)) and not isinstance(expression, bool)
+        if number and what != "the potential":
             expression = sympify(expression)
         if not isinstance(expression, Expr):
             raise DeclarationError(
-                f"formula {self.name}, {what}: expected a sympy expression, not {expression!r}"
+                f"formula {self.name}, {what}: must be a sympy expression, not {expression!r}"
             )
         try:
             stable = stabilise(expression)
@@ -462,7 +463,7 @@ class Formula:
         for name in names:
             if names.count(name) > 1:
                 raise DeclarationError(
-                    f"formula {self.name}: {name} names two of its overlaps and controls"
+                    f"formula {self.name}: {name} is both overlap and control, or names two of them"
                 )
         for start, place in self.starts.items():
             for symbol in place:

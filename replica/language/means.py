@@ -116,6 +116,11 @@ class Mean(Expr):
         """Symbols the value depends on: all but the bound field."""
         return (self.body.free_symbols - {self.field}) | self.variance.free_symbols
 
+    # Two means that differ by the name of the field are the same expectation: equality and
+    # hash are taken on a private name that depends on the depth of nesting only.
+    def _hashable_content(self) -> tuple[Any, ...]:
+        return self.body.xreplace({self.field: _Canonical(nesting(self))}), self.variance
+
     def _eval_is_extended_real(self) -> bool | None:
         return self.body.is_extended_real
 
@@ -145,6 +150,10 @@ class Mean(Expr):
     def _xreplace(self, rule: dict[Basic, Basic]) -> tuple[Expr, bool]:
         if self in rule:
             return rule[self], True
+        if not isinstance(rule, dict):  # sympy's own passes give a rule that is no mapping
+            body, in_body = self.body._xreplace(rule)
+            variance, in_variance = self.variance._xreplace(rule)
+            return Mean(body, (self.field, variance)), in_body or in_variance
         visible = {k: w for k, w in rule.items() if not k.has_free(self.field)}
         taken = set().union(*(w.free_symbols for w in visible.values())) if visible else set()
         safe = self._renamed(taken)
@@ -284,6 +293,16 @@ def nesting(node: Basic) -> int:
     return inner + 1 if isinstance(node, Mean) else inner
 
 
+class _Canonical(Symbol):
+    """The name of a field in comparisons; no symbol of a user equals it."""
+
+    def __new__(cls, depth: int) -> Symbol:
+        return Symbol.__xnew__(cls, f"field{depth}", real=True)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Canonical, (int(self.name.removeprefix("field")),)
+
+
 def _as_expression(part: Any) -> Expr:
     """Return what was built in Python as an expression; text is never read as one."""
     try:
@@ -291,7 +310,9 @@ def _as_expression(part: Any) -> Expr:
     except SympifyError:
         found = None
     if not isinstance(found, Expr):
-        raise DeclarationError(f"Mean takes sympy expressions, not {part!r}: write symbols('h')")
+        raise DeclarationError(
+            f"Mean takes sympy expressions, not text or {type(part).__name__}: {part!r}"
+        )
     return found
 
 
@@ -302,9 +323,10 @@ def _check_field(field: Expr, variance: Expr) -> None:
         raise DeclarationError(
             f"the Gaussian field {field} must be a real symbol: symbols({field.name!r}, real=True)"
         )
-    if any((field.is_positive, field.is_negative, field.is_nonnegative, field.is_nonpositive)):
+    signs = (field.is_positive, field.is_negative, field.is_nonnegative, field.is_nonpositive)
+    if any(signs) or field.is_integer is not None:
         raise DeclarationError(
-            f"the Gaussian field {field} takes both signs: declare it with real=True only"
+            f"the Gaussian field {field} takes all real values: declare it with real=True only"
         )
     if variance.has_free(field):
         raise DeclarationError(f"the variance {variance} of the field {field} contains the field")

@@ -252,6 +252,8 @@ class System:
         self, z: Array, error: Array, parameters: Sequence[Array], tolerance: float
     ) -> NDArray[np.bool_]:
         """Tell which unknowns are not known to `tolerance`, or not told from the edge."""
+        if not self.size:
+            return np.zeros(z.shape, dtype=bool)
         room = self.room(z, parameters)
         return np.asarray((error > tolerance * scale(z)) | (error > _UNRESOLVED * room))
 

@@ -15,12 +15,12 @@ BINARY = rp.formulas["binary-perceptron"]
 
 def test_every_status_is_a_sentence_with_a_remedy():
     sentences = {str(status) for status in rp.Status}
-    assert len(sentences) == len(rp.Status) == 7
+    assert len(sentences) == len(rp.Status) == 8
     assert str(rp.Status.CONVERGED) == "converged"
     for status in rp.Status:
         assert str(status)[0].islower()
         assert not re.search(r"[A-Z]_|Status", str(status))
-        if status not in (rp.Status.CONVERGED, rp.Status.NO_SADDLE):
+        if status not in (rp.Status.CONVERGED, rp.Status.NO_SADDLE, rp.Status.NOT_FOUND):
             what, _, remedy = str(status).partition(": ")
             assert len(what.split()) >= 3
             assert len(remedy.split()) >= 3

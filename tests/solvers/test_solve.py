@@ -494,3 +494,21 @@ def test_no_tolerance_is_loose_enough_to_make_a_saddle(tolerance: float):
                 formula, alpha=alphas, kappa=kappa, tolerance=tolerance, start=start, max_steps=200
             )
             assert not found.converged.any()
+
+
+@pytest.mark.parametrize(("formula", "share"), [(BINARY, 2 / np.pi), (SPHERICAL, 1.0)])
+def test_a_cloud_of_points_is_solved_like_each_of_them(
+    formula: Any, share: float, rng: np.random.Generator
+):
+    """Hundreds of different margins at once: neither lost nor called without saddle."""
+    kappa = rng.uniform(-2, 3, 400)
+    end = [share * rp.threshold(SPHERICAL, "alpha_G", kappa=k).value for k in kappa]
+    inside = rp.solve(formula, alpha=rng.uniform(0.01, 0.98, 400) * end, kappa=kappa)
+    assert inside.converged.all(), np.flatnonzero(~inside.converged)
+    for k in range(0, 400, 80):
+        one = rp.solve(formula, alpha=inside["alpha"][k], kappa=kappa[k])
+        assert inside.q[k] == pytest.approx(one.q, abs=inside.errors["q"][k] + one.errors["q"])
+    beyond = rp.solve(formula, alpha=rng.uniform(1.001, 2, 400) * end, kappa=kappa)
+    assert not beyond.converged.any()
+    assert np.isnan(beyond.q).all()
+    assert np.isin(beyond.status, (rp.Status.NO_SADDLE, rp.Status.LEFT_DOMAIN)).all()

@@ -112,7 +112,7 @@ def test_unchecked_absence_is_marked():
     found = rp.threshold(SPHERICAL, "alpha_AT", kappa=1, check=False)
     assert np.isnan(found.value)
     assert np.isinf(found.error)
-    assert found.status == rp.Status.NO_SADDLE
+    assert found.status == rp.Status.NOT_FOUND
     assert "replicon stays below one" in found.note
     assert found.published == ()
     assert found.name == "alpha_AT"

@@ -286,7 +286,7 @@ def test_root_that_does_not_exist_says_what_was_scanned():
         rp.threshold(formula, "never")
     found = rp.threshold(formula, "never", check=False)
     assert np.isnan(found.value)
-    assert found.status == rp.Status.NO_SADDLE
+    assert found.status == rp.Status.NOT_FOUND
     assert "no never" in found.note
 
 
