@@ -175,7 +175,7 @@ def test_two_formulas_share_the_axes_and_are_told_apart():
     one = grid(flat, {"alpha_G": [0.8, 0.3]})
     two = grid(flat, {"alpha_G": [2, 0.5]}, formula=SPHERICAL())
     axes = plot(one, two)
-    assert legend(axes) == ["binary perceptron", "spherical perceptron"]
+    assert legend(axes) == ["binary perceptron", "spherical perceptron, rsb = 0"]
     first, second = axes.lines
     assert first.get_color() != second.get_color()
     assert first.get_linestyle() != second.get_linestyle()

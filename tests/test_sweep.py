@@ -130,7 +130,7 @@ def test_several_thresholds_and_their_worst_status():
     assert made["alpha_AT"][0] == pytest.approx(7.8735602, abs=1e-7)
     assert np.isnan(made["alpha_AT"][1])
     assert np.isnan(made["alpha_AT_error"][1])
-    assert made.counts() == {"converged": 1, "no_saddle": 1}
+    assert made.counts() == {"converged": 1, "not_found": 1}
     assert made.stable.tolist() == [False, True]
 
 

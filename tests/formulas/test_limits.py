@@ -20,7 +20,7 @@ SYMMETRIC = rp.formulas["symmetric-binary-perceptron"]
 MARGINS = st.floats(-3, 5, allow_nan=False)
 WIDTHS = st.floats(0.02, 5, allow_nan=False)
 GAPS = st.floats(1e-6, 2)
-few = hypothesis.settings(max_examples=25)
+few = hypothesis.settings(max_examples=15)
 
 
 @lru_cache(maxsize=4096)

@@ -197,17 +197,6 @@ def test_extrapolated_error_covers_a_pole_at_any_distance(slope, centre):
         assert abs(value - best) <= claimed + 1e-14
 
 
-@given(st.floats(-3, 3))
-@settings(max_examples=60)
-def test_extrapolated_error_covers_a_kink_anywhere(place):
-    """A kink that nobody told the rule about: convergence is slow, and must be seen to be."""
-    tail = 0.5 * mpmath.erfc(place / mpmath.sqrt(2))
-    exact = float(mpmath.npdf(place) - place * tail)
-    for halvings in (0, 1, 2, 3):
-        value, claimed = rules_of(lambda t: np.maximum(t - place, 0), halvings)
-        assert abs(value - exact) <= claimed + 1e-14
-
-
 def test_extrapolated_error_is_small_where_convergence_is_fast():
     value, claimed = rules_of(lambda t: np.tanh(t) ** 2, 1)
     best, _ = rules_of(lambda t: np.tanh(t) ** 2, 4)

@@ -178,7 +178,9 @@ def test_bounds_are_of_use(system, quantity):
     wrong = []
     for point, bound in zip(points(system), bounds, strict=True):
         claimed = bound / float(max(point.scale(quantity), 1))
-        if point.q <= CLAIMED_FOR and not claimed <= CLAIMED:
+        # an interval of 1e-3 is the difference of two arguments a thousand times its size
+        wide = point.kappa == 0 or abs(point.kappa) >= 0.01
+        if wide and point.q <= CLAIMED_FOR and not claimed <= CLAIMED:
             wrong.append(f"{point}: relative bound {claimed:.3g}")
     assert not wrong, f"{len(wrong)} of {len(bounds)} useless:\n" + "\n".join(wrong)
 

@@ -25,7 +25,7 @@ def test_every_status_is_a_sentence_with_a_remedy():
             assert len(what.split()) >= 3
             assert len(remedy.split()) >= 3
     names = ["CONVERGED", "MAX_STEPS", "DIVERGED", "NON_FINITE", "LEFT_DOMAIN", "NO_SADDLE"]
-    assert [status.name for status in rp.Status] == [*names, "INACCURATE"]
+    assert [status.name for status in rp.Status] == [*names, "INACCURATE", "NOT_FOUND"]
 
 
 def test_status_serves_as_a_code_and_in_a_format():

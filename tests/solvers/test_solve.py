@@ -243,7 +243,7 @@ def test_reported_error_covers_a_finer_answer(rng: np.random.Generator):
 # ---- methods and starts -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("alpha", [0.01, 0.5, 0.83, 1.0])
+@pytest.mark.parametrize("alpha", [0.01, 0.5, 1.0])
 def test_methods_agree(alpha: float):
     reference = rp.solve(BINARY, alpha=alpha)
     for method in ("newton", "damped", "anderson"):
@@ -475,7 +475,7 @@ def test_exponential_potential_without_a_saddle():
     assert np.isnan(found.q)
 
 
-@pytest.mark.parametrize("tolerance", [1e-2, 1e-4, 1e-6, 1e-8, 1e-9])
+@pytest.mark.parametrize("tolerance", [1e-2, 1e-5, 1e-9])
 def test_no_tolerance_is_loose_enough_to_make_a_saddle(tolerance: float):
     """Where every residual blows up at an edge, a small Newton step there proves nothing."""
     for formula, alphas, kappa in (
@@ -501,14 +501,14 @@ def test_a_cloud_of_points_is_solved_like_each_of_them(
     formula: Any, share: float, rng: np.random.Generator
 ):
     """Hundreds of different margins at once: neither lost nor called without saddle."""
-    kappa = rng.uniform(-2, 3, 400)
+    kappa = rng.uniform(-2, 3, 250)
     end = [share * rp.threshold(SPHERICAL, "alpha_G", kappa=k).value for k in kappa]
-    inside = rp.solve(formula, alpha=rng.uniform(0.01, 0.98, 400) * end, kappa=kappa)
+    inside = rp.solve(formula, alpha=rng.uniform(0.01, 0.98, 250) * end, kappa=kappa)
     assert inside.converged.all(), np.flatnonzero(~inside.converged)
-    for k in range(0, 400, 80):
+    for k in range(0, 250, 50):
         one = rp.solve(formula, alpha=inside["alpha"][k], kappa=kappa[k])
         assert inside.q[k] == pytest.approx(one.q, abs=inside.errors["q"][k] + one.errors["q"])
-    beyond = rp.solve(formula, alpha=rng.uniform(1.001, 2, 400) * end, kappa=kappa)
+    beyond = rp.solve(formula, alpha=rng.uniform(1.001, 2, 250) * end, kappa=kappa)
     assert not beyond.converged.any()
     assert np.isnan(beyond.q).all()
     assert np.isin(beyond.status, (rp.Status.NO_SADDLE, rp.Status.LEFT_DOMAIN)).all()
