@@ -129,9 +129,9 @@ def test_precise_kernel_is_honest(problem):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("problem", cases(PROBLEMS))
+@pytest.mark.parametrize("problem", cases(QUICK))
 def test_precise_kernel_is_honest_in_more_digits(problem):
-    check_precise(problem, digits=15 if "nested" in problem.tags else 25)
+    check_precise(problem, digits=25)
 
 
 def check_precise(problem: Problem, digits: int) -> None:

@@ -65,13 +65,6 @@ def test_digits_of_a_saddle_close_to_its_end(alpha: float):
             assert abs(mpf(precise.texts[name]) - mpf(double[name])) <= double.errors[name], name
 
 
-@pytest.mark.slow
-def test_digits_of_the_broken_capacity():
-    """A mean within a mean, with a kink, in eight digits."""
-    found = rp.threshold(SPHERICAL, "alpha_G", kappa=-1, rsb=1, digits=8)
-    assert found.text == "12.319634"
-
-
 def saddle_by_hand(alpha: Any) -> list[Any]:
     """Binary saddle at kappa = 0 in mpmath: fixed point by Newton on one variable."""
 
