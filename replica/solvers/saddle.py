@@ -191,6 +191,17 @@ def _from_curve(
         status[again] = np.where(
             np.isfinite(bracketed).all(axis=1), int(Status.CONVERGED), int(Status.NO_SADDLE)
         )
+    missed = np.flatnonzero(status == Status.NO_SADDLE)
+    if missed.size:
+        # where the control multiplies what vanishes by symmetry, the curve misses the origin
+        inner = [p[missed] for p in parameters]
+        origin = _initial(system, dict.fromkeys(curve.formula.overlaps, 0.0), inner)
+        residual, slope = system.evaluate(origin, inner)
+        with np.errstate(invalid="ignore"):
+            stationary = (np.abs(residual) < 1e-13).all(axis=1) & system.inside(origin, inner)
+        kept = missed[stationary]
+        z[kept], jacobian[kept] = origin[stationary], slope[stationary]
+        status[kept] = Status.CONVERGED
     name = control_name(curve.control)
     note = ""
     if begin.shape[0] == 1 and np.isfinite(highest[0]):

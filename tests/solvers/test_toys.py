@@ -418,3 +418,22 @@ def test_potential_without_a_mean():
     assert rp.solve(formula, kappa=3).q == pytest.approx(3, abs=1e-13)
     # a closed end is a legal answer
     assert rp.solve(formula, kappa=0).q == pytest.approx(0, abs=1e-13)
+
+
+@pytest.mark.parametrize("spins", [2, 3, 4])
+@pytest.mark.parametrize("b", [0.3, 0.9, 2.0, 8.0])
+def test_a_ferromagnet_without_declared_starts_is_solved(spins: int, b: float):
+    """Its curve beta(m) falls, then rises, and misses the saddle m = 0."""
+    formula = rp.Formula(
+        name="bare-ferromagnet",
+        title="Couplings of several spins, no hint where to start",
+        potential=beta * m**spins / spins - m * mhat + rp.LogCosh(mhat) + log(2),
+        overlaps=MAGNETISATION,
+        conjugates={m: mhat},
+        controls=TEMPERATURE,
+    )
+    for method in ("auto", "newton", "damped"):
+        found = rp.solve(formula, beta=b, method=method)
+        assert found.m == pytest.approx(np.tanh(b * found.m ** (spins - 1)), abs=1e-9), method
+    grid = rp.solve(formula, beta=[b, 1.1 * b])
+    assert grid.converged.all()
