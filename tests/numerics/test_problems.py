@@ -128,12 +128,6 @@ def test_precise_kernel_is_honest(problem):
     check_precise(problem, digits=18)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("problem", cases(QUICK))
-def test_precise_kernel_is_honest_in_more_digits(problem):
-    check_precise(problem, digits=25)
-
-
 def check_precise(problem: Problem, digits: int) -> None:
     kernel = PreciseKernel(tuple(problem.at), (problem.expression,))
     (value,), (claimed,) = kernel([mpf(w) for w in problem.at.values()], digits)
