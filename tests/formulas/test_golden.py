@@ -294,7 +294,7 @@ def test_double_precision_is_within_its_reported_error(case: dict[str, Any]):
     with mp.workdps(50):
         truth = mpf(case["value"])
         assert abs(mpf(found.value) - truth) <= mpf(found.error)
-        # and the error is worth reporting: eleven digits everywhere, twelve of what is of order one;
+        # and the error is worth reporting: eleven digits everywhere, twelve of what is of order 1;
         # nine of a mean within a mean, which is not refined beyond
         share = 1e-9 if broken(case) else 1e-11
         assert found.error <= (1e-12 if abs(truth) < 2 else share * abs(float(truth)))
