@@ -8,6 +8,8 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from replica.blocks.constraints import CONSTRAINTS, Constraint, constraint
@@ -43,12 +45,7 @@ from replica.language.primitives import (
     Softmax,
     Tanh,
 )
-from replica.plot import plot
 from replica.registry import cite, formulas
-from replica.solvers.saddle import solve
-from replica.solvers.solution import Solution, Status, ThresholdResult
-from replica.solvers.thresholds import threshold
-from replica.sweep import Sweep, sweep
 
 if TYPE_CHECKING:
     from replica.experiments.counting import (
@@ -58,16 +55,28 @@ if TYPE_CHECKING:
     )
     from replica.experiments.result import Experiment
     from replica.experiments.storage import simulate
+    from replica.plot import plot
+    from replica.solvers.saddle import solve
+    from replica.solvers.solution import Solution, Status, ThresholdResult
+    from replica.solvers.thresholds import threshold
+    from replica.sweep import Sweep, sweep
 
 __version__ = "0.1.0"
 
-# What only some sessions need loads on first use, so that importing stays light. A function that
-# shares the name of its module cannot: importing the module would replace it.
+# Declaring needs sympy alone: what computes loads on first use.
 _ON_USE = {
     "Experiment": "replica.experiments.result",
+    "Solution": "replica.solvers.solution",
+    "Status": "replica.solvers.solution",
+    "Sweep": "replica.sweep",
+    "ThresholdResult": "replica.solvers.solution",
     "cover_count": "replica.experiments.counting",
     "cover_probability": "replica.experiments.counting",
+    "plot": "replica.plot",
     "simulate": "replica.experiments.storage",
+    "solve": "replica.solvers.saddle",
+    "sweep": "replica.sweep",
+    "threshold": "replica.solvers.thresholds",
     "vc_dimension_bound": "replica.experiments.counting",
 }
 
@@ -128,3 +137,15 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+class _Package(ModuleType):
+    """`replica.sweep` and `replica.plot` are the functions, also once their modules are loaded."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, ModuleType) and _ON_USE.get(name) == value.__name__:
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

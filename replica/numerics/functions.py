@@ -30,6 +30,7 @@ _ROOT_TWO_OVER_PI = np.sqrt(2 / np.pi)
 _ROOT_PI_OVER_TWO = np.sqrt(np.pi / 2)
 _LOG_TWO = np.log(2.0)
 _LOG_ROOT_TWO_PI = 0.5 * np.log(2 * np.pi)
+_LEFT = -0.5
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,16 @@ class Implementation:
     rounding: Callable[..., Any] | None = None
 
 
-def log_h(x: Any) -> Any:
-    return special.log_ndtr(-np.asarray(x))
+def log_h(x: Any, ratio: Any = None) -> Any:
+    """Return log H(x); `ratio` is A(x), where it is known already."""
+    x = np.asarray(x, dtype=float)
+    if ratio is None:
+        return special.log_ndtr(-x)
+    result = np.asarray(-0.5 * x * x - np.log(ratio) - _LOG_ROOT_TWO_PI)
+    left = x < _LEFT  # there log H is a small difference of these
+    if left.any():
+        result[left] = special.log_ndtr(-x[left])
+    return result
 
 
 def mills(x: Any) -> Any:
@@ -55,9 +64,10 @@ def mills(x: Any) -> Any:
 _FRACTION_FROM, _FRACTION_DEPTH = 6.0, 20
 
 
-def mills_excess(x: Any) -> Any:
+def mills_excess(x: Any, ratio: Any = None) -> Any:
+    """Return A(x) - x; `ratio` is A(x), where it is known already."""
     x = np.asarray(x, dtype=float)
-    near = mills(x) - x
+    near = np.asarray((mills(x) if ratio is None else ratio) - x)
     far = x > _FRACTION_FROM
     if not far.any():
         return near
@@ -186,6 +196,11 @@ def _tail_rounding(x: Any) -> Any:
     return np.minimum(x, 0) ** 2
 
 
+def _log_tail_rounding(x: Any, *_: Any) -> Any:
+    """Return the rounding of log H on the left, where it is minus a small tail."""
+    return _tail_rounding(x) * 0.7 * np.exp(-0.5 * np.minimum(x, 0) ** 2)
+
+
 def _interval_rounding(a: Any, b: Any) -> Any:
     """Return the relative amplification of rounding by the difference of two tails."""
     low, high, _ = _mirrored(a, b)
@@ -264,9 +279,9 @@ def _precise_log_h(x: Any) -> Any:
 IMPLEMENTATIONS: dict[str, Implementation] = {
     "LogH": Implementation(
         log_h,
-        lambda x: (_mills_bound(x),),
+        lambda x, *ratio: (_mills_bound(x), *(0.0 for _ in ratio)),
         _guarded(_precise_log_h),
-        rounding=lambda x: _tail_rounding(x) * np.abs(log_h(x)),
+        rounding=_log_tail_rounding,
     ),
     "Mills": Implementation(
         mills,
@@ -276,11 +291,11 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
     ),
     "MillsExcess": Implementation(
         mills_excess,
-        lambda x: (1.0,),
+        lambda x, *ratio: (1.0, *(0.0 for _ in ratio)),
         _guarded(lambda x: _precise_mills(x) - x),
         # below the continued fraction it is a difference of numbers of size x
-        rounding=lambda x: np.where(
-            np.asarray(x) > _FRACTION_FROM, 0.0, 4 * np.abs(x) + 4 * mills(x)
+        rounding=lambda x, *_: np.where(
+            np.asarray(x) > _FRACTION_FROM, 0.0, 4 * np.abs(x) + 4 * _mills_bound(x)
         ),
     ),
     "LogCosh": Implementation(

@@ -168,6 +168,7 @@ class _CompiledIntegral:
             outer, tuple(part for f in integral.features for part in (f.centre, f.width))
         )
         self.feature_count = len(integral.features)
+        self.even = integral.even
         self.kinks = [k for k, feature in enumerate(integral.features) if feature.width == 0]
         self.tilts = [k for k, feature in enumerate(integral.features) if feature.tilts]
 
@@ -209,7 +210,7 @@ class _CompiledIntegral:
         for kind in np.unique(halvings):
             members = np.flatnonzero(halvings == kind)
             if kind <= _MAX_HALVINGS:
-                rule = trapezoid_rule(int(kind) + refinement, half_range(refinement))
+                rule = trapezoid_rule(int(kind) + refinement, half_range(refinement), self.even)
                 size = max(1, _CHUNK // rule.nodes.size)
                 for start in range(0, members.size, size):
                     jobs.append((members[start : start + size], rule))
@@ -274,7 +275,7 @@ class _CompiledIntegral:
 
     def _rule_at(self, arguments: list[np.float64], spread: np.float64, refinement: int) -> Rule:
         if not self.feature_count or spread == 0:
-            return trapezoid_rule(refinement, half_range(refinement))
+            return trapezoid_rule(refinement, half_range(refinement), self.even)
         parts = [float(part) / float(spread) for part in self.features(*arguments)]
         strip = min(
             math.hypot(max(abs(centre) - half_range(refinement), 0), _STRIP * width)
@@ -285,7 +286,7 @@ class _CompiledIntegral:
         while halvings <= _MAX_HALVINGS and strip * 2**halvings < TRAPEZOID_STEP * _STRIP_PER_STEP:
             halvings += 1
         if not far and halvings <= _MAX_HALVINGS:
-            return trapezoid_rule(halvings + refinement, half_range(refinement))
+            return trapezoid_rule(halvings + refinement, half_range(refinement), self.even)
         centres, widths = np.array([parts[::2]]), np.array([parts[1::2]])
         rule = self._panels(
             np.where(np.isfinite(centres), centres, 0.0),
@@ -457,16 +458,21 @@ def _beyond(body: Array, rule: Rule) -> Array:
 
     A tail that does not fall there bounds nothing.
     """
-    nodes = np.broadcast_to(rule.nodes, body.shape)
+    shared = rule.nodes.ndim == 1
+    nodes = rule.nodes[None, :] if shared else rule.nodes
     rows = np.arange(body.shape[0])
     total = np.zeros(body.shape[0])
-    for side in (1, -1):
-        t, f = side * nodes[:, ::side], np.abs(body[:, ::side])
+    for side in (-1,) if rule.even else (1, -1):
+        t = side * nodes[:, ::side]
         inner = np.argmax(t > t[:, :1] + 0.5, axis=1)  # far enough in to show the slope
-        edge, inside = (f[rows, k] * np.exp(-0.5 * t[rows, k] ** 2) for k in (0, inner))
-        rate = np.log(inside / edge) / (t[rows, inner] - t[:, 0])
+        first, there = t[:, 0], t[np.arange(t.shape[0]), inner]
+        decay = np.exp(-0.5 * first**2), np.exp(-0.5 * there**2)
+        ends = body[:, ::side]
+        edge = np.abs(ends[:, 0]) * decay[0]
+        inside = np.abs(ends[:, inner[0]] if shared else ends[rows, inner]) * decay[1]
+        rate = np.log(inside / edge) / (there - first)
         total += np.where(edge > 0, edge / np.where(rate > 0, rate, 0.0), 0.0)
-    return total / np.sqrt(2 * np.pi)
+    return total * (2 if rule.even else 1) / np.sqrt(2 * np.pi)
 
 
 def _by_block(body: Array, weights: Array, blocks: int) -> Array:

@@ -34,6 +34,7 @@ from sympy.printing.pycode import PythonCodePrinter
 
 from replica.errors import LoweringError
 from replica.language.means import Mean, outermost_means
+from replica.language.primitives import LogH, Mills, MillsExcess
 from replica.language.vocabulary import first_unknown_node
 from replica.numerics.features import Feature, find_features
 from replica.numerics.functions import IMPLEMENTATIONS
@@ -43,13 +44,17 @@ __all__ = ["Integral", "Layer", "compile_layer", "lower", "on_namespace", "preci
 
 @dataclass(frozen=True)
 class Integral:
-    """Means that share a field: values for the symbols `results`, by one pass over the nodes."""
+    """Means that share a field: values for the symbols `results`, by one pass over the nodes.
+
+    All bodies of an `even` integral are even in the field: half of the nodes are enough.
+    """
 
     field: Symbol
     variance: Expr
     results: tuple[Symbol, ...]
     body: Layer
     features: tuple[Feature, ...]
+    even: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,7 @@ def lower(arguments: tuple[Symbol, ...], expressions: tuple[Expr, ...]) -> Layer
                 results=results,
                 body=lower((*arguments, name), bodies),
                 features=find_features(bodies, name),
+                even=all(body.xreplace({name: -name}) == body for body in bodies),
             )
         )
     return Layer(
@@ -197,13 +203,25 @@ def compile_layer(symbols: tuple[Symbol, ...], expressions: tuple[Expr, ...]) ->
     """Compile `expressions` to one function of arrays, common sub-expressions shared."""
     function: FunctionType = lambdify(
         symbols,
-        list(expressions),
+        _with_shared_cores(expressions),
         modules=[dict(ARRAY_NAMESPACE)],
         printer=_Printer(),
         cse=True,
         docstring_limit=0,
     )
     return function
+
+
+def _with_shared_cores(expressions: tuple[Expr, ...]) -> list[Expr]:
+    """Let the Gaussian tails take the Mills ratio, most of their cost, where it is known."""
+    nodes = set().union(*(e.atoms(Mills, MillsExcess, LogH) for e in expressions))
+    ratios = {node.args[0]: Mills(node.args[0]) for node in nodes if not isinstance(node, LogH)}
+    shared = {
+        node: Function(type(node).__name__)(node.args[0], ratios[node.args[0]])
+        for node in nodes
+        if not isinstance(node, Mills) and node.args[0] in ratios
+    }
+    return [expression.xreplace(shared) for expression in expressions]
 
 
 def on_namespace(function: FunctionType, namespace: Mapping[str, Any]) -> FunctionType:

@@ -61,7 +61,8 @@ class Rule:
     """Nodes and weights; `coarse` are the weights of the two embedded, less accurate rules.
 
     Nodes have shape (n,) for a rule shared by all points, (points, n) otherwise; `blocks` is the
-    number of equal runs of nodes (panels) over which errors are taken separately.
+    number of equal runs of nodes (panels) over which errors are taken separately. An `even` rule
+    has the nodes t >= 0 alone.
     """
 
     nodes: Array
@@ -69,6 +70,7 @@ class Rule:
     coarse: tuple[Array, Array]
     blocks: int = 1
     reach: float = HALF_RANGE
+    even: bool = False
 
     @cached_property
     def quarter(self) -> NDArray[np.intp]:
@@ -86,8 +88,10 @@ def _density(t: Any) -> Array:
 
 
 @lru_cache(maxsize=32)
-def trapezoid_rule(halvings: int, reach: float = HALF_RANGE) -> Rule:
+def trapezoid_rule(halvings: int, reach: float = HALF_RANGE, even: bool = False) -> Rule:
     """Return the truncated trapezoid with step 0.15 halved `halvings` times (-1 doubles it).
+
+    For even integrands the nodes t >= 0 do, with twice the weight.
 
     Examples
     --------
@@ -102,9 +106,13 @@ def trapezoid_rule(halvings: int, reach: float = HALF_RANGE) -> Rule:
     t = step * np.arange(-count, count + 1, dtype=float)
     weights = step * _density(t)
     half, quarter = (_every(weights, stride, count % stride) for stride in (2, 4))
+    if even:
+        twice = np.where(t > 0, 2.0, 1.0)[count:]
+        t = t[count:].copy()
+        weights, half, quarter = (twice * w[count:] for w in (weights, half, quarter))
     for array in (t, weights, half, quarter):
         array.setflags(write=False)
-    return Rule(t, weights, (half, quarter), reach=reach)
+    return Rule(t, weights, (half, quarter), reach=reach, even=even)
 
 
 def _every(weights: Array, stride: int, first: int) -> Array:

@@ -127,10 +127,9 @@ class ExplicitCurve:
             z, value = self.points(np.tile(grid, left.size), rest_grid)
             z = z.reshape(left.size, grid.size, -1)
             value = value.reshape(left.size, grid.size)
-            for row, k in enumerate(left):
-                mine = np.flatnonzero((member == k) & ~reached)
-                begin, inside, peak = _on_curve(z[row], value[row], wanted[mine])
-                start[mine], reached[mine], highest[mine] = begin, inside, peak
+            mine = np.flatnonzero(~reached)
+            curve = np.searchsorted(left, member[mine])
+            start[mine], reached[mine], highest[mine] = _on_curves(z, value, curve, wanted[mine])
         if thinned:  # a neighbour's curve decides nothing
             reached[:] = True
         return self._back_on_curve(start, rest), reached, highest
@@ -181,41 +180,65 @@ class ExplicitCurve:
         return z
 
 
-def _on_curve(z: Array, value: Array, wanted: Array) -> tuple[Array, NDArray[np.bool_], float]:
-    """Return where one curve takes the wanted values, whether it does, and its highest value."""
-    good = np.isfinite(value) & np.isfinite(z).all(axis=1)
-    z, value = z[good], value[good]
-    if value.size < 2:
-        nothing = np.full((wanted.size, z.shape[1]), np.nan)
-        return nothing, np.zeros(wanted.size, dtype=bool), float("nan")
+def _on_curves(
+    z: Array, value: Array, curve: NDArray[np.intp], wanted: Array
+) -> tuple[Array, NDArray[np.bool_], Array]:
+    """Return where curves take the wanted values, whether they do, and their highest values.
+
+    Parameters
+    ----------
+    z : array, shape (curves, nodes, unknowns)
+    value : array, shape (curves, nodes)
+        The control along each curve.
+    curve : int array, shape (points,)
+        The curve of each point.
+    wanted : array, shape (points,)
+    """
+    good = np.isfinite(value) & np.isfinite(z).all(axis=2)
+    order = np.argsort(~good, axis=1, kind="stable")  # what is known, in order, comes first
+    value = np.take_along_axis(np.where(good, value, -np.inf), order, axis=1)
+    z = np.take_along_axis(z, order[..., None], axis=1)
+    count = good.sum(axis=1)
+    peak = np.argmax(value, axis=1)
+    highest = np.where(count < 2, np.nan, value[np.arange(peak.size), peak])
     # the first crossing from the uninformed end is the first of the running maximum
-    after = np.searchsorted(np.maximum.accumulate(value), wanted, side="left")
-    before = np.clip(after - 1, 0, value.size - 2)
-    inside = after < value.size
-    peak = int(np.argmax(value))
-    mixed = _interpolated(value, z, before, wanted)
-    return np.where(inside[:, None], mixed, z[peak]), inside, float(value[peak])
+    after = (np.maximum.accumulate(value, axis=1)[curve] < wanted[:, None]).sum(axis=1)
+    inside = (after < count[curve]) & (count[curve] >= 2)
+    before = np.clip(after - 1, 0, np.maximum(count[curve] - 2, 0))
+    mixed = _interpolated(value, z, curve, before, count[curve], wanted)
+    start = np.where(inside[:, None], mixed, z[curve, peak[curve]])
+    start[count[curve] < 2] = np.nan
+    return start, inside, highest[curve]
 
 
-def _interpolated(value: Array, z: Array, before: NDArray[np.intp], wanted: Array) -> Array:
-    """Interpolate the curve at `wanted`: by the cubic through four points where it is monotone."""
-    first = np.clip(before - 1, 0, max(value.size - 4, 0))
-    four = first[:, None] + np.arange(min(4, value.size))
-    x, y = value[four], z[four]
-    rising = (np.diff(x, axis=1) > 0).all(axis=1)
+def _interpolated(
+    value: Array,
+    z: Array,
+    curve: NDArray[np.intp],
+    before: NDArray[np.intp],
+    count: NDArray[np.intp],
+    wanted: Array,
+) -> Array:
+    """Interpolate curves at `wanted`: by the cubic through four nodes where it is monotone."""
+    width = min(4, value.shape[1])
+    first = np.clip(before - 1, 0, np.maximum(count - width, 0))
+    four = first[:, None] + np.arange(width)
+    x, y = value[curve[:, None], four], z[curve[:, None], four]
+    rising = (np.diff(x, axis=1) > 0).all(axis=1) & (count >= width)
     with np.errstate(divide="ignore", invalid="ignore"):
         # Neville's scheme, for all wanted points at once
-        for order in range(1, x.shape[1]):
+        for order in range(1, width):
             left = (wanted[:, None] - x[:, order:])[..., None]
             right = (x[:, :-order] - wanted[:, None])[..., None]
             span = (x[:, :-order] - x[:, order:])[..., None]
             y = (left * y[:, :-1] + right * y[:, 1:]) / span
-        gap = value[before + 1] - value[before]
-        share = np.clip((wanted - value[before]) / np.where(gap == 0, 1.0, gap), 0, 1)[:, None]
-    line = z[before] + share * (z[before + 1] - z[before])
-    between = np.minimum(z[before], z[before + 1]), np.maximum(z[before], z[before + 1])
+        low, high = value[curve, before], value[curve, before + 1]
+        gap = high - low
+        share = np.clip((wanted - low) / np.where(gap == 0, 1.0, gap), 0, 1)[:, None]
+    ends = z[curve, before], z[curve, before + 1]
+    line = ends[0] + share * (ends[1] - ends[0])
     cubic = y[:, 0]
-    sane = rising[:, None] & (cubic >= between[0]) & (cubic <= between[1])
+    sane = rising[:, None] & (cubic >= np.minimum(*ends)) & (cubic <= np.maximum(*ends))
     return np.asarray(np.where(sane.all(axis=1, keepdims=True), cubic, line))
 
 

@@ -149,13 +149,16 @@ class Iterated:
     steps : int
         Steps taken by the slowest point.
     jacobian : array, shape (points, unknowns, unknowns)
-        The last one evaluated at each point, within one step of `z`.
+        The last one evaluated at each point, one step before `z`.
+    step : array, shape (points, unknowns)
+        That last step.
     """
 
     z: Array
     status: NDArray[np.intp]
     steps: int
     jacobian: Array
+    step: Array
 
 
 def iterate(
@@ -183,7 +186,7 @@ def iterate(
     active = np.arange(z.shape[0])
     chosen = list(parameters)
     residual, jacobian = system.evaluate(z, chosen, refinement)
-    last_jacobian = jacobian.copy()
+    last_jacobian, last_step = jacobian.copy(), np.full_like(z, np.nan)
     taken = 0
     while taken < max_steps:
         taken += 1
@@ -197,7 +200,7 @@ def iterate(
         done[system.at_edge(trial, chosen)] = Status.LEFT_DOMAIN
         done[last] = Status.CONVERGED
         done[~np.isfinite(step).all(axis=1)] = Status.NON_FINITE
-        z[active] = trial
+        z[active], last_step[active] = trial, trial - here
         over = done >= 0
         if over.any():
             status[active[over]] = done[over]
@@ -213,7 +216,7 @@ def iterate(
             tried = _descend(system, here, step, length, residual, tried, chosen, refinement)
         z[active], residual, jacobian = tried
         last_jacobian[active] = jacobian
-    return Iterated(z, status, taken, last_jacobian)
+    return Iterated(z, status, taken, last_jacobian, last_step)
 
 
 def _into_domain(
@@ -222,7 +225,7 @@ def _into_domain(
     """Halve steps that leave the domain; return the new points and the lengths taken."""
     step = np.where(np.isfinite(step), step, 0.0)
     length = np.ones(here.shape[0])
-    trial = here + step
+    trial = system.onto_edge(here + step, parameters)
     for _ in range(_SHORTENINGS):
         outside = ~system.inside(trial, parameters)
         if not outside.any():

@@ -144,7 +144,7 @@ def solve_flat(
     """Solve every point from each start in turn until one converges."""
     points, n = parameters[0].shape[0], system.size
     z = np.full((points, n), np.nan)
-    jacobian = np.full((points, n, n), np.nan)
+    jacobian, step = np.full((points, n, n), np.nan), np.full((points, n), np.nan)
     status = np.full(points, -1)
     left = np.arange(points)
     total = 0
@@ -155,11 +155,12 @@ def solve_flat(
         done = found.status == Status.CONVERGED
         better = done | np.isnan(z[left]).any(axis=1)
         z[left[better]], jacobian[left[better]] = found.z[better], found.jacobian[better]
+        step[left[better]] = found.step[better]
         status[left] = np.where(done, found.status, np.maximum(status[left], found.status))
         left = left[~done]
         if left.size == 0:
             break
-    return Iterated(z, status, total, jacobian)
+    return Iterated(z, status, total, jacobian, step)
 
 
 def _from_curve(
@@ -170,7 +171,7 @@ def _from_curve(
     ready: NDArray[np.bool_] = np.asarray(np.isfinite(begin).all(axis=1))
     ready[ready] = system.inside(begin[ready], [p[ready] for p in parameters])
     n = system.size
-    z = np.full_like(begin, np.nan)
+    z, step = np.full_like(begin, np.nan), np.full_like(begin, np.nan)
     jacobian = np.full((begin.shape[0], n, n), np.nan)
     status = np.full(begin.shape[0], int(Status.NO_SADDLE))
     steps = 0
@@ -179,6 +180,7 @@ def _from_curve(
         # a coarse rule leads to the root; the last step is taken with the rule that is trusted
         found = iterate(system, begin[ready], inner, Newton(_NEARLY), _NEWTON_STEPS, refinement=-1)
         z[ready], status[ready], jacobian[ready] = found.z, found.status, found.jacobian
+        step[ready] = found.step
         steps = found.steps
     failed = status != Status.CONVERGED
     status[failed & ~reached] = Status.NO_SADDLE
@@ -186,7 +188,7 @@ def _from_curve(
     if again.any():
         inner = [p[again] for p in parameters]
         bracketed = curve.solve(inner)
-        z[again] = bracketed
+        z[again], step[again] = bracketed, np.nan
         jacobian[again] = system.evaluate(bracketed, inner)[1]
         status[again] = np.where(
             np.isfinite(bracketed).all(axis=1), int(Status.CONVERGED), int(Status.NO_SADDLE)
@@ -201,12 +203,13 @@ def _from_curve(
             stationary = (np.abs(residual) < 1e-13).all(axis=1) & system.inside(origin, inner)
         kept = missed[stationary]
         z[kept], jacobian[kept] = origin[stationary], slope[stationary]
+        step[kept] = np.nan
         status[kept] = Status.CONVERGED
     name = control_name(curve.control)
     note = ""
     if begin.shape[0] == 1 and np.isfinite(highest[0]):
         note = f"saddle points exist for {name} up to {highest[0]:.6g}"
-    return Iterated(z, status, steps, jacobian), note
+    return Iterated(z, status, steps, jacobian, step), note
 
 
 def _one_start(
@@ -230,7 +233,9 @@ def _one_start(
     second = iterate(system, first.z[go_on], inner, Newton(), limit)
     z, status, jacobian = first.z.copy(), first.status.copy(), first.jacobian.copy()
     z[go_on], status[go_on], jacobian[go_on] = second.z, second.status, second.jacobian
-    return Iterated(z, status, first.steps + second.steps, jacobian)
+    step = first.step.copy()
+    step[go_on] = second.step
+    return Iterated(z, status, first.steps + second.steps, jacobian, step)
 
 
 def _starts(
@@ -329,6 +334,7 @@ def _assemble(
             tolerance,
             tuple(wanted.values()),
             jacobian=ended.jacobian[good],
+            step=ended.step[good],
         )
         z[good], error[good], rows[good], bounds[good] = (
             found.z,

@@ -22,6 +22,7 @@ from replica.language.formula import Formula
 from replica.language.means import nesting
 from replica.numerics.kernel import MAX_REFINEMENT, Kernel, compile_kernel
 from replica.numerics.lowering import compile_layer
+from replica.numerics.rounding import Bounded
 
 __all__ = ["System", "Verified", "newton_step", "saddle_system", "scale"]
 
@@ -29,7 +30,11 @@ Array = NDArray[np.float64]
 
 _HUGE = 1e300
 _EDGE = 1e-11  # distance from an open end, relative, that counts as having run to it
-_SLOPE = -1  # a coarse rule is enough for the slope of an observable
+_SLOPE = -2  # a coarse rule is enough for the slope of an observable
+_SLOPE_ERROR = 0.1  # what such a slope may be wrong by, relative
+_TINY = 1e-8  # a correction this small, relative, leaves nothing behind in second order
+_TURNED = 0.05  # a Jacobian that has turned more than this corrects nothing
+_ROUNDING = 1e-14
 _UNRESOLVED = 1e-2  # an error this large a part of the distance to the edge resolves nothing
 _FAR = 1e11  # an unbounded unknown beyond this has run away
 
@@ -119,6 +124,13 @@ class System:
         ok &= np.where(self.open_high, z < high, z <= high)
         return np.asarray(ok.all(axis=1))
 
+    def onto_edge(self, z: Array, parameters: Sequence[Array]) -> Array:
+        """Return points beyond a closed end by no more than rounding, moved onto it."""
+        low, high = self.bounds(z, parameters)
+        slack = _ROUNDING * scale(z)
+        z = np.where(~self.open_low & (z < low) & (z > low - slack), low, z)
+        return np.where(~self.open_high & (z > high) & (z < high + slack), high, z)
+
     def at_edge(self, z: Array, parameters: Sequence[Array]) -> NDArray[np.bool_]:
         """Tell at which points an unknown has run to an open end, or to infinity."""
         low, high = self.bounds(z, parameters)
@@ -186,6 +198,7 @@ class System:
         observables: tuple[Expr, ...] = (),
         refinement: int = 0,
         jacobian: Array | None = None,
+        step: Array | None = None,
     ) -> Verified:
         r"""Refine solutions until their errors are below `tolerance`; bound all errors.
 
@@ -207,6 +220,9 @@ class System:
             Where to begin.
         jacobian : array, shape (points, unknowns, unknowns), optional
             A Jacobian near the solutions, which saves evaluating another.
+        step : array, shape (points, unknowns), optional
+            The Newton step that led to the solutions, not longer than they are from where
+            `jacobian` was taken. With it the pass that bounds the equations also corrects.
         """
         n, count = self.size, len(observables)
         z = z.copy()
@@ -217,22 +233,20 @@ class System:
         left = np.arange(z.shape[0])
         for level in range(refinement, self.finest + 1):
             chosen = [p[left] for p in parameters]
-            inverse = np.zeros((left.size, n, n))
-            point = z[left]
-            if n:
-                point, inverse = self._last_step(point, chosen, level, jacobian)
-                jacobian = None
-            rows = kernel.bounded(*point.T, *chosen, refinement=level)
-            found = np.stack([row.value for row in rows], axis=1)
-            spread = np.stack([row.bound for row in rows], axis=1)
-            with np.errstate(invalid="ignore", over="ignore"):
-                off = np.abs(found[:, :n]) + spread[:, :n]
-                reach = np.einsum("pij,pj->pi", np.abs(inverse), off)
-            reach += 2.0**-52 * np.abs(point)
-            reach = np.where(np.isfinite(reach), reach, np.inf)
+            point, reach, found, spread, moved = self._bounded(
+                kernel, z[left], chosen, level, jacobian, step
+            )
+            jacobian = step = None
             total = spread[:, n:]
-            if count:
-                total = total + self._felt(observables, point, reach, chosen, found[:, n:])
+            value = found[:, n:]
+            if count and n:
+                slopes = self._slopes(observables, point, reach, chosen)
+                with np.errstate(invalid="ignore"):
+                    total = total + np.einsum("pkc,pk->pc", np.abs(slopes), reach)
+                    # the values were taken where the correction began
+                    value = value + np.einsum("pkc,pk->pc", slopes, moved)
+                    total += _SLOPE_ERROR * np.einsum("pkc,pk->pc", np.abs(slopes), np.abs(moved))
+                total = np.where(np.isfinite(total), total, np.inf)
             # a finer rule may also fail, far in a tail: keep what was better known
             both = np.concatenate([reach, total], axis=1)
             known = np.concatenate([error[left], bounds[left]], axis=1)
@@ -240,7 +254,7 @@ class System:
             better |= np.isnan(values[left]).any(axis=1) | (level == refinement)
             kept = left[better]
             z[kept], error[kept] = point[better], reach[better]
-            values[kept], bounds[kept] = found[better, n:], total[better]
+            values[kept], bounds[kept] = value[better], total[better]
             poor = self.poor(z[left], error[left], chosen, tolerance).any(axis=1)
             poor |= (bounds[left] > tolerance * scale(values[left])).any(axis=1)
             left = left[poor]
@@ -256,6 +270,60 @@ class System:
             return np.zeros(z.shape, dtype=bool)
         room = self.room(z, parameters)
         return np.asarray((error > tolerance * scale(z)) | (error > _UNRESOLVED * room))
+
+    def _bounded(
+        self,
+        kernel: Kernel,
+        z: Array,
+        parameters: Sequence[Array],
+        refinement: int,
+        jacobian: Array | None,
+        step: Array | None,
+    ) -> tuple[Array, Array, Array, Array, Array]:
+        """Return corrected points and their errors, the kernel's values and bounds, corrections.
+
+        The values belong to the points before the correction.
+        """
+        points, n = z.shape
+        moved = np.zeros_like(z)
+        if not n:
+            found, spread = _rows(kernel.bounded(*parameters, refinement=refinement))
+            return z, moved, found, spread, moved
+        corrected = np.zeros(points, dtype=bool)
+        inverse = np.zeros((points, n, n))
+        reach = np.full_like(z, np.inf)
+        if jacobian is not None and step is not None:
+            inverse = _inverse(jacobian)
+            found, spread = _rows(kernel.bounded(*z.T, *parameters, refinement=refinement))
+            with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+                moved = -np.einsum("pij,pj->pi", inverse, found[:, :n])
+                size, before = np.abs(moved).max(axis=1), np.abs(step).max(axis=1)
+                # how far this step is from the next shows how much the Jacobian has turned
+                rate = np.where(size > 0, 4 * size / before, 0.0)
+                small = np.abs(moved) <= _TINY * self.room(z, parameters)
+            corrected = small.all(axis=1) & (rate < _TURNED)
+            corrected &= self.inside(np.where(corrected[:, None], z + moved, z), parameters)
+            reach = rate[:, None] * np.abs(moved)
+            moved[~corrected] = 0.0
+        else:
+            found = np.empty((points, len(kernel.expressions)))
+            spread = np.empty_like(found)
+        if not corrected.all():
+            slow = np.flatnonzero(~corrected)
+            some = [p[slow] for p in parameters]
+            known = None if jacobian is None else jacobian[slow]
+            z = z.copy()
+            z[slow], inverse[slow] = self._last_step(z[slow], some, refinement, known)
+            found[slow], spread[slow] = _rows(
+                kernel.bounded(*z[slow].T, *some, refinement=refinement)
+            )
+            with np.errstate(invalid="ignore", over="ignore"):
+                residual = np.abs(found[slow, :n])
+                reach[slow] = np.einsum("pij,pj->pi", np.abs(inverse[slow]), residual)
+        with np.errstate(invalid="ignore", over="ignore"):
+            reach = reach + np.einsum("pij,pj->pi", np.abs(inverse), spread[:, :n])
+        reach += 2.0**-52 * np.abs(z)
+        return z + moved, np.where(np.isfinite(reach), reach, np.inf), found, spread, moved
 
     def _last_step(
         self, z: Array, parameters: Sequence[Array], refinement: int, jacobian: Array | None
@@ -273,19 +341,21 @@ class System:
         ok = small.all(axis=1) & self.inside(np.where(small, trial, z), parameters)
         return np.where(ok[:, None], trial, z), inverse
 
-    def _felt(
+    def _slopes(
         self,
         observables: tuple[Expr, ...],
         z: Array,
         error: Array,
         parameters: Sequence[Array],
-        values: Array,
     ) -> Array:
-        """Return how far each observable moves when each unknown moves by its error."""
+        """Return how observables change with unknowns, measured over the size of the errors.
+
+        Shape (points, unknowns, count); where a value is not finite, neither is its slope.
+        """
         kernel = compile_kernel(self.arguments, observables)
-        low, high = self.bounds(z, parameters) if self.size else (z, z)
-        total = np.zeros_like(values)
+        low, high = self.bounds(z, parameters)
         before = np.stack(kernel(*z.T, *parameters, refinement=_SLOPE), axis=1)
+        slopes = np.empty((z.shape[0], self.size, len(observables)))
         for k in range(self.size):
             # an error below rounding is felt below rounding; move far enough to measure a slope
             size = np.where(np.isfinite(error[:, k]), error[:, k], 0.0)
@@ -295,9 +365,14 @@ class System:
             moved = z.copy()
             moved[:, k] += step
             after = np.stack(kernel(*moved.T, *parameters, refinement=_SLOPE), axis=1)
-            slope = np.abs(after - before) / np.maximum(np.abs(step), 1e-300)[:, None]
-            total += np.nan_to_num(slope, nan=np.inf) * size[:, None]
-        return total
+            slopes[:, k] = (after - before) / np.where(step == 0, 1e-300, step)[:, None]
+        return np.where(np.isnan(slopes), np.inf, slopes)
+
+
+def _rows(bounded: Sequence[Bounded]) -> tuple[Array, Array]:
+    """Return values and bounds of a kernel as arrays (points, expressions)."""
+    value = np.stack([row.value for row in bounded], axis=1)
+    return value, np.stack([row.bound for row in bounded], axis=1)
 
 
 @dataclass(frozen=True)

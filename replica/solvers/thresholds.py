@@ -219,7 +219,14 @@ def _root(
         raise ConvergenceError(
             f"{formula.name}: {name} at {_where(values)} did not converge: {Status(status[0])}"
         )
-    verified = system.verify(found.z, parameters, _TOLERANCE, refinement=1, jacobian=found.jacobian)
+    verified = system.verify(
+        found.z,
+        parameters,
+        _TOLERANCE,
+        refinement=1,
+        jacobian=found.jacobian,
+        step=found.step,
+    )
     z, error = verified.z, verified.error
     position = system.size - len(declaration.controls)
     value, spread = float(z[0, position]), float(error[0, position])
