@@ -129,7 +129,8 @@ class Mean(Expr):
         change = body.diff(symbol)
         spread = self.variance.diff(symbol)
         if spread != 0:
-            change += spread * body.diff(field, 2) / 2  # the heat equation
+            # the heat equation; asked for at once, sympy would spend most of the time factoring
+            change += spread * body.diff(field).diff(field) / 2
         return Mean(cancel_terms(_one_step_powers(change)), (field, self.variance))
 
     def _renamed(self, taken: Iterable[Symbol]) -> Mean:

@@ -14,6 +14,8 @@ from sympy import (
     Basic,
     Expr,
     Integer,
+    Max,
+    Min,
     Mul,
     Pow,
     S,
@@ -34,6 +36,7 @@ from replica.language.primitives import (
     LogH,
     LogHDifference,
     LogSumExp,
+    PositivePart,
     Sech,
     Tanh,
 )
@@ -183,7 +186,15 @@ def _ratio_of_hyperbolic(node: Expr) -> Expr:
     return node
 
 
+def _positive_part(node: Expr) -> Expr:
+    if isinstance(node, (Max, Min)) and len(node.args) == 2 and S.Zero in node.args:
+        (other,) = (argument for argument in node.args if argument != 0)
+        return PositivePart(other) if isinstance(node, Max) else -PositivePart(-other)
+    return node
+
+
 RULES: tuple[Callable[[Basic], Basic], ...] = (
+    _positive_part,
     _hyperbolic,
     _ratio_of_hyperbolic,
     _log_of_function,

@@ -31,11 +31,11 @@ from sympy import (
 )
 
 from replica.language.means import Mean
-from replica.language.primitives import LogSumExp, Softmax
+from replica.language.primitives import LogSumExp, PositivePart, Softmax
 
 __all__ = ["Feature", "find_features", "has_kink"]
 
-KINKS = (Abs, Heaviside, Max, Min, sign)
+KINKS = (Abs, Heaviside, Max, Min, PositivePart, sign)
 
 
 @dataclass(frozen=True)
@@ -124,11 +124,15 @@ def _of_node(node: Basic, field: Symbol, inner: dict[Symbol, Expr]) -> list[Feat
 
 def _branches(argument: Expr) -> list[Expr]:
     """Return the smooth branches of an argument with one kink inside, such as a(|x| - 1)."""
-    kinks = argument.atoms(Abs, Max, Min)
+    kinks = argument.atoms(Abs, Max, Min, PositivePart)
     if len(kinks) != 1:
         return [argument]
     (kink,) = kinks
-    values = [kink.args[0], -kink.args[0]] if isinstance(kink, Abs) else list(kink.args)
+    values = list(kink.args)
+    if isinstance(kink, Abs):
+        values = [kink.args[0], -kink.args[0]]
+    elif isinstance(kink, PositivePart):
+        values = [kink.args[0], S.Zero]
     return [argument.xreplace({kink: value}) for value in values]
 
 
@@ -217,7 +221,7 @@ def _of_crossing(one: Expr, two: Expr, field: Symbol, inner: dict[Symbol, Expr])
 def _of_gaussian(exponent: Expr, field: Symbol, inner: dict[Symbol, Expr]) -> Feature | None:
     """Return the vertex and width of exp(quadratic); ramps max(0, a) count as their argument."""
     smooth = exponent.replace(
-        lambda node: isinstance(node, (Max, Min)),
+        lambda node: isinstance(node, (Max, Min, PositivePart)),
         lambda node: Add(*(argument for argument in node.args if argument.has_free(field))),
     )
     if not smooth.is_polynomial(field):

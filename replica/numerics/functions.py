@@ -330,6 +330,9 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
         _guarded(lambda a, b: _precise_density(b) / _precise_mass(a, b)),
         rounding=lambda a, b: _interval_mills_rounding(a, b) * upper_mills(a, b),
     ),
+    "PositivePart": Implementation(
+        lambda x: np.maximum(x, 0.0), lambda x: (1.0,), lambda x: max(x, mpmath.mpf(0))
+    ),
     "LogSumExp": Implementation(log_sum_exp, _log_sum_exp_slopes, _precise_log_sum_exp),
     "Softmax": Implementation(
         softmax, _softmax_slopes, _precise_softmax, rounding=_softmax_rounding

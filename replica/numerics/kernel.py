@@ -45,6 +45,7 @@ _STRIP_PER_STEP = 6.0  # exp(-2 pi 6) is 4e-17
 _MAX_HALVINGS = 2  # beyond this, panels need fewer nodes than the trapezoid
 _BEYOND_TILT = 6.0  # the range goes this far past a feature that may hold all the weight
 _THREADED_JOBS = 8
+_FEW = 128  # points times refinement
 _CHUNK = 2**15  # nodes held at once by one temporary: fits the cache, bounds the memory
 
 
@@ -86,35 +87,38 @@ class Kernel:
         with np.errstate(all="ignore"):
             results = self._layer.evaluate(flat, refinement)
         size = flat[0].shape
-        return tuple(
-            np.broadcast_to(np.asarray(r, dtype=float), size).reshape(shape) for r in results
-        )
+        return tuple(_full(r, size).reshape(shape) for r in results)
 
     def bounded(self, *values: Any, refinement: int = 0) -> tuple[Bounded, ...]:
         """Return the expressions with a bound on their error; `values` may carry one too."""
         parts = [bounded_parts(value) for value in values]
         numbers, shape = _flatten([value for value, _ in parts])
         size = numbers[0].shape
-        bounds = [
-            np.broadcast_to(np.asarray(bound, dtype=float), shape).reshape(size)
-            for _, bound in parts
-        ]
+        bounds = [_full(bound, shape).reshape(size) for _, bound in parts]
         arguments = [Bounded(n, b) for n, b in zip(numbers, bounds, strict=True)]
         with np.errstate(all="ignore"):
             results = self._layer.evaluate_bounded(arguments, refinement)
         final = []
         for result in results:
             value, bound = bounded_parts(result)
-            value = np.broadcast_to(value, size).reshape(shape)
-            bound = np.broadcast_to(bound, size).reshape(shape)
+            value, bound = (_full(part, size).reshape(shape) for part in (value, bound))
             known = np.isfinite(value) & ~np.isnan(bound)
             final.append(Bounded(value, np.where(known, bound, np.inf)))
         return tuple(final)
 
 
 def _flatten(values: Sequence[Any]) -> tuple[list[Array], tuple[int, ...]]:
-    arrays = np.broadcast_arrays(*(np.asarray(value, dtype=float) for value in values))
-    return [array.reshape(-1) for array in arrays], arrays[0].shape
+    arrays = [np.asarray(value, dtype=float) for value in values]
+    shape = arrays[0].shape
+    if any(array.shape != shape for array in arrays):
+        shape = np.broadcast_shapes(*(array.shape for array in arrays))
+    return [_full(array, shape).reshape(-1) for array in arrays], shape
+
+
+def _full(value: Any, shape: tuple[int, ...]) -> Array:
+    """Return `value` in this shape; numpy's own broadcast is slow where there is nothing to do."""
+    array = np.asarray(value, dtype=float)
+    return array if array.shape == shape else np.broadcast_to(array, shape)
 
 
 @lru_cache(maxsize=256)
@@ -188,8 +192,8 @@ class _CompiledIntegral:
         parts = self.features(*arguments)
         spread = np.sqrt(variance)
         safe = np.where(spread > 0, spread, 1.0)
-        centres = np.stack([np.broadcast_to(c, (points,)) / safe for c in parts[::2]], axis=1)
-        widths = np.stack([np.broadcast_to(w, (points,)) / safe for w in parts[1::2]], axis=1)
+        centres = np.stack([_full(c, (points,)) / safe for c in parts[::2]], axis=1)
+        widths = np.stack([_full(w, (points,)) / safe for w in parts[1::2]], axis=1)
         centres = np.where(np.isfinite(centres), centres, 0.0)
         widths = np.where(np.isfinite(widths), widths, 4 * HALF_RANGE)
         outside = np.maximum(np.abs(centres) - half_range(refinement), 0)
@@ -207,6 +211,9 @@ class _CompiledIntegral:
         """Return the points that share a rule, in chunks that bound the memory."""
         centres, widths, halvings = self._geometry(arguments, variance, refinement)
         jobs: list[tuple[NDArray[np.intp], Rule]] = []
+        finest = int(halvings.max())
+        if halvings.size * 2**finest <= _FEW and finest <= _MAX_HALVINGS:
+            halvings = np.full_like(halvings, finest)  # one rule for all costs less than several
         for kind in np.unique(halvings):
             members = np.flatnonzero(halvings == kind)
             if kind <= _MAX_HALVINGS:
@@ -236,7 +243,7 @@ class _CompiledIntegral:
         points = arguments[0].shape[0]
         if points == 1:
             return self._evaluate_one([a[0] for a in arguments], refinement)
-        variance = np.broadcast_to(self.variance(*arguments)[0], (points,))
+        variance = _full(self.variance(*arguments)[0], (points,))
         results = np.full((self.count, points), np.nan)
         usable = variance >= 0
         if not usable.all():
@@ -301,7 +308,7 @@ class _CompiledIntegral:
             return list(self.body.function(*(a[:, None] for a in inside), x))
         repeated = [np.repeat(a, x.shape[1]) for a in inside]
         flat = self.body.evaluate([*repeated, x.reshape(-1)], refinement)
-        return [np.broadcast_to(value, (x.size,)).reshape(x.shape) for value in flat]
+        return [_full(value, (x.size,)).reshape(x.shape) for value in flat]
 
     # ---- values with bounds -------------------------------------------------------------------
 
@@ -309,8 +316,8 @@ class _CompiledIntegral:
         numbers = [a.value for a in arguments]
         points = numbers[0].shape[0]
         exact_variance, variance_bound = bounded_parts(self.bounded_variance(*arguments)[0])
-        variance = np.broadcast_to(exact_variance, (points,))
-        spread_bound = np.broadcast_to(variance_bound, (points,))
+        variance = _full(exact_variance, (points,))
+        spread_bound = _full(variance_bound, (points,))
         usable = variance >= 0
         variance = np.where(usable, variance, 0.0)
         values = np.full((self.count, points), np.nan)
@@ -362,9 +369,9 @@ class _CompiledIntegral:
             parts = [bounded_parts(b) for b in self._bounded_body(inside, nodes, refinement)]
             return [
                 _integrate_bounded(
-                    np.broadcast_to(value, shape),
+                    _full(value, shape),
                     rule,
-                    _by_block(np.broadcast_to(bound, shape), rule.weights, rule.blocks),
+                    _by_block(_full(bound, shape), rule.weights, rule.blocks),
                 )
                 for value, bound in parts
             ]
@@ -376,11 +383,9 @@ class _CompiledIntegral:
         weights = rule.coarse[1][..., few]
         results = []
         for body, sample in zip(bodies, self.body.bounded_function(*columns, some), strict=True):
-            bound = np.broadcast_to(bounded_parts(sample)[1], some.value.shape)
+            bound = _full(bounded_parts(sample)[1], some.value.shape)
             results.append(
-                _integrate_bounded(
-                    np.broadcast_to(body, shape), rule, 1.5 * _by_block(bound, weights, 1)
-                )
+                _integrate_bounded(_full(body, shape), rule, 1.5 * _by_block(bound, weights, 1))
             )
         return results
 
@@ -395,8 +400,8 @@ class _CompiledIntegral:
         size = nodes.value.size
         return [
             Bounded(
-                np.broadcast_to(value, (size,)).reshape(shape),
-                np.broadcast_to(bound, (size,)).reshape(shape),
+                _full(value, (size,)).reshape(shape),
+                _full(bound, (size,)).reshape(shape),
             )
             for value, bound in parts
         ]
@@ -425,7 +430,7 @@ if hasattr(os, "register_at_fork"):  # threads do not follow into a forked proce
 
 
 def _integrate(body: Any, weights: Array, shape: tuple[int, ...]) -> Array:
-    body = np.broadcast_to(body, shape)
+    body = _full(body, shape)
     if weights.ndim == 1:
         return np.asarray(body @ weights)
     return np.einsum("pn,pn->p", body, weights)
@@ -484,5 +489,5 @@ def _by_block(body: Array, weights: Array, blocks: int) -> Array:
     return np.einsum(
         "pbn,pbn->pb",
         body.reshape(points, *shape),
-        np.broadcast_to(weights, body.shape).reshape(points, *shape),
+        _full(weights, body.shape).reshape(points, *shape),
     )

@@ -29,7 +29,8 @@ __all__ = ["ExplicitCurve", "explicit_curve"]
 Array = NDArray[np.float64]
 
 _COARSE, _FINE = 24, 160
-_SAMPLED = 64  # curves at most, for a cloud of other controls
+_ROUGH = -1  # refinement that a first guess needs
+_SAMPLED = 128  # curves at most, for a cloud of other controls
 
 
 class ExplicitCurve:
@@ -61,15 +62,18 @@ class ExplicitCurve:
         symbols = [c.symbol for c in formula.controls.values()]
         self.position = symbols.index(control)
         self._rest = tuple(symbol for symbol in symbols if symbol is not control)
+        self._kernels: dict[tuple[Expr, ...], Kernel] = {}
 
     @cached_property
     def _other(self) -> Kernel:
         assert self.other is not None
         return compile_kernel((self.parameter, *self._rest), (self.other[1],))
 
-    @cached_property
-    def _value(self) -> Kernel:
-        return compile_kernel((*self.formula.unknowns, *self._rest), (self.value,))
+    def _along(self, extra: tuple[Expr, ...]) -> Kernel:
+        if extra not in self._kernels:
+            wanted = (self.value, *(e.subs(self.control, self.value) for e in extra))
+            self._kernels[extra] = compile_kernel((*self.formula.unknowns, *self._rest), wanted)
+        return self._kernels[extra]
 
     def grid(self, fine: bool = False) -> Array:
         """Return values of the parameter that cover its domain."""
@@ -85,15 +89,26 @@ class ExplicitCurve:
         x = np.linspace(-8, 8, count)
         return np.asarray(np.sinh(x))
 
-    def points(self, parameter: Array, rest: Sequence[Any]) -> tuple[Array, Array]:
-        """Return unknowns (points, n) and the control (points,) along the curve."""
+    def points(
+        self,
+        parameter: Array,
+        rest: Sequence[Any],
+        extra: tuple[Expr, ...] = (),
+        refinement: int = 0,
+    ) -> tuple[Array, ...]:
+        """Return unknowns (points, n), the control (points,) and `extra` along the curve.
+
+        `extra` are expressions in the unknowns and all controls, computed in the same pass.
+        """
         z = np.empty((parameter.size, len(self.formula.unknowns)))
         names = self.formula.unknowns
         z[:, names.index(self.parameter)] = parameter
         if self.other is not None:
-            (z[:, names.index(self.other[0])],) = self._other(parameter, *rest)
-        (value,) = self._value(*z.T, *rest)
-        return z, np.broadcast_to(value, parameter.shape)
+            (z[:, names.index(self.other[0])],) = self._other(
+                parameter, *rest, refinement=refinement
+            )
+        value, *more = self._along(extra)(*z.T, *rest, refinement=refinement)
+        return z, value, *more
 
     def starts(self, controls: Sequence[Array]) -> tuple[Array, NDArray[np.bool_], Array]:
         """Return a start on the curve for each point of a grid of controls.
@@ -124,7 +139,8 @@ class ExplicitCurve:
             grid = self.grid(fine)
             # all curves in one call: each key with the whole grid
             rest_grid = [np.repeat(keys[left, j], grid.size) for j in range(keys.shape[1])]
-            z, value = self.points(np.tile(grid, left.size), rest_grid)
+            level = 0 if fine else _ROUGH
+            z, value = self.points(np.tile(grid, left.size), rest_grid, refinement=level)[:2]
             z = z.reshape(left.size, grid.size, -1)
             value = value.reshape(left.size, grid.size)
             mine = np.flatnonzero(~reached)
@@ -145,7 +161,7 @@ class ExplicitCurve:
         names = self.formula.unknowns
         known = np.isfinite(z).all(axis=1)
         parameter = z[known, names.index(self.parameter)]
-        (other,) = self._other(parameter, *(r[known] for r in rest))
+        (other,) = self._other(parameter, *(r[known] for r in rest), refinement=_ROUGH)
         z[known, names.index(self.other[0])] = other
         return z
 
@@ -160,7 +176,7 @@ class ExplicitCurve:
         rest = [c for k, c in enumerate(controls) if k != self.position]
         grid = self.grid(fine=True)
         points = wanted.size
-        _, value = self.points(np.tile(grid, points), [np.repeat(r, grid.size) for r in rest])
+        _, value, *_ = self.points(np.tile(grid, points), [np.repeat(r, grid.size) for r in rest])
         below = np.nan_to_num(value.reshape(points, grid.size), nan=-np.inf) < wanted[:, None]
         after = np.argmin(below, axis=1)  # the first node that is not below
         good = (after > 0) & ~below.all(axis=1)

@@ -93,10 +93,20 @@ class System:
         return compile_kernel(self.arguments, (*self.equations, *entries))
 
     @cached_property
-    def _bounds(self) -> Any:
+    def _limits(self) -> tuple[Expr, ...]:
         low = [i.start if i.start.is_finite is not False else -_HUGE for i in self._intervals]
         high = [i.end if i.end.is_finite is not False else _HUGE for i in self._intervals]
-        return compile_layer(self.arguments, tuple(sympify(b) for b in (*low, *high)))
+        return tuple(sympify(bound) for bound in (*low, *high))
+
+    @cached_property
+    def _fixed_limits(self) -> Array | None:
+        if any(limit.free_symbols for limit in self._limits):
+            return None
+        return np.array([[float(limit) for limit in self._limits]])
+
+    @cached_property
+    def _moving_limits(self) -> Any:
+        return compile_layer(self.arguments, self._limits)
 
     @property
     def size(self) -> int:
@@ -112,9 +122,11 @@ class System:
     # ---- domain -------------------------------------------------------------------------------
 
     def bounds(self, z: Array, parameters: Sequence[Array]) -> tuple[Array, Array]:
-        """Return lower and upper bounds of the unknowns, each of shape (points, unknowns)."""
-        raw = self._bounds(*z.T, *parameters)
-        full = np.stack([np.broadcast_to(b, (z.shape[0],)) for b in raw], axis=1)
+        """Return lower and upper bounds of the unknowns, shape (points or 1, unknowns)."""
+        full = self._fixed_limits
+        if full is None:
+            raw = self._moving_limits(*z.T, *parameters)
+            full = np.stack([np.broadcast_to(b, (z.shape[0],)) for b in raw], axis=1)
         return full[:, : self.size], full[:, self.size :]
 
     def inside(self, z: Array, parameters: Sequence[Array]) -> NDArray[np.bool_]:

@@ -25,6 +25,7 @@ from replica.language.formula import (
 from replica.language.means import nesting
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.branches import explicit_curve
+from replica.solvers.continuation import follow, saddle_branches
 from replica.solvers.iteration import Newton, iterate
 from replica.solvers.precision import check_digits, decimal_text, precise_solution
 from replica.solvers.saddle import solve
@@ -40,6 +41,7 @@ _NESTED_TOLERANCE = 1e-9  # a mean within a mean is not refined for digits nobod
 _STEPS = 60
 _NEARLY = 1e-6  # the step that Newton may leave to the verification
 _STABLE = 1 + 1e-9
+_FIRST_CONTROLS = (1e-3, 1e-2, 0.1, 0.5, 1.0, 2.0)  # from the low end: where a branch may begin
 
 
 def threshold(
@@ -275,13 +277,15 @@ def _seeds(
     found = False
     for fine in (False, True):
         if curve is not None:
-            z, value = curve.points(curve.grid(fine), [float(w) for w in values.values()])
+            others = [float(w) for w in values.values()]
+            level = 0 if fine else -1  # a guess needs no more
+            z, value, height = curve.points(curve.grid(fine), others, (zero,), refinement=level)
             domain = formula.controls[control_name(control)].domain
             inside = (value > float(domain.start)) & (value < float(domain.end))
-            z, value = z[inside], value[inside]
+            z, value, height = z[inside], value[inside], height[inside]
         else:
-            z, value = _scan(formula, control, values, fine)
-        height = _heights(zero, system, z, value, values)
+            search = _across_starts if fine else _along_branch
+            z, value, height = search(formula, control, system, values)
         start = _crossing(height, z, value)
         if start is not None:
             found = True
@@ -297,14 +301,6 @@ def _seeds(
         )
 
 
-def _heights(
-    zero: Expr, system: System, z: Array, control: Array, values: Mapping[str, Any]
-) -> Array:
-    kernel = compile_kernel(system.arguments, (zero,))
-    rest = [float(value) for value in values.values()]
-    return np.asarray(kernel(*z.T, control, *rest)[0])
-
-
 def _crossing(height: Array, z: Array, control: Array) -> Array | None:
     """Interpolate the first sign change along a branch, None where there is none."""
     good = np.isfinite(height) & np.isfinite(control)
@@ -317,12 +313,32 @@ def _crossing(height: Array, z: Array, control: Array) -> Array | None:
     return np.asarray(table[k] + share * (table[k + 1] - table[k]))[None, :]
 
 
-def _scan(
-    formula: Formula, control: Symbol, values: Mapping[str, Any], fine: bool
-) -> tuple[Array, Array]:
-    """Return saddle points on a grid of the control, for formulas without explicit curve.
+def _along_branch(
+    formula: Formula, control: Symbol, system: System, values: Mapping[str, Any]
+) -> tuple[Array, Array, Array]:
+    """Follow the branch until the condition changes sign, for formulas without explicit curve.
 
-    The fine scan looks closer at the end of the branch, beyond which there is no saddle point.
+    Returns unknowns, control and the condition's value.
+    """
+    height = compile_kernel(system.arguments, (system.equations[-1],))
+    others = [np.array([float(value)]) for value in values.values()]
+    start = _first_saddle(formula, control, values)
+    heights = [height(*start, *others)[0].item()]
+
+    def crossed(point: Array) -> bool:
+        heights.append(height(*point, *others)[0].item())
+        return bool(heights[-1] * heights[0] <= 0)
+
+    branch = follow(saddle_branches(formula, control), start, others, until=crossed)
+    return branch.overlaps, branch.control, np.array(heights)
+
+
+def _across_starts(
+    formula: Formula, control: Symbol, system: System, values: Mapping[str, Any]
+) -> tuple[Array, Array, Array]:
+    """Return what the starts lead to on a grid of the control.
+
+    A branch that bifurcates from the first one, as where a symmetry breaks, is seen here.
     """
     key = control_name(control)
     domain = formula.controls[key].domain
@@ -330,28 +346,31 @@ def _scan(
     high = float(domain.end) if domain.end.is_finite else 1e3
     grid = low + np.geomspace(1e-3, max(high - low, 2e-3), 60)
     grid = grid[[bool(domain.contains(float(g))) for g in grid]]
-    table, good = np.zeros((0, len(formula.unknowns))), np.zeros(0, dtype=bool)
-    found = np.zeros(0)
-    fresh = grid
-    for _ in range(4 if fine else 1):
-        controls: dict[str, Any] = {key: fresh, **_floats(values)}
-        solution = solve(formula, observables=(), **controls)
-        rows = np.stack([solution.overlaps[str(s)] for s in formula.unknowns], axis=1)
-        found = np.concatenate([found, fresh])
-        table = np.concatenate([table, rows])
-        good = np.concatenate([good, np.asarray(solution.converged)])
-        order = np.argsort(found)
-        found, table, good = found[order], table[order], good[order]
-        if not good.any() or good[-1]:
-            break
-        last = int(np.flatnonzero(good)[-1])
-        fresh = np.linspace(found[last], found[last + 1], 22)[1:-1]
-    if good.sum() < 2:
-        raise ThresholdNotFound(
-            f"{formula.name}: no saddle point found for {key} from {grid[0]:g} to {grid[-1]:g} "
-            f"at {_where(values)}"
-        )
-    return table[good], found[good]
+    at: dict[str, Any] = {key: grid, **_floats(values)}
+    solution = solve(formula, observables=(), **at)
+    good = np.asarray(solution.converged)
+    z = np.stack([solution.overlaps[str(s)] for s in formula.unknowns], axis=1)[good]
+    others = [float(value) for value in values.values()]
+    height = compile_kernel(system.arguments, (system.equations[-1],))
+    return z, grid[good], np.asarray(height(*z.T, grid[good], *others)[0])
+
+
+def _first_saddle(formula: Formula, control: Symbol, values: Mapping[str, Any]) -> Array:
+    """Return a saddle point and its control, from where a branch can be followed."""
+    key = control_name(control)
+    domain = formula.controls[key].domain
+    low = float(domain.start) if domain.start.is_finite else -1.0
+    high = float(domain.end) if domain.end.is_finite else np.inf
+    tried = [low + step for step in _FIRST_CONTROLS if low + step < high]
+    for first in tried:
+        at: dict[str, Any] = {key: first, **_floats(values)}
+        solution = solve(formula, observables=(), check=False, **at)
+        if solution.converged:
+            return np.array([*(solution.overlaps[str(s)] for s in formula.unknowns), first])
+    raise ThresholdNotFound(
+        f"{formula.name}: no saddle point found at {key} = {', '.join(f'{x:g}' for x in tried)} "
+        f"from where to follow a branch, at {_where(values)}"
+    )
 
 
 @lru_cache(maxsize=64)

@@ -53,7 +53,7 @@ from replica.language.formula import (
     StorageExperiment,
 )
 from replica.language.means import Mean
-from replica.language.primitives import LogCosh, LogH, Mills, Sech
+from replica.language.primitives import LogCosh, LogH, Mills, PositivePart, Sech
 
 alpha, kappa = symbols("alpha kappa", real=True)
 q, qhat, m = symbols("q qhat m", nonnegative=True)
@@ -364,7 +364,7 @@ def test_functions_that_nobody_implements(node):
     ids=str,
 )
 def test_kinks_are_welcome(node):
-    assert make(potential=POTENTIAL + node).potential.has(Abs, Max, Heaviside)
+    assert make(potential=POTENTIAL + node).potential.has(Abs, PositivePart, Heaviside)
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ PRIMITIVE_VALUES = {
     "LogCosh": lambda x: mpmath.log(mpmath.cosh(x)),
     "Tanh": mpmath.tanh,
     "Sech": mpmath.sech,
+    "PositivePart": lambda x: max(x, mpf(0)),
     "LogHDifference": lambda a, b: mpmath.log(_mass(a, b)),
     "LowerMills": lambda a, b: _density(a) / _mass(a, b),
     "UpperMills": lambda a, b: _density(b) / _mass(a, b),

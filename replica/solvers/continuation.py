@@ -1,0 +1,169 @@
+r"""Pseudo-arclength continuation: a branch of saddle points followed through its folds.
+
+The control joins the unknowns. From one point of the branch a step is taken along its tangent and
+brought back by Newton's method in the plane across the tangent,
+
+.. math:: F(z, \alpha) = 0, \qquad \langle t, (z, \alpha) - (z_0, \alpha_0) \rangle = s,
+
+which stays regular where the branch turns back in the control. Lengths are measured against the
+room that each unknown has left, so that a branch is followed geometrically into a boundary.
+
+References
+----------
+H. B. Keller, in *Applications of Bifurcation Theory*, Academic Press 1977.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from sympy import S, Symbol
+
+from replica.language.formula import Formula
+from replica.solvers.system import System
+
+__all__ = ["Branch", "follow", "saddle_branches"]
+
+Array = NDArray[np.float64]
+
+_FIRST, _LONGEST, _SHORTEST = 0.1, 0.4, 1e-7  # steps, as a part of the room
+_CORRECTIONS = 8
+_DONE = 1e-8
+_NEAR = 1e-9  # this close to an open end, relative, the branch has ended there
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Points along a branch, shape (points, unknowns + 1): the control comes last."""
+
+    points: Array
+    ended: str
+
+    @property
+    def control(self) -> Array:
+        """The control along the branch."""
+        return self.points[:, -1]
+
+    @property
+    def overlaps(self) -> Array:
+        """The unknowns along the branch, shape (points, unknowns)."""
+        return self.points[:, :-1]
+
+
+@lru_cache(maxsize=64)
+def saddle_branches(formula: Formula, control: Symbol) -> System:
+    """Return the stationarity equations with `control` among the unknowns.
+
+    The last equation is a placeholder for the condition of the step.
+    """
+    controls = {c.symbol: c for c in formula.controls.values()}
+    return System(
+        (*(formula.residuals[symbol] for symbol in formula.unknowns), S.Zero),
+        (*formula.unknowns, control),
+        tuple(symbol for symbol in controls if symbol is not control),
+        {**formula.domains, control: controls[control].domain},
+    )
+
+
+def follow(
+    system: System,
+    start: Array,
+    parameters: Sequence[Array],
+    upwards: bool = True,
+    most: int = 400,
+    until: Callable[[Array], bool] = lambda point: False,
+) -> Branch:
+    """Follow a branch from one of its points.
+
+    Parameters
+    ----------
+    system : System
+        From `saddle_branches`.
+    start : array, shape (unknowns + 1,)
+        A saddle point and its control.
+    parameters : sequence of arrays, shape (1,)
+        The other controls.
+    upwards : bool
+        Whether the control rises at first.
+    most : int
+        Most points.
+    until : callable
+        Told of each new point; the branch ends where it says yes.
+    """
+    found = [start]
+    here = start
+    tangent = np.zeros_like(start)
+    tangent[-1] = 1.0 if upwards else -1.0
+    length = _FIRST
+    while len(found) < most:
+        size = system.room(here[None], parameters)[0]
+        if (size <= _NEAR * np.maximum(np.abs(here), 1.0)).any():
+            return Branch(np.array(found), "an unknown or the control ran to the end of its domain")
+        scaled = _tangent(system, here, parameters, size, tangent)
+        if scaled is None:
+            return Branch(np.array(found), "the Jacobian is singular in more than one direction")
+        while length >= _SHORTEST:
+            corrected = _correct(system, here, parameters, size, scaled, length)
+            if corrected is not None:
+                break
+            length /= 4
+        else:
+            return Branch(np.array(found), "no further point was found")
+        found.append(corrected)
+        if until(corrected):
+            return Branch(np.array(found), "what was looked for has been found")
+        tangent, here = (corrected - here) / size, corrected
+        length = min(1.5 * length, _LONGEST)
+    return Branch(np.array(found), f"{most} points were enough")
+
+
+def _tangent(
+    system: System, here: Array, parameters: Sequence[Array], size: Array, before: Array
+) -> Array | None:
+    """Return the unit tangent, in units of the room, that goes on in the direction of `before`."""
+    jacobian = system.evaluate(here[None], parameters)[1][0, :-1] * size
+    if not np.isfinite(jacobian).all():
+        return None
+    rows = np.abs(jacobian).max(axis=1, keepdims=True)
+    jacobian = jacobian / np.where(rows > 0, rows, 1.0)
+    _, values, directions = np.linalg.svd(jacobian)
+    if values.size and values[-1] <= 1e-13 * values[0]:
+        return None
+    tangent: Array = directions[-1]
+    return tangent if tangent @ before >= 0 else -tangent
+
+
+def _correct(
+    system: System,
+    here: Array,
+    parameters: Sequence[Array],
+    size: Array,
+    tangent: Array,
+    length: float,
+) -> Array | None:
+    """Return the point of the branch in the plane at `length`, None if Newton does not find it."""
+    trial = here + length * tangent * size
+    before = np.inf
+    for _ in range(_CORRECTIONS):
+        if not system.inside(trial[None], parameters)[0]:
+            return None
+        residual, jacobian = (part[0] for part in system.evaluate(trial[None], parameters))
+        jacobian[-1], residual[-1] = tangent / size, 0.0
+        try:
+            step = -np.linalg.solve(jacobian * size, residual)
+        except np.linalg.LinAlgError:
+            return None
+        moved = float(np.abs(step).max())
+        if not np.isfinite(moved) or moved > 0.5 * before:
+            return None
+        trial, before = trial + step * size, moved
+        if moved < _DONE:
+            # a step that lands far from where it aimed has changed the branch
+            inside = bool(system.inside(trial[None], parameters)[0])
+            jump = np.linalg.norm((trial - here) / size - length * tangent)
+            return trial if inside and jump <= 0.5 * length else None
+    return None
