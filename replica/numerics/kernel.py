@@ -211,7 +211,7 @@ class _CompiledIntegral:
         """Return the points that share a rule, in chunks that bound the memory."""
         centres, widths, halvings = self._geometry(arguments, variance, refinement)
         jobs: list[tuple[NDArray[np.intp], Rule]] = []
-        finest = int(halvings.max())
+        finest = int(halvings.max(initial=0))
         if halvings.size * 2**finest <= _FEW and finest <= _MAX_HALVINGS:
             halvings = np.full_like(halvings, finest)  # one rule for all costs less than several
         for kind in np.unique(halvings):
