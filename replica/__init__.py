@@ -12,7 +12,25 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from replica.blocks.channels import (
+    Absolute,
+    DiscreteChannel,
+    Door,
+    Linear,
+    Logistic,
+    Probit,
+    ReLU,
+    Sign,
+)
 from replica.blocks.constraints import CONSTRAINTS, Constraint, constraint
+from replica.blocks.priors import (
+    Discrete,
+    GaussBernoulli,
+    Gaussian,
+    Laplace,
+    Rademacher,
+    Uniform,
+)
 from replica.errors import (
     ControlError,
     ConvergenceError,
@@ -24,8 +42,13 @@ from replica.errors import (
     UnknownName,
 )
 from replica.language.formula import (
+    Boundary,
+    Cases,
     Control,
+    Crossing,
+    Cusp,
     Family,
+    Fold,
     Formula,
     Instability,
     Limit,
@@ -33,14 +56,17 @@ from replica.language.formula import (
     Published,
     Root,
     StorageExperiment,
+    TeacherStudent,
 )
 from replica.language.means import LabelSum, Mean
 from replica.language.primitives import (
     LogCosh,
     LogH,
     LogHDifference,
+    LogScaledH,
     LogSumExp,
     Mills,
+    PositivePart,
     Sech,
     Softmax,
     Tanh,
@@ -48,17 +74,20 @@ from replica.language.primitives import (
 from replica.registry import cite, formulas
 
 if TYPE_CHECKING:
+    from replica.experiments.amp import Inference, amp
     from replica.experiments.counting import (
         cover_count,
         cover_probability,
         vc_dimension_bound,
     )
     from replica.experiments.result import Experiment
-    from replica.experiments.storage import simulate
+    from replica.experiments.simulate import simulate
     from replica.plot import plot
+    from replica.solvers.diagram import Branches, branches
     from replica.solvers.saddle import solve
     from replica.solvers.solution import Solution, Status, ThresholdResult
     from replica.solvers.thresholds import threshold
+    from replica.solvers.trajectory import Trajectory, trajectory
     from replica.sweep import Sweep, sweep
 
 __version__ = "0.1.0"
@@ -66,55 +95,88 @@ __version__ = "0.1.0"
 # Declaring needs sympy alone: what computes loads on first use.
 _ON_USE = {
     "Experiment": "replica.experiments.result",
+    "Inference": "replica.experiments.amp",
+    "Branches": "replica.solvers.diagram",
     "Solution": "replica.solvers.solution",
     "Status": "replica.solvers.solution",
     "Sweep": "replica.sweep",
     "ThresholdResult": "replica.solvers.solution",
+    "Trajectory": "replica.solvers.trajectory",
+    "amp": "replica.experiments.amp",
+    "branches": "replica.solvers.diagram",
     "cover_count": "replica.experiments.counting",
     "cover_probability": "replica.experiments.counting",
     "plot": "replica.plot",
-    "simulate": "replica.experiments.storage",
+    "simulate": "replica.experiments.simulate",
     "solve": "replica.solvers.saddle",
     "sweep": "replica.sweep",
     "threshold": "replica.solvers.thresholds",
+    "trajectory": "replica.solvers.trajectory",
     "vc_dimension_bound": "replica.experiments.counting",
 }
 
 __all__ = [
     "CONSTRAINTS",
+    "Absolute",
+    "Boundary",
+    "Branches",
+    "Cases",
     "Constraint",
     "Control",
     "ControlError",
     "ConvergenceError",
+    "Crossing",
+    "Cusp",
     "DeclarationError",
+    "Discrete",
+    "DiscreteChannel",
+    "Door",
     "Experiment",
     "Family",
+    "Fold",
     "Formula",
+    "GaussBernoulli",
+    "Gaussian",
+    "Inference",
     "Instability",
     "LabelSum",
+    "Laplace",
     "Limit",
+    "Linear",
     "LogCosh",
     "LogH",
     "LogHDifference",
+    "LogScaledH",
     "LogSumExp",
+    "Logistic",
     "LoweringError",
     "Mean",
     "Mills",
     "MissingExtra",
     "Option",
+    "PositivePart",
+    "Probit",
     "Published",
+    "Rademacher",
+    "ReLU",
     "ReplicaError",
     "Root",
     "Sech",
+    "Sign",
     "Softmax",
     "Solution",
     "Status",
     "StorageExperiment",
     "Sweep",
     "Tanh",
+    "TeacherStudent",
     "ThresholdNotFound",
     "ThresholdResult",
+    "Trajectory",
+    "Uniform",
     "UnknownName",
+    "amp",
+    "branches",
     "cite",
     "constraint",
     "cover_count",
@@ -125,6 +187,7 @@ __all__ = [
     "solve",
     "sweep",
     "threshold",
+    "trajectory",
     "vc_dimension_bound",
 ]
 

@@ -172,6 +172,13 @@ def _number(formula: str, name: str, text: str) -> float | str:
     return float(number) if isinstance(number, Decimal) else number
 
 
+def _number_or_range(formula: str, name: str, text: str) -> Any:
+    """Return a number, or the pair of low:high."""
+    if text.count(":") != 1:
+        return _number(formula, name, text)
+    return tuple(_number(formula, name, part) for part in text.split(":"))
+
+
 def _number_or_grid(formula: str, name: str, text: str) -> Any:
     """Return a number, or the array of start:stop:count or a,b,c."""
     import numpy as np
@@ -373,6 +380,43 @@ def _threshold(words: tuple[str, ...], digits: int | None, as_json: bool) -> Non
 
 
 @app.command(
+    "branches",
+    epilog=_examples("branches bayes-optimal-glm alpha=0.5:2 Delta=0.01"),
+)
+@_words("F K=LOW:HIGH [K=V]...")
+@_JSON
+def _branches(words: tuple[str, ...], as_json: bool) -> None:
+    """Find all branches of saddle points and their folds."""
+    from replica.report import branches_json
+    from replica.solvers.diagram import branches
+
+    (name,), pairs = _split(words, "F")
+    _, formula, controls = _read(name, pairs, _number_or_range)
+    found = branches(formula, **controls)
+    _show(as_json, lambda: branches_json(found), lambda: repr(found))
+
+
+@app.command(
+    "trajectory",
+    epilog=_examples("trajectory bayes-optimal-glm alpha=1.2 --steps 50"),
+)
+@_words("F [K=V]...")
+@click.option("--steps", type=int, default=50, help="Iterations; 50.")
+@click.option("--start", metavar="START", default="uninformed", help="uninformed or informed.")
+@_JSON
+def _trajectory(words: tuple[str, ...], steps: int, start: str, as_json: bool) -> None:
+    """Iterate the saddle-point equations: state evolution."""
+    from replica.report import trajectory_json
+    from replica.solvers.trajectory import trajectory
+
+    (name,), pairs = _split(words, "F")
+    _, formula, controls = _read(name, pairs, _number)
+    begin = _start(start, name)
+    found = trajectory(formula, steps=steps, start=begin or "uninformed", **controls)
+    _show(as_json, lambda: trajectory_json(found), lambda: repr(found))
+
+
+@app.command(
     "sweep",
     epilog=_examples(
         "sweep binary-perceptron alpha=0.1:1.2:200 kappa=0,0.5 --out grid.csv",
@@ -438,6 +482,7 @@ def _sweep(
     "simulate",
     epilog=_examples(
         "simulate binary-perceptron --p 16 --alpha 0.6,0.8,1 --instances 100",
+        "simulate bayes-optimal-glm prior=gaussian alpha=1 --p 2000",
     ),
 )
 @_words("F [K=V]...")
@@ -450,7 +495,7 @@ def _simulate(
     words: tuple[str, ...], p: int, alpha: str | None, instances: int, seed: int, as_json: bool
 ) -> None:
     """Draw finite-size instances and measure the same observables."""
-    from replica.experiments.storage import simulate
+    from replica.experiments import simulate
     from replica.output import progress_bar
     from replica.report import plain
 

@@ -24,8 +24,8 @@ from replica.language.formula import (
     Control,
     Family,
     Formula,
+    Limit,
     Published,
-    Root,
     control_name,
 )
 from replica.output import whole_file
@@ -369,7 +369,7 @@ def _determined(name: str, candidates: Iterable[Formula]) -> str:
     """Return the control whose value a threshold is."""
     for formula in candidates:
         declared = formula.thresholds.get(name)
-        if isinstance(declared, Root):
+        if declared is not None and not isinstance(declared, Limit):
             return control_name(declared.controls[0])
         if declared is not None:
             used = declared.value.free_symbols

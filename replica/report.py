@@ -14,10 +14,12 @@ import numpy as np
 from sympy import Interval, latex
 
 from replica.constants import Constant
-from replica.language.formula import Control, Family, Formula, Instability, Published, Root
+from replica.language.formula import Control, Family, Formula, Limit, Published
 from replica.registry import Registry
+from replica.solvers.diagram import Branches
 from replica.solvers.solution import Solution, Status, ThresholdResult, with_error
 from replica.solvers.thresholds import compare
+from replica.solvers.trajectory import Trajectory
 from replica.sweep import Sweep
 
 __all__ = [
@@ -142,6 +144,37 @@ def solution_json(solution: Solution) -> dict[str, Any]:
         "note": solution.note,
         "steps": int(solution.steps),
         "published": _compared_json(_published_here(solution)),
+    }
+
+
+def branches_json(found: Branches) -> dict[str, Any]:
+    """Return branches as a JSON object: arrays along the curve, folds, stability."""
+    return {
+        "formula": found.formula.name,
+        "options": plain(found.formula.options),
+        "controls": plain(found.controls),
+        "control": found.name,
+        found.name: plain(found.control),
+        "overlaps": plain(found.overlaps),
+        "observables": plain(found.observables),
+        "stable": found.stable.tolist(),
+        "folds": [{"value": value, "kind": kind} for value, kind in found.folds],
+        "boundary": found.boundary,
+        "status": "converged",
+    }
+
+
+def trajectory_json(found: Trajectory) -> dict[str, Any]:
+    """Return a trajectory as a JSON object: one array per quantity."""
+    return {
+        "formula": found.formula.name,
+        "options": plain(found.formula.options),
+        "controls": plain(found.controls),
+        "start": found.start,
+        "steps": found.steps,
+        "overlaps": plain(found.overlaps),
+        "observables": plain(found.observables),
+        "status": "converged",
     }
 
 
@@ -416,9 +449,12 @@ def _observable_lines(formula: Formula, width: int) -> Iterator[str]:
 
 
 def _meaning(threshold: Any) -> str:
-    kind = "limit"
-    if isinstance(threshold, Root):
-        kind = "instability" if isinstance(threshold, Instability) else "root"
+    kind = type(threshold).__name__.lower()
+    if kind == "cases":
+        kind = " or ".join(
+            dict.fromkeys(type(case).__name__.lower() for _, case in threshold.cases)
+        )
+    if not isinstance(threshold, Limit):
         kind += f" in {', '.join(map(str, threshold.controls))}"
     return f"{threshold.doc} ({kind})" if threshold.doc else kind
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from replica.errors import ControlError, MissingExtra, UnknownName
 from replica.language.controls import resolve
-from replica.language.formula import Family, Formula, Root, control_name
+from replica.language.formula import Family, Formula
 from replica.output import Checkpoint, Report, progress_bar, whole_file
 from replica.solvers.saddle import solve
 from replica.solvers.solution import Status
@@ -434,11 +434,7 @@ def _quantities(
 
 def _needed(formula: Formula, name: str) -> set[str]:
     """Return the controls that a threshold depends on."""
-    declaration = formula.threshold(name)
-    if isinstance(declaration, Root):
-        return set(formula.controls) - {control_name(symbol) for symbol in declaration.controls}
-    used = declaration.value.free_symbols
-    return {key for key, control in formula.controls.items() if control.symbol in used}
+    return set(formula.controls) - formula.determined(name)
 
 
 # ---- the work -----------------------------------------------------------------------------------

@@ -27,6 +27,23 @@ ROWS = (
         {"constraint": "u"},
         22,
     ),
+    ("teacher-student, sign, +-1 weights", "alpha_IT", "bayes-optimal-glm", {}, 20),
+    ("the same, message passing", "alpha_AMP", "bayes-optimal-glm", {}, 20),
+    (
+        "phase retrieval, message passing",
+        "alpha_AMP",
+        "bayes-optimal-glm",
+        {"prior": "gaussian", "channel": "abs"},
+        None,
+    ),
+    (
+        "compressed sensing, density 0.1",
+        "alpha_AMP",
+        "bayes-optimal-glm",
+        {"prior": "gauss-bernoulli", "channel": "linear", "density": 0.1},
+        None,
+    ),
+    ("the same, l1 minimisation", "alpha_L1", "basis-pursuit", {"density": 0.1}, None),
 )
 
 
@@ -45,16 +62,23 @@ def thresholds_table() -> str:
 
 def systems_table() -> str:
     lines = ["| formula | options | controls | thresholds |", "|---|---|---|---|"]
-    for name in ("binary-perceptron", "spherical-perceptron", "symmetric-binary-perceptron"):
+    for name in (
+        "binary-perceptron",
+        "spherical-perceptron",
+        "symmetric-binary-perceptron",
+        "bayes-optimal-glm",
+        "basis-pursuit",
+    ):
         entry = rp.formulas[name]
         options = getattr(entry, "options", {}) if isinstance(entry, rp.Family) else {}
         variants = [entry] if isinstance(entry, rp.Formula) else []
         for key, option in options.items():
             variants += [entry(**{key: choice}) for choice in option.choices]
         thresholds = dict.fromkeys(t for variant in variants for t in variant.thresholds)
+        controls = dict.fromkeys(c for variant in variants for c in variant.controls)
         words = ", ".join(f"`{k}={'/'.join(map(str, o.choices))}`" for k, o in options.items())
         lines.append(
-            f"| `{name}` | {words or '-'} | {', '.join(f'`{c}`' for c in variants[0].controls)} | "
+            f"| `{name}` | {words or '-'} | {', '.join(f'`{c}`' for c in controls)} | "
             f"{', '.join(f'`{t}`' for t in thresholds)} |"
         )
     return "\n".join(lines)

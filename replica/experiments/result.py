@@ -19,6 +19,7 @@ FloatArray = NDArray[np.float64]
 
 _WIDTH = 80
 _LARGEST_TABLE = 20
+_COLUMNS = 3  # curves side by side in this width
 
 
 def fraction_with_error(successes: NDArray[np.int64], trials: int) -> tuple[FloatArray, FloatArray]:
@@ -97,6 +98,9 @@ class Experiment:
     Instances are independent. Points of one curve are not: each instance adds its patterns one
     after the other, so the errors at neighbouring n are correlated.
 
+    Storage problems measure ``"satisfiable"``, ``"entropy"`` and ``"capacity"``; a teacher and a
+    student the others.
+
     Attributes
     ----------
     formula : str
@@ -122,8 +126,18 @@ class Experiment:
           instances satisfiable at that n **only**; NaN if there is none. Close to and beyond the
           threshold it therefore describes atypically easy instances.
         * ``"capacity"``: largest satisfiable n divided by p, one number.
+        * ``"m"``, ``"q"``, ``"mse"``: overlap of the posterior mean with the teacher, with itself,
+          and its squared distance from the teacher, per weight.
+        * ``"label_error"``: mean squared error of the predicted labels of new patterns.
+        * ``"eps_bayes"``: for labels -1 and 1, fraction of new patterns predicted wrongly, against
+          labels without noise.
+        * ``"steps"``, ``"converged"``: iterations taken, and fraction of instances that converged.
+          Instances that diverged are left out of all other means.
     largest_n : ndarray of int or None
         Per instance, the largest n that is satisfiable; None where only the grid was decided.
+    overlap_by_step, overlap_by_step_error : ndarray of shape (len(n), steps + 1), or None
+        Mean and standard error of m after each iteration, from the start; an instance that has
+        stopped keeps its last value. None without iterations.
     """
 
     formula: str
@@ -137,6 +151,8 @@ class Experiment:
     errors: Mapping[str, float | FloatArray]
     largest_n: NDArray[np.int64] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    overlap_by_step: FloatArray | None = None
+    overlap_by_step_error: FloatArray | None = None
 
     @property
     def alpha(self) -> FloatArray:
@@ -166,6 +182,8 @@ class Experiment:
             "observables": {name: _plain(value) for name, value in self.observables.items()},
             "errors": {name: _plain(value) for name, value in self.errors.items()},
             "largest_n": _plain(self.largest_n),
+            "overlap_by_step": _plain(self.overlap_by_step),
+            "overlap_by_step_error": _plain(self.overlap_by_step_error),
         }
 
     def __repr__(self) -> str:
@@ -182,11 +200,16 @@ class Experiment:
                 lines.append(f"{name} = {_with_error(value, self.errors[name])} per weight")
         size = len(self.n)
         rows = np.unique(np.linspace(0, size - 1, min(size, _LARGEST_TABLE)).round().astype(int))
-        lines.append("".join(["n".rjust(8), "alpha".rjust(9), *(c.rjust(20) for c in curves)]))
-        for row in rows:
-            cells = [f"{self.n[row]:8d}", f"{self.alpha[row]:9.4f}"]
-            cells += [_with_error(mean[row], err[row]).rjust(20) for mean, err in curves.values()]
-            lines.append("".join(cells))
+        names = list(curves)
+        for start in range(0, len(names), _COLUMNS):
+            some = names[start : start + _COLUMNS]
+            lines.append("".join(["n".rjust(8), "alpha".rjust(9), *(c.rjust(20) for c in some)]))
+            for row in rows:
+                cells = [f"{self.n[row]:8d}", f"{self.alpha[row]:9.4f}"]
+                for name in some:
+                    mean, error = curves[name]
+                    cells.append(_with_error(mean[row], error[row]).rjust(20))
+                lines.append("".join(cells))
         if len(rows) < size:
             lines.append(f"({len(rows)} of {size} rows shown)")
         return "\n".join(lines)
@@ -195,8 +218,9 @@ class Experiment:
 def _with_error(value: Any, error: Any) -> str:
     if not math.isfinite(value):
         return "-"
-    bar = f"{error:.4f}" if math.isfinite(error) else "?"
-    return f"{value:.4f} +- {bar}"
+    digits = 4 if abs(value) < 100 else 1
+    bar = f"{error:.{digits}f}" if math.isfinite(error) else "?"
+    return f"{value:.{digits}f} +- {bar}"
 
 
 def _short(value: Any) -> str:

@@ -16,12 +16,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from replica.blocks.constraints import Constraint, constraint
 from replica.errors import ControlError, ConvergenceError, UnknownName
-from replica.experiments.checks import positive_integer, shown
+from replica.experiments.checks import (
+    instance_streams,
+    one_number,
+    pattern_counts,
+    positive_integer,
+)
 from replica.experiments.result import Experiment, fraction_with_error, mean_with_error
 from replica.language.controls import resolve
 from replica.language.formula import StorageExperiment
 
-__all__ = ["simulate"]
+__all__ = ["simulate_storage"]
 
 FloatArray = NDArray[np.float64]
 
@@ -30,7 +35,6 @@ _LARGEST_WORK = 1e11
 _LARGEST_NUMBER_OF_PATTERNS = 3e4
 # Weights enumerated at once: 2^16 fields stay in the cache.
 _CHUNK_BITS = 16
-_LARGEST_N = 10**9
 _LARGEST_INSTANCES = 10**6
 # Linear programme: a margin above the first is a proof in floating point (rounding is 1e-13);
 # a bound on the margin below the second is the solver's accuracy, and no margin is ever in
@@ -39,7 +43,7 @@ _STRICT_MARGIN = 1e-10
 _NO_MARGIN = 1e-6
 
 
-def simulate(
+def simulate_storage(
     formula: Any,
     *,
     p: int,
@@ -50,7 +54,7 @@ def simulate(
     progress: Callable[[int, int], None] | None = None,
     **options_and_controls: Any,
 ) -> Experiment:
-    r"""Draw finite-size instances of a formula and measure its observables.
+    r"""Draw instances of a storage problem and measure how many patterns they store.
 
     .. math:: \text{satisfiable at } n \iff \exists\, w :\;
        x_\mu \cdot w \in S(\kappa), \quad \mu = 1, \dots, n = \alpha p
@@ -63,26 +67,16 @@ def simulate(
     Parameters
     ----------
     formula : Formula or Family
-        With an ``experiment``.
+        With a `StorageExperiment`.
     p : int
         Number of weights: up to 24 (binary) or 1000 (spherical).
-    alpha : float or array, optional
-        Patterns per weight; n = round(alpha p). By default the whole curve: for binary weights
-        from n = 1 to the first n at which no instance is satisfiable, for spherical weights four
-        standard deviations around n = 2 p, with every instance's exact capacity. An explicit
-        grid is cheaper for spherical weights, and then ``"capacity"`` is not measured.
-    n : int or array of int, optional
-        Numbers of patterns, instead of `alpha`.
-    instances : int
-        Independent instances.
-    rng : int, numpy.random.Generator or None
-        Seed. Instance k draws from the k-th child of ``SeedSequence(seed)``: it depends neither
-        on the number of instances nor on the grid. A Generator spawns its children, so a second
-        call with it gives new instances. None draws a fresh seed, which the result records.
-    progress : callable, optional
-        Called with (instances done, instances) after each one.
-    **options_and_controls
-        Of the formula, for instance ``kappa=0.5``.
+    alpha, n : float or int, or array, optional
+        The grid. By default the whole curve: for binary weights from n = 1 to the first n at
+        which no instance is satisfiable, for spherical weights four standard deviations around
+        n = 2 p, with every instance's exact capacity. An explicit grid is cheaper for spherical
+        weights, and then ``"capacity"`` is not measured.
+    instances, rng, progress, **options_and_controls
+        As of `replica.simulate`.
 
     Returns
     -------
@@ -91,21 +85,14 @@ def simulate(
     Raises
     ------
     ControlError
-        The formula has no experiment, a value is outside its range, or the computation would not
-        end in reasonable time.
+        The formula has no such experiment, a value is outside its range, or the computation would
+        not end in reasonable time.
     ConvergenceError
         The linear programme could not be decided (not met so far).
 
     References
     ----------
     Krauth and Opper, J. Phys. A 22, L519 (1989), for the enumeration of binary weights.
-
-    Examples
-    --------
-    >>> import replica as rp
-    >>> result = rp.simulate(rp.formulas["binary-perceptron"], p=12, instances=50)
-    >>> result.largest_n[:5].tolist()
-    [11, 12, 9, 13, 5]
     """
     resolved, controls = resolve(formula, dict(options_and_controls), optional={"alpha"})
     where = f"simulate {resolved.name}"
@@ -118,18 +105,18 @@ def simulate(
     if experiment.weights not in _ENGINES:
         raise UnknownName("weights", experiment.weights, _ENGINES, where)
     engine = _ENGINES[experiment.weights]
-    used = {name: _number(name, value, where) for name, value in controls.items()}
+    used = {name: one_number(name, value, where) for name, value in controls.items()}
     used.pop("alpha", None)
     task = _Task(
         where=where,
         p=positive_integer("p", p, where, largest=engine.largest_p, reason=engine.reason),
         constraint=constraint(experiment.constraint),
         kappa=used.get("kappa", 0.0),
-        n=_grid(where, p, alpha, n),
+        n=pattern_counts(where, p, alpha, n),
     )
     instances = positive_integer("instances", instances, where, largest=_LARGEST_INSTANCES)
     engine.check(task)
-    seed, streams = _streams(where, rng, instances)
+    seed, streams = instance_streams(where, rng, instances)
     outcomes = []
     for stream in streams:
         outcomes.append(engine.run(task, stream))
@@ -203,78 +190,6 @@ def _summary(
     capacity, error = mean_with_error(largest_n / task.p)
     observables["capacity"], errors["capacity"] = float(capacity), float(error)
     return observables, errors, largest_n
-
-
-# ---------------------------------------------------------------- input
-
-
-def _number(name: str, value: Any, where: str) -> float:
-    try:
-        # float would read a text or an array of one number, which are slips here
-        single = np.ndim(value) == 0 and not isinstance(value, str)
-        number = float(value) if single else math.nan
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise ControlError(f"{where}: {name} = {shown(value)} is not one finite number")
-    return number
-
-
-def _grid(
-    where: str, p: int, alpha: ArrayLike | None, n: ArrayLike | None
-) -> tuple[int, ...] | None:
-    if alpha is None and n is None:
-        return None
-    if alpha is not None and n is not None:
-        raise ControlError(f"{where}: alpha and n are both given; n = alpha p, give one of them")
-    name, given = ("n", n) if alpha is None else ("alpha", alpha)
-    try:
-        values = np.atleast_1d(np.asarray(given))
-    except ValueError:  # a ragged list
-        values = np.empty(0)
-    if values.ndim > 1 or not values.size:
-        raise ControlError(f"{where}: {name} must be a number or a non-empty list of numbers")
-    if name == "n":
-        reason = "more patterns than any instance here can store"
-        return tuple(
-            positive_integer("n", value, where, largest=_LARGEST_N, reason=reason)
-            for value in values
-        )
-    if values.dtype.kind not in "iufO":  # numpy would read the text "0.5" and drop imaginary parts
-        raise ControlError(f"{where}: alpha = {shown(given)} is not a real number; allowed: > 0")
-    grid = []
-    for value in values:
-        number = _number("alpha", value, where)
-        if not 0 < number * p <= _LARGEST_N:
-            raise ControlError(
-                f"{where}: alpha = {number:g} is outside its range; allowed: 0 < alpha p <= 1e9"
-            )
-        if round(number * p) == 0:
-            raise ControlError(
-                f"{where}: alpha = {number:g} is less than half a pattern at p = {p}; "
-                f"allowed: alpha >= {1 / p:g}"
-            )
-        grid.append(round(number * p))
-    return tuple(grid)
-
-
-def _streams(
-    where: str, rng: int | np.random.Generator | None, instances: int
-) -> tuple[int | None, list[np.random.Generator]]:
-    if isinstance(rng, np.random.Generator):
-        return None, rng.spawn(instances)
-    if rng is None:
-        sequence = np.random.SeedSequence()
-        seed = int(sequence.entropy) if isinstance(sequence.entropy, int) else None
-    elif isinstance(rng, int | np.integer) and not isinstance(rng, bool) and rng >= 0:
-        seed = int(rng)
-        sequence = np.random.SeedSequence(seed)
-    else:
-        raise ControlError(
-            f"{where}: rng = {shown(rng)} is not a seed; allowed: an integer >= 0, "
-            "a numpy.random.Generator, or None for a fresh seed"
-        )
-    return seed, [np.random.default_rng(child) for child in sequence.spawn(instances)]
 
 
 # ---------------------------------------------------------------- binary weights
@@ -477,3 +392,12 @@ _ENGINES: Mapping[str, _Engine] = {
         default_n=_around_two,
     ),
 }
+
+
+def __getattr__(name: str) -> Any:
+    """Give `simulate`, which lived here, to those who still look for it."""
+    if name == "simulate":
+        from replica.experiments.simulate import simulate
+
+        return simulate
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -30,7 +30,10 @@ def solve_linear(expression: Expr, symbol: Symbol) -> Expr | None:
 
 
 def residuals(
-    potential: Expr, overlaps: tuple[Symbol, ...], conjugates: Mapping[Symbol, Symbol]
+    potential: Expr,
+    overlaps: tuple[Symbol, ...],
+    conjugates: Mapping[Symbol, Symbol],
+    stated: frozenset[Symbol] = frozenset(),
 ) -> dict[Symbol, Expr]:
     r"""Return what must vanish at a saddle point, one expression per unknown.
 
@@ -38,7 +41,7 @@ def residuals(
     :math:`\partial_{q}\phi = 0` is solved for :math:`\hat q` and
     :math:`\partial_{\hat q}\phi = 0` for q: the residual is *update minus unknown*, and the
     update serves the damped iteration as it stands. An overlap without conjugate has the
-    residual :math:`\partial_q \phi`.
+    residual :math:`\partial_q \phi`. Unknowns that are `stated` are left out.
 
     Raises
     ------
@@ -52,6 +55,8 @@ def residuals(
             found[overlap] = potential.diff(overlap)
             continue
         for unknown, varied in ((overlap, conjugate), (conjugate, overlap)):
+            if unknown in stated:
+                continue
             update = solve_linear(potential.diff(varied), unknown)
             if update is None:
                 raise DeclarationError(

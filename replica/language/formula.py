@@ -18,8 +18,13 @@ from replica.language.rewriting import stabilise
 from replica.language.vocabulary import first_unknown_node
 
 __all__ = [
+    "Boundary",
+    "Cases",
     "Control",
+    "Crossing",
+    "Cusp",
     "Family",
+    "Fold",
     "Formula",
     "FrozenMapping",
     "Instability",
@@ -28,6 +33,7 @@ __all__ = [
     "Published",
     "Root",
     "StorageExperiment",
+    "TeacherStudent",
     "Threshold",
 ]
 
@@ -109,6 +115,8 @@ class Root:
         Conditions on the other controls under which there is no such threshold.
     caveat : str
         What the value means where the replica-symmetric saddle is unstable.
+    from_origin : bool
+        Whether to look first along the saddle point of no overlap, where it exists.
     """
 
     zero: Any
@@ -118,6 +126,7 @@ class Root:
     start: Mapping[Symbol, Any] = field(default_factory=FrozenMapping)
     unless: tuple[tuple[Boolean, str], ...] = ()
     caveat: str = ""
+    from_origin: bool = False
 
     def __post_init__(self) -> None:
         _freeze(self)
@@ -175,7 +184,120 @@ class Limit:
         _freeze(self)
 
 
-Threshold = Root | Limit
+@dataclass(frozen=True)
+class Fold:
+    r"""A threshold where a branch turns back: {stationarity, Jacobian singular}.
+
+    Parameters
+    ----------
+    in_ : Symbol
+        The control that the branch turns in.
+    upper : bool
+        The largest fold from above, where the uninformed branch ends; else the lowest one after
+        it, where the informed branch ends.
+    otherwise : Expr, optional
+        The value at the far end of the curve of saddle points, which counts where it is beyond
+        every fold, or where there is none.
+    doc, unless, caveat
+        As in `Root`.
+    """
+
+    in_: Symbol
+    upper: bool = True
+    otherwise: Expr | None = None
+    doc: str = ""
+    unless: tuple[tuple[Boolean, str], ...] = ()
+    caveat: str = ""
+
+    def __post_init__(self) -> None:
+        _freeze(self)
+
+    @property
+    def controls(self) -> tuple[Symbol, ...]:
+        """The control solved for."""
+        return (self.in_,)
+
+
+@dataclass(frozen=True)
+class Crossing:
+    r"""A threshold where two branches have the same potential: a first-order transition.
+
+    Parameters
+    ----------
+    in_ : Symbol
+        The control at which they cross.
+    doc, unless, caveat
+        As in `Root`.
+    """
+
+    in_: Symbol
+    doc: str = ""
+    unless: tuple[tuple[Boolean, str], ...] = ()
+    caveat: str = ""
+
+    def __post_init__(self) -> None:
+        _freeze(self)
+
+    @property
+    def controls(self) -> tuple[Symbol, ...]:
+        """The control solved for."""
+        return (self.in_,)
+
+
+@dataclass(frozen=True)
+class Cusp:
+    r"""The end of a line of first-order transitions, where its two folds meet.
+
+    Parameters
+    ----------
+    in_ : tuple of two Symbols
+        The control whose value there is the threshold, such as the noise, and the one that the
+        branches turn in.
+    doc, unless, caveat
+        As in `Root`.
+    """
+
+    in_: tuple[Symbol, Symbol]
+    doc: str = ""
+    unless: tuple[tuple[Boolean, str], ...] = ()
+    caveat: str = ""
+
+    def __post_init__(self) -> None:
+        _freeze(self)
+
+    @property
+    def controls(self) -> tuple[Symbol, ...]:
+        """The controls solved for."""
+        return self.in_
+
+
+@dataclass(frozen=True)
+class Cases:
+    r"""A threshold whose kind depends on the other controls, as without noise and with it.
+
+    Parameters
+    ----------
+    in_ : Symbol
+        The control that is determined.
+    cases : tuple of (condition, threshold)
+        The first whose condition on the controls holds counts; the last may be True.
+    doc : str
+    """
+
+    in_: Symbol
+    cases: tuple[tuple[Any, Any], ...]
+    doc: str = ""
+
+    def __post_init__(self) -> None:
+        _freeze(self)
+
+    @property
+    def controls(self) -> tuple[Symbol, ...]:
+        """The control solved for."""
+        return (self.in_,)
+
+
+Threshold = Root | Limit | Fold | Crossing | Cusp | Cases
 
 
 @dataclass(frozen=True)
@@ -230,11 +352,52 @@ class Published:
 
 
 @dataclass(frozen=True)
+class Boundary:
+    r"""A saddle point at the edge of the domain, which no interior equation sees.
+
+    Without noise the teacher's weights are one: the gap vanishes, its conjugate diverges.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"full recovery"``.
+    at : mapping of Symbol to Expr
+        The unknowns there.
+    in_ : Symbol
+        The control that decides whether it attracts.
+    above : Expr
+        It does where the control is above this.
+    observables : mapping of str to Expr
+        Their values there, the potential among them (infinite where it wins over any other).
+    when : Boolean
+        A condition on the controls without which there is no such point.
+    """
+
+    name: str
+    at: Mapping[Symbol, Expr]
+    in_: Symbol
+    above: Expr
+    observables: Mapping[str, Expr]
+    when: Any = True
+
+    def __post_init__(self) -> None:
+        _freeze(self)
+
+
+@dataclass(frozen=True)
 class StorageExperiment:
     """Finite-size twin of a storage problem: which weights, which accepted fields."""
 
     weights: str
     constraint: str
+
+
+@dataclass(frozen=True)
+class TeacherStudent:
+    """Finite-size twin of a planted model: which prior drew the weights, which channel labels."""
+
+    prior: Any
+    channel: Any
 
 
 def _freeze(instance: Any) -> None:
@@ -265,6 +428,11 @@ class Formula:
         Order parameters and their domains (a bound may be another overlap).
     conjugates : mapping of Symbol to Symbol
         The conjugate of an overlap, in which the potential is bilinear.
+    updates : mapping of Symbol to Expr, optional
+        What the saddle-point equation of a pair says the unknown is, where a theorem has a better
+        form than the derivative: a sum of squares in place of a difference. It must be equal.
+    boundary : Boundary, optional
+        A saddle point at the edge of the domain.
     controls : mapping of Symbol to (Interval, default) or to Control
         Parameters; default None means that the user must give it.
     starts : mapping of str to mapping of Symbol to number
@@ -296,6 +464,8 @@ class Formula:
     overlaps: Mapping[Symbol, Interval]
     controls: Mapping[Any, Any]
     conjugates: Mapping[Symbol, Symbol] = field(default_factory=FrozenMapping)
+    updates: Mapping[Symbol, Expr] = field(default_factory=FrozenMapping)
+    boundary: Boundary | None = None
     ensemble: str = ""
     starts: Mapping[str, Mapping[Symbol, Any]] = field(default_factory=FrozenMapping)
     observables: Mapping[str, Expr] = field(default_factory=FrozenMapping)
@@ -314,6 +484,8 @@ class Formula:
         declare = self._declared
         object.__setattr__(self, "controls", FrozenMapping(_controls(self.name, self.controls)))
         object.__setattr__(self, "potential", declare("the potential", self.potential))
+        updates = {s: declare(f"the update of {s}", e) for s, e in self.updates.items()}
+        object.__setattr__(self, "updates", FrozenMapping(updates))
         observables = {k: declare(f"observable {k}", e) for k, e in self.observables.items()}
         observables = {"potential": self.potential, **observables}
         object.__setattr__(self, "observables", FrozenMapping(observables))
@@ -368,9 +540,14 @@ class Formula:
     def residuals(self) -> Mapping[Symbol, Expr]:
         """What vanishes at a saddle, one expression per unknown; derived from the potential."""
         try:
-            return FrozenMapping(residuals(self.potential, tuple(self.overlaps), self.conjugates))
+            derived = residuals(
+                self.potential, tuple(self.overlaps), self.conjugates, frozenset(self.updates)
+            )
         except DeclarationError as error:
             raise DeclarationError(f"formula {self.name}: {error}") from None
+        stated = {symbol: update - symbol for symbol, update in self.updates.items()}
+        both = {**derived, **stated}
+        return FrozenMapping({symbol: both[symbol] for symbol in self.unknowns})
 
     @property
     def equations(self) -> tuple[Eq, ...]:
@@ -397,6 +574,14 @@ class Formula:
         except KeyError:
             raise UnknownName("threshold", name, self.thresholds, self.name) from None
         return found
+
+    def determined(self, name: str) -> set[str]:
+        """Return the controls that a threshold determines or does not depend on."""
+        declaration = self.threshold(name)
+        if isinstance(declaration, Limit):
+            used = declaration.value.free_symbols
+            return {k for k, control in self.controls.items() if control.symbol not in used}
+        return {control_name(symbol) for symbol in declaration.controls}
 
     def resolve(self, given: Mapping[str, Any]) -> tuple[Formula, dict[str, Any]]:
         """Return the formula and its controls; a formula has no options of its own."""
@@ -475,17 +660,32 @@ class Formula:
     def _stable_threshold(self, name: str, threshold: Any) -> Threshold:
         """Return a threshold with its expressions checked and made stable."""
         what = f"threshold {name}"
-        if not isinstance(threshold, (Root, Limit)):
+        if not isinstance(threshold, Threshold):
             raise DeclarationError(
-                f"formula {self.name}, {what}: expected a Root, Instability or Limit, "
-                f"not {threshold!r}"
+                f"formula {self.name}, {what}: expected a Root, Instability, Fold, Crossing, "
+                f"Cusp, Limit or Cases, not {threshold!r}"
             )
         symbols = {control.symbol for control in self.controls.values()}
-        for condition, _ in threshold.unless:
+        if isinstance(threshold, Cases):
+            cases = tuple((c, self._stable_threshold(name, t)) for c, t in threshold.cases)
+            threshold = replace(threshold, cases=cases)
+            conditions = [c for c, _ in cases if isinstance(c, Basic)]
+        else:
+            conditions = [condition for condition, _ in threshold.unless]
+        for condition in conditions:
             if condition.free_symbols - symbols:
                 raise DeclarationError(
                     f"formula {self.name}, {what}: the condition {condition} is not one on controls"
                 )
+        if isinstance(threshold, (Fold, Crossing, Cusp, Cases)):
+            for symbol in threshold.controls:
+                if symbol not in symbols:
+                    raise DeclarationError(
+                        f"formula {self.name}, {what}: {symbol} is not a control"
+                    )
+            if isinstance(threshold, Fold) and threshold.otherwise is not None:
+                return replace(threshold, otherwise=self._declared(what, threshold.otherwise))
+            return threshold
         if isinstance(threshold, Limit):
             value = self._declared(what, threshold.value, threshold.over)
             stability = threshold.stability
@@ -569,11 +769,42 @@ def _check_control(formula: str, control: Control) -> None:
 
 @dataclass(frozen=True)
 class Option:
-    """A structural choice of a family: allowed values, default, meaning."""
+    """A structural choice of a family: allowed values, default, meaning.
+
+    Parameters
+    ----------
+    choices : tuple
+        Values, or the names of shipped blocks.
+    default : object
+        One of them.
+    doc : str
+    block : type, optional
+        Blocks of this type are accepted as they are, besides the names.
+    named : callable, optional
+        Returns the shipped block of a name.
+    """
 
     choices: tuple[Any, ...]
     default: Any
     doc: str = ""
+    block: type | None = None
+    named: Callable[[str], Any] | None = None
+
+    def read(self, family: str, name: str, value: Any) -> Any:
+        """Return the choice that `value` means; ControlError lists what is allowed."""
+        if self.block is not None and isinstance(value, self.block):
+            return value
+        plain = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+        if not plain or value not in self.choices:
+            if self.named is not None and isinstance(value, str):
+                raise UnknownName(name, value, self.choices, family)
+            extra = "" if self.block is None else f", nor a {self.block.__name__}"
+            raise ControlError(
+                f"{family}: option {name}={value!r} is not one of "
+                f"{', '.join(map(str, self.choices))}{extra}"
+            )
+        chosen = self.choices[self.choices.index(value)]
+        return chosen if self.named is None else self.named(chosen)
 
 
 @dataclass(frozen=True)
@@ -613,22 +844,13 @@ class Family:
         return formula, rest
 
     def _checked(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        chosen = {name: option.default for name, option in self.options.items()}
-        for name, value in options.items():
+        for name in options:
             if name not in self.options:
                 raise UnknownName("option", name, self.options, self.name)
-            allowed = self.options[name].choices
-            if not isinstance(value, (str, int, float)) or isinstance(value, bool):
-                allowed_here = False
-            else:
-                allowed_here = value in allowed
-            if not allowed_here:
-                raise ControlError(
-                    f"{self.name}: option {name}={value!r} is not one of "
-                    f"{', '.join(map(str, allowed))}"
-                )
-            chosen[name] = allowed[allowed.index(value)]
-        return chosen
+        return {
+            name: option.read(self.name, name, options.get(name, option.default))
+            for name, option in self.options.items()
+        }
 
     @property
     def published(self) -> tuple[Published, ...]:

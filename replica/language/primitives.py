@@ -12,6 +12,7 @@ primitive                 value                                       derivative
 ``Mills(x)``              phi(x) / H(x)                               Mills(x) MillsExcess(x)
 ``MillsExcess(x)``        Mills(x) - x                                Mills(x) MillsExcess(x) - 1
 ``LogCosh(x)``            log cosh x                                  Tanh(x)
+``LogScaledH(x)``         x^2/2 + log H(x)                            -MillsExcess(x)
 ``Tanh(x)``, ``Sech(x)``  tanh x, 1/cosh x                            Sech(x)^2, -Sech(x) Tanh(x)
 ``LogHDifference(a,b)``   log(H(a) - H(b)), a < b                     -LowerMills, UpperMills
 ``LowerMills(a,b)``       phi(a) / (H(a) - H(b))                      closed in the two
@@ -35,6 +36,7 @@ __all__ = [
     "LogCosh",
     "LogH",
     "LogHDifference",
+    "LogScaledH",
     "LogSumExp",
     "LowerMills",
     "Mills",
@@ -125,6 +127,29 @@ class MillsExcess(Primitive):
         return Mills(self.args[0]) - self.args[0]
 
 
+class LogScaledH(Primitive):
+    r"""Logarithm of the scaled Gaussian tail, :math:`x^2/2 + \log H(x)`.
+
+    The partition function of an exponential law is made of it; the two terms cancel at large x.
+
+    Examples
+    --------
+    >>> from sympy import Symbol
+    >>> LogScaledH(Symbol("x", real=True)).diff()
+    -MillsExcess(x)
+    """
+
+    nargs = 1
+    latex_name = r"\log\mathrm{H}_{s}"
+
+    @classmethod
+    def eval(cls, x: Expr) -> Expr | None:  # noqa: D102
+        return -log(2) if x.is_zero else None
+
+    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
+        return -MillsExcess(self.args[0])
+
+
 class LogCosh(Primitive):
     r"""Logarithm of the hyperbolic cosine, :math:`\log\cosh x`."""
 
@@ -189,6 +214,9 @@ class LogHDifference(Primitive):
 
     nargs = 2
     latex_name = r"\log\Delta H"
+
+    def _eval_is_negative(self) -> bool | None:
+        return True if all(a.is_real for a in self.args) else None
 
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         return -LowerMills(*self.args) if argindex == 1 else UpperMills(*self.args)
@@ -308,6 +336,7 @@ PRIMITIVES: tuple[type[Primitive], ...] = (
     LogH,
     Mills,
     MillsExcess,
+    LogScaledH,
     LogCosh,
     Tanh,
     Sech,

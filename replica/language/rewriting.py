@@ -186,6 +186,13 @@ def _ratio_of_hyperbolic(node: Expr) -> Expr:
     return node
 
 
+def _sum_in_exponent(node: Expr) -> Expr:
+    """``exp(LogSumExp(a, b))`` is a sum of exponentials, each of which may be bounded."""
+    if isinstance(node, exp) and isinstance(node.args[0], LogSumExp):
+        return Add(*(exp(argument) for argument in node.args[0].args))
+    return node
+
+
 def _positive_part(node: Expr) -> Expr:
     if isinstance(node, (Max, Min)) and len(node.args) == 2 and S.Zero in node.args:
         (other,) = (argument for argument in node.args if argument != 0)
@@ -195,6 +202,7 @@ def _positive_part(node: Expr) -> Expr:
 
 RULES: tuple[Callable[[Basic], Basic], ...] = (
     _positive_part,
+    _sum_in_exponent,
     _hyperbolic,
     _ratio_of_hyperbolic,
     _log_of_function,

@@ -31,7 +31,7 @@ from sympy import (
 )
 
 from replica.language.means import Mean
-from replica.language.primitives import LogSumExp, PositivePart, Softmax
+from replica.language.primitives import LogH, LogHDifference, LogSumExp, PositivePart, Softmax
 
 __all__ = ["Feature", "find_features", "has_kink"]
 
@@ -84,11 +84,16 @@ def _walk(
     if not node.has_free(field):
         return
     if isinstance(node, Mean):
+        if node.variance.has_free(field):  # a mean changes where its variance is about one
+            for feature in _of_argument(node.variance, field, inner, smooth=True):
+                if feature is not None:
+                    found.setdefault(feature)
         # what tilts the inner field does not tilt this one by itself
         _walk(node.body, field, {**inner, node.field: node.variance}, found, tilts=False)
         return
     if isinstance(node, exp):
-        tilts = not inner
+        # a plain probability weighs what is there and moves no weight that counts
+        tilts = not inner and not isinstance(node.args[0], (LogH, LogHDifference))
     for feature in _of_node(node, field, inner):
         found.setdefault(replace(feature, tilts=tilts))
     for argument in node.args:
@@ -112,9 +117,9 @@ def _of_node(node: Basic, field: Symbol, inner: dict[Symbol, Expr]) -> list[Feat
             for branch in _branches(zero):
                 features += _of_argument(branch, field, inner, smooth=False)
     elif isinstance(node, log) or (isinstance(node, Pow) and not node.exp.is_Integer):
-        features = _of_singular(node.args[0], field)
+        features = _of_singular(node.args[0], field, inner)
     elif isinstance(node, Pow) and node.exp.is_negative:
-        features = _of_singular(node.base, field)
+        features = _of_singular(node.base, field, inner)
     elif isinstance(node, Function):
         for argument in node.args:
             for branch in _branches(argument):
@@ -145,7 +150,8 @@ def _of_argument(
 ) -> list[Feature | None]:
     """Return the zeros of an affine argument, or the real roots and vertex of a quadratic one."""
     affine = _of_affine(argument, field, inner, smooth=smooth)
-    coefficients = _quadratic(argument, field)
+    # an inner field moves the zeros; they are looked for where it vanishes
+    coefficients = _quadratic(argument.xreplace(dict.fromkeys(inner, S.Zero)), field)
     if affine is not None or coefficients is None:
         return [affine]
     a, b, c = coefficients
@@ -157,9 +163,9 @@ def _of_argument(
     return [*zeros, Feature(vertex, 1 / sqrt(Abs(a)))] if smooth else list(zeros)
 
 
-def _of_singular(base: Expr, field: Symbol) -> list[Feature | None]:
+def _of_singular(base: Expr, field: Symbol, inner: dict[Symbol, Expr]) -> list[Feature | None]:
     """Return where a base comes nearest to zero, and how near in the complex plane."""
-    coefficients = _quadratic(base, field)
+    coefficients = _quadratic(base.xreplace(dict.fromkeys(inner, S.Zero)), field)
     if coefficients is None:
         return []
     a, b, c = coefficients

@@ -59,6 +59,15 @@ def mills(x: Any) -> Any:
     return _ROOT_TWO_OVER_PI / special.erfcx(np.multiply(x, _ROOT_HALF))
 
 
+def log_scaled_h(x: Any) -> Any:
+    x = np.asarray(x, dtype=float)
+    return np.where(
+        x < 0,
+        0.5 * x * x + special.log_ndtr(-np.minimum(x, 0)),
+        np.log(special.erfcx(np.maximum(x, 0) * _ROOT_HALF)) - _LOG_TWO,
+    )
+
+
 # Laplace's continued fraction A(x) - x = 1/(x + 2/(x + 3/(x + ...))): from here this depth
 # reaches the last digit, where the difference A(x) - x has lost x**2 = 36 units.
 _FRACTION_FROM, _FRACTION_DEPTH = 6.0, 20
@@ -297,6 +306,12 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
         rounding=lambda x, *_: np.where(
             np.asarray(x) > _FRACTION_FROM, 0.0, 4 * np.abs(x) + 4 * _mills_bound(x)
         ),
+    ),
+    "LogScaledH": Implementation(
+        log_scaled_h,
+        lambda x: (np.maximum(-x, 0) + 0.8,),
+        _guarded(lambda x: x * x / 2 + _precise_log_h(x)),
+        rounding=lambda x: 1.0 + 0 * x,
     ),
     "LogCosh": Implementation(
         log_cosh,

@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import FunctionType
 from typing import Any
 
@@ -28,6 +28,7 @@ from replica.numerics.quadrature import (
     Rule,
     extrapolated_error,
     half_range,
+    panel_nodes,
     panel_rule,
     trapezoid_rule,
 )
@@ -36,6 +37,7 @@ from replica.numerics.rounding import UNIT, Bounded, bounded_namespace, bounded_
 __all__ = ["MAX_REFINEMENT", "Kernel", "compile_kernel"]
 
 Array = NDArray[np.float64]
+Job = tuple[NDArray[np.intp], Callable[[], Rule]]
 
 MAX_REFINEMENT = 3
 """Halvings of every rule beyond which a value is reported as inaccurate."""
@@ -95,7 +97,7 @@ class Kernel:
         numbers, shape = _flatten([value for value, _ in parts])
         size = numbers[0].shape
         bounds = [_full(bound, shape).reshape(size) for _, bound in parts]
-        arguments = [Bounded(n, b) for n, b in zip(numbers, bounds, strict=True)]
+        arguments = [Bounded(n, b) for n, b in zip(numbers, bounds, strict=False)]
         with np.errstate(all="ignore"):
             results = self._layer.evaluate_bounded(arguments, refinement)
         final = []
@@ -108,7 +110,7 @@ class Kernel:
 
 
 def _flatten(values: Sequence[Any]) -> tuple[list[Array], tuple[int, ...]]:
-    arrays = [np.asarray(value, dtype=float) for value in values]
+    arrays = [np.asarray(value, dtype=float) for value in values] or [np.zeros(())]
     shape = arrays[0].shape
     if any(array.shape != shape for array in arrays):
         shape = np.broadcast_shapes(*(array.shape for array in arrays))
@@ -205,12 +207,13 @@ class _CompiledIntegral:
             halvings[far] = _MAX_HALVINGS + 1
         return centres, widths, np.where(spread > 0, halvings, 0)
 
-    def _rules(
-        self, arguments: list[Array], variance: Array, refinement: int
-    ) -> list[tuple[NDArray[np.intp], Rule]]:
-        """Return the points that share a rule, in chunks that bound the memory."""
+    def _rules(self, arguments: list[Array], variance: Array, refinement: int) -> list[Job]:
+        """Return the points that share a rule, in chunks that bound the memory.
+
+        Panels are laid out when their turn comes: those of all points would fill the memory.
+        """
         centres, widths, halvings = self._geometry(arguments, variance, refinement)
-        jobs: list[tuple[NDArray[np.intp], Rule]] = []
+        jobs: list[Job] = []
         finest = int(halvings.max(initial=0))
         if halvings.size * 2**finest <= _FEW and finest <= _MAX_HALVINGS:
             halvings = np.full_like(halvings, finest)  # one rule for all costs less than several
@@ -220,14 +223,18 @@ class _CompiledIntegral:
                 rule = trapezoid_rule(int(kind) + refinement, half_range(refinement), self.even)
                 size = max(1, _CHUNK // rule.nodes.size)
                 for start in range(0, members.size, size):
-                    jobs.append((members[start : start + size], rule))
+                    jobs.append((members[start : start + size], partial(_same, rule)))
             else:
                 # similar widths together, so that none is cut as finely as the narrowest
                 members = members[np.argsort(widths[members].min(axis=1), kind="stable")]
-                size = max(1, _CHUNK // 600)
-                for start in range(0, members.size, size):
+                start = 0
+                while start < members.size:
+                    smallest = float(widths[members[start]].min())
+                    size = max(1, _CHUNK // panel_nodes(widths.shape[1], smallest, refinement))
                     chunk = members[start : start + size]
-                    jobs.append((chunk, self._panels(centres[chunk], widths[chunk], refinement)))
+                    lay = partial(self._panels, centres[chunk], widths[chunk], refinement)
+                    jobs.append((chunk, lay))
+                    start += size
         return jobs
 
     def _panels(self, centres: Array, widths: Array, refinement: int) -> Rule:
@@ -249,8 +256,9 @@ class _CompiledIntegral:
         if not usable.all():
             variance = np.where(usable, variance, 0.0)
 
-        def work(job: tuple[NDArray[np.intp], Rule]) -> None:
-            members, rule = job
+        def work(job: Job) -> None:
+            members, lay = job
+            rule = lay()
             with np.errstate(all="ignore"):  # the setting does not follow into threads
                 inside = [a[members] for a in arguments]
                 x = np.sqrt(variance[members])[:, None] * rule.nodes
@@ -323,8 +331,9 @@ class _CompiledIntegral:
         values = np.full((self.count, points), np.nan)
         bounds = np.full((self.count, points), np.inf)
 
-        def work(job: tuple[NDArray[np.intp], Rule]) -> None:
-            members, rule = job
+        def work(job: Job) -> None:
+            members, lay = job
+            rule = lay()
             with np.errstate(all="ignore"):
                 inside = [Bounded(a.value[members], a.bound[members]) for a in arguments]
                 root = np.sqrt(variance[members])
@@ -407,10 +416,11 @@ class _CompiledIntegral:
         ]
 
 
-def _run(
-    work: Callable[[tuple[NDArray[np.intp], Rule]], None],
-    jobs: list[tuple[NDArray[np.intp], Rule]],
-) -> None:
+def _same(rule: Rule) -> Rule:
+    return rule
+
+
+def _run(work: Callable[[Job], None], jobs: list[Job]) -> None:
     """Do all jobs; many go to threads, since numpy works outside the interpreter's lock."""
     if len(jobs) < _THREADED_JOBS or threading.current_thread() is not threading.main_thread():
         for job in jobs:

@@ -33,6 +33,7 @@ __all__ = [
     "fejer",
     "half_range",
     "panel_breakpoints",
+    "panel_nodes",
     "panel_rule",
     "trapezoid_rule",
 ]
@@ -180,6 +181,15 @@ def panel_breakpoints(
         split = (low + (high - low) * inner).reshape(points, -1)
         stacked = np.concatenate([split, stacked[:, -1:]], axis=1)
     return stacked
+
+
+def panel_nodes(features: int, smallest: float, refinement: int) -> int:
+    """Return about how many nodes the panels of a point take, for chunks of bounded memory."""
+    levels = np.ceil(np.log2(_BASE_PANEL / np.clip(smallest, 1e-15, _BASE_PANEL))) + 1
+    if smallest == 0:
+        levels = 2.0  # a kink is a breakpoint, not a width
+    panels = 2 * HALF_RANGE / _BASE_PANEL + features * (1 + 2 * levels)
+    return int(panels * PANEL_NODES * 2 ** max(refinement, 0))
 
 
 def panel_rule(centres: Array, widths: Array, refinement: int, reach: float = HALF_RANGE) -> Rule:

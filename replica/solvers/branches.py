@@ -22,6 +22,7 @@ from sympy import Expr, Symbol
 
 from replica.language.calculus import solve_linear
 from replica.language.formula import Formula
+from replica.language.means import nesting
 from replica.numerics.kernel import Kernel, compile_kernel
 
 __all__ = ["ExplicitCurve", "explicit_curve"]
@@ -30,7 +31,11 @@ Array = NDArray[np.float64]
 
 _COARSE, _FINE = 24, 160
 _ROUGH = -1  # refinement that a first guess needs
-_SAMPLED = 128  # curves at most, for a cloud of other controls
+_CLOSEST = 1e-14
+_LEAVING = 1e-5  # where a curve leaves the saddle point of no overlap with enough digits
+_AT_ONCE = 500  # points whose whole curves are held at the same time
+_RISE = 1e-9  # relative: a smaller one is rounding
+_SAMPLED = 512  # curves at most, for a cloud of other controls
 
 
 class ExplicitCurve:
@@ -89,6 +94,44 @@ class ExplicitCurve:
         x = np.linspace(-8, 8, count)
         return np.asarray(np.sinh(x))
 
+    def spread(self) -> Array:
+        """Return values of the parameter close enough to show where the curve turns.
+
+        Where a point costs a mean within a mean there are fewer, and not as far along.
+        """
+        low = float(self.formula.domains[self.parameter].start)
+        if np.isfinite(low) and np.isinf(float(self.formula.domains[self.parameter].end)):
+            deep = max(nesting(self.value), nesting(self.other[1]) if self.other else 0) > 1
+            return low + (np.logspace(-4, 4, 64) if deep else np.logspace(-5, 9, 127))
+        return self.grid(fine=True)
+
+    def origin(self, controls: Sequence[Array]) -> Array:
+        """Return the unknowns where the parameter vanishes, shape (points, unknowns)."""
+        wanted = controls[self.position]
+        rest = [c for k, c in enumerate(controls) if k != self.position]
+        low = float(self.formula.domains[self.parameter].start)
+        parameter = np.full(wanted.size, low if np.isfinite(low) else 0.0)
+        return self.points(parameter, rest)[0]
+
+    def trivial_branch(
+        self, rest: Sequence[float], observable: Expr
+    ) -> tuple[Array, Array, Array] | None:
+        """Return unknowns, control and an observable where zero overlap is always a saddle point.
+
+        From a vanishing control to where the curve leaves that branch; None where there is none.
+        """
+        low = float(self.formula.domains[self.parameter].start)
+        if not np.isfinite(low):
+            return None
+        start = float(self.points(np.array([low + _LEAVING]), rest)[1][0])
+        if not start > 1e-2:  # elsewhere the control vanishes with the parameter
+            return None
+        control = np.linspace(0.0, start, 9)[1:]
+        parameter = np.full(control.size, low)
+        z = self.points(parameter, rest)[0]
+        kernel = compile_kernel((*self.formula.unknowns, self.control, *self._rest), (observable,))
+        return z, control, kernel(*z.T, control, *rest)[0]
+
     def points(
         self,
         parameter: Array,
@@ -107,11 +150,40 @@ class ExplicitCurve:
             (z[:, names.index(self.other[0])],) = self._other(
                 parameter, *rest, refinement=refinement
             )
-        value, *more = self._along(extra)(*z.T, *rest, refinement=refinement)
-        return z, value, *more
+        kernel = self._along(extra)
+        seen = self._resolved(z)
+        if seen.all():
+            return z, *kernel(*z.T, *rest, refinement=refinement)
+        chosen = [r if np.ndim(r) == 0 else np.asarray(r)[seen] for r in rest]
+        found = np.full((len(kernel.expressions), parameter.size), np.nan)
+        if seen.any():
+            found[:, seen] = kernel(*z[seen].T, *chosen, refinement=refinement)
+        return z, *found
 
-    def starts(self, controls: Sequence[Array]) -> tuple[Array, NDArray[np.bool_], Array]:
+    def _resolved(self, z: Array) -> NDArray[np.bool_]:
+        """Tell which points are told from an open end; closer, nodes cost most and say least."""
+        seen = np.isfinite(z).all(axis=1)
+        if self.other is not None:
+            domain = self.formula.domains[self.other[0]]
+            column = z[:, self.formula.unknowns.index(self.other[0])]
+            for end, is_open in ((domain.start, domain.left_open), (domain.end, domain.right_open)):
+                if is_open and end.is_number and end.is_finite:
+                    seen &= np.abs(column - float(end)) > _CLOSEST
+        return np.asarray(seen)
+
+    def starts(
+        self, controls: Sequence[Array], last: bool = False
+    ) -> tuple[Array, NDArray[np.bool_], Array]:
         """Return a start on the curve for each point of a grid of controls.
+
+        Where the curve turns back, its turning points are found first, so that a control next to
+        a fold is never taken for one beyond it.
+
+        Parameters
+        ----------
+        controls : sequence of arrays, shape (points,)
+        last : bool
+            Take the last passage in which the control rises, instead of the first.
 
         Returns
         -------
@@ -136,19 +208,91 @@ class ExplicitCurve:
             left = np.unique(member[~reached])
             if left.size == 0:
                 break
-            grid = self.grid(fine)
-            # all curves in one call: each key with the whole grid
-            rest_grid = [np.repeat(keys[left, j], grid.size) for j in range(keys.shape[1])]
-            level = 0 if fine else _ROUGH
-            z, value = self.points(np.tile(grid, left.size), rest_grid, refinement=level)[:2]
-            z = z.reshape(left.size, grid.size, -1)
-            value = value.reshape(left.size, grid.size)
+            z, value = self._curves(keys[left], fine, last)
             mine = np.flatnonzero(~reached)
             curve = np.searchsorted(left, member[mine])
-            start[mine], reached[mine], highest[mine] = _on_curves(z, value, curve, wanted[mine])
+            start[mine], reached[mine], highest[mine] = _on_curves(
+                z, value, curve, wanted[mine], last
+            )
         if thinned:  # a neighbour's curve decides nothing
             reached[:] = True
         return self._back_on_curve(start, rest), reached, highest
+
+    def _curves(self, keys: Array, fine: bool, last: bool) -> tuple[Array, Array]:
+        """Return unknowns (curves, nodes, n) and control (curves, nodes), in one call.
+
+        A curve that turns is wanted with its turning points, and closely sampled.
+        """
+        z, value = self._on_grid(keys, self.grid(fine), 0 if fine else _ROUGH)
+        if not fine and (last or _turns(value).any()):
+            z, value = self._on_grid(keys, self.grid(fine=True), 0)
+        return self._with_turns(keys, z, value)
+
+    def _with_turns(self, keys: Array, z: Array, value: Array) -> tuple[Array, Array]:
+        """Move the node next to each turning point of the curves onto it."""
+        turns = _turns(value)
+        if not turns.any():
+            return z, value
+        from scipy.optimize import elementwise  # heavy, and rarely needed
+
+        row, k = np.nonzero(turns)
+        k = k + 1
+        column = self.formula.unknowns.index(self.parameter)
+        sign = np.where(value[row, k] > value[row, k - 1], -1.0, 1.0)
+        others = [keys[row, j] for j in range(keys.shape[1])]
+
+        def height(parameter: Array, side: Array, *rest: Array) -> Array:
+            return np.asarray(side * self.points(parameter, rest)[1])
+
+        bracket = tuple(z[row, k + step, column] for step in (-1, 0, 1))
+        found = elementwise.find_minimum(
+            height, bracket, args=(sign, *others), tolerances={"xrtol": 1e-7, "frtol": 1e-14}
+        )
+        z, value = z.copy(), value.copy()
+        better = np.isfinite(found.x) & np.isfinite(found.f_x)
+        place = self.points(found.x[better], [other[better] for other in others])[0]
+        z[row[better], k[better]], value[row[better], k[better]] = place, (sign * found.f_x)[better]
+        return z, value
+
+    def resolved(
+        self, rest: Sequence[float], low: float, high: float, count: int
+    ) -> tuple[Array, Array]:
+        """Return unknowns and control where the control is between `low` and `high`.
+
+        From the uninformed end, the saddle point of no overlap included, with the turning points
+        among the nodes.
+        """
+        keys = np.array([rest], dtype=float).reshape(1, -1)
+        column = self.formula.unknowns.index(self.parameter)
+        low_end = float(self.formula.domains[self.parameter].start)
+        grid = self.grid(fine=True)
+        for level in range(2):
+            z, value = (part[0] for part in self._with_turns(keys, *self._on_grid(keys, grid, 0)))
+            good = np.isfinite(value) & np.isfinite(z).all(axis=1)
+            z, value = z[good], value[good]
+            inside = np.flatnonzero((value >= low) & (value <= high))
+            passes = np.flatnonzero((value[:-1] < low) & (value[1:] > high))
+            if level or not (inside.size or passes.size):
+                break
+            around = np.concatenate([inside, passes])
+            begin = z[max(around.min() - 1, 0), column]
+            end = z[min(around.max() + 1, value.size - 1), column]
+            grid = np.geomspace(begin, end, count) if begin > 0 else np.linspace(begin, end, count)
+        inside = np.flatnonzero((value >= low) & (value <= high))
+        z, value = z[inside], value[inside]
+        trivial = self.trivial_branch(rest, self.control)
+        if trivial is not None:
+            here = (trivial[1] >= low) & (trivial[1] <= high)
+            beyond = z[:, column] > low_end + _LEAVING
+            z, value = z[beyond], value[beyond]
+            z = np.concatenate([trivial[0][here], z])
+            value = np.concatenate([trivial[1][here], value])
+        return z, value
+
+    def _on_grid(self, keys: Array, grid: Array, refinement: int) -> tuple[Array, Array]:
+        rest = [np.repeat(keys[:, j], grid.size) for j in range(keys.shape[1])]
+        z, value = self.points(np.tile(grid, keys.shape[0]), rest, refinement=refinement)[:2]
+        return z.reshape(keys.shape[0], grid.size, -1), value.reshape(keys.shape[0], grid.size)
 
     def _back_on_curve(self, z: Array, rest: Sequence[Array]) -> Array:
         """Keep the interpolated parameter and take the other unknown from its own update.
@@ -165,39 +309,59 @@ class ExplicitCurve:
         z[known, names.index(self.other[0])] = other
         return z
 
-    def solve(self, controls: Sequence[Array]) -> Array:
-        """Return the first saddle point of each point by bracketing on the curve, NaN if none.
+    def solve(self, controls: Sequence[Array], last: bool = False) -> Array:
+        """Return a saddle point of each point by bracketing on the curve, NaN if none.
 
-        Slower than Newton's method from `starts`, and certain.
+        The first, or the last, at which the control rises. Slower than Newton's method from
+        `starts`, and certain.
         """
-        from scipy.optimize import elementwise  # heavy, and rarely needed
-
         wanted = controls[self.position]
         rest = [c for k, c in enumerate(controls) if k != self.position]
-        grid = self.grid(fine=True)
-        points = wanted.size
-        _, value, *_ = self.points(np.tile(grid, points), [np.repeat(r, grid.size) for r in rest])
-        below = np.nan_to_num(value.reshape(points, grid.size), nan=-np.inf) < wanted[:, None]
-        after = np.argmin(below, axis=1)  # the first node that is not below
-        good = (after > 0) & ~below.all(axis=1)
-        z = np.full((points, len(self.formula.unknowns)), np.nan)
+        parts = range(0, wanted.size, _AT_ONCE)
+        return np.concatenate(
+            [
+                self._bracketed(wanted[k : k + _AT_ONCE], [r[k : k + _AT_ONCE] for r in rest], last)
+                for k in parts
+            ]
+        )
+
+    def _bracketed(self, wanted: Array, rest: Sequence[Array], last: bool) -> Array:
+        from scipy.optimize import elementwise  # heavy, and rarely needed
+
+        keys = np.stack(rest, axis=1) if rest else np.zeros((wanted.size, 0))
+        nodes, value = self._curves(keys, True, last)
+        column = self.formula.unknowns.index(self.parameter)
+        below = np.nan_to_num(value, nan=-np.inf) < wanted[:, None]
+        passes = below[:, :-1] & ~below[:, 1:] & np.isfinite(value[:, :-1])
+        first = np.argmax(passes, axis=1)
+        if last:
+            first = passes.shape[1] - 1 - np.argmax(passes[:, ::-1], axis=1)
+        good = passes.any(axis=1)
+        z = np.full((wanted.size, len(self.formula.unknowns)), np.nan)
         if good.any():
             inner = [r[good] for r in rest]
 
             def height(parameter: Array, target: Array, *others: Array) -> Array:
                 return np.asarray(self.points(parameter, others)[1] - target)
 
-            found = elementwise.find_root(
-                height,
-                (grid[after[good] - 1], grid[after[good]]),
-                args=(wanted[good], *inner),
-            )
+            at = np.flatnonzero(good), first[good]
+            ends = nodes[at[0], at[1], column], nodes[at[0], at[1] + 1, column]
+            found = elementwise.find_root(height, ends, args=(wanted[good], *inner))
             z[good] = self.points(found.x, inner)[0]
         return z
 
 
+def _turns(value: Array) -> NDArray[np.bool_]:
+    """Tell at which inner nodes a curve has an extremum, shape (curves, nodes - 2)."""
+    rise = np.diff(value, axis=1)
+    with np.errstate(invalid="ignore"):
+        level = np.abs(rise) <= _RISE * np.abs(value[:, 1:])
+    rise = np.where(level, 0.0, rise)
+    return np.asarray(rise[:, :-1] * rise[:, 1:] < 0)
+
+
 def _on_curves(
-    z: Array, value: Array, curve: NDArray[np.intp], wanted: Array
+    z: Array, value: Array, curve: NDArray[np.intp], wanted: Array, last: bool
 ) -> tuple[Array, NDArray[np.bool_], Array]:
     """Return where curves take the wanted values, whether they do, and their highest values.
 
@@ -209,6 +373,8 @@ def _on_curves(
     curve : int array, shape (points,)
         The curve of each point.
     wanted : array, shape (points,)
+    last : bool
+        Take the last passage in which the control rises, instead of the first.
     """
     good = np.isfinite(value) & np.isfinite(z).all(axis=2)
     order = np.argsort(~good, axis=1, kind="stable")  # what is known, in order, comes first
@@ -217,9 +383,16 @@ def _on_curves(
     count = good.sum(axis=1)
     peak = np.argmax(value, axis=1)
     highest = np.where(count < 2, np.nan, value[np.arange(peak.size), peak])
-    # the first crossing from the uninformed end is the first of the running maximum
-    after = (np.maximum.accumulate(value, axis=1)[curve] < wanted[:, None]).sum(axis=1)
-    inside = (after < count[curve]) & (count[curve] >= 2)
+    if last:
+        below = value[curve] < wanted[:, None]
+        passes = below[:, :-1] & ~below[:, 1:]
+        passes &= np.arange(passes.shape[1]) < (count[curve] - 1)[:, None]
+        after = passes.shape[1] - np.argmax(passes[:, ::-1], axis=1)
+        inside = np.asarray(passes.any(axis=1))
+    else:
+        # the first crossing from the uninformed end is the first of the running maximum
+        after = (np.maximum.accumulate(value, axis=1)[curve] < wanted[:, None]).sum(axis=1)
+        inside = np.asarray((after < count[curve]) & (count[curve] >= 2))
     before = np.clip(after - 1, 0, np.maximum(count[curve] - 2, 0))
     mixed = _interpolated(value, z, curve, before, count[curve], wanted)
     start = np.where(inside[:, None], mixed, z[curve, peak[curve]])

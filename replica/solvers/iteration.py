@@ -152,6 +152,8 @@ class Iterated:
         The last one evaluated at each point, one step before `z`.
     step : array, shape (points, unknowns)
         That last step.
+    boundary : bool array, shape (points,), optional
+        Points that are on the boundary of the domain, where nothing is left to solve.
     """
 
     z: Array
@@ -159,6 +161,7 @@ class Iterated:
     steps: int
     jacobian: Array
     step: Array
+    boundary: NDArray[np.bool_] | None = None
 
 
 def iterate(

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import mpmath
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Expr, Symbol, true
+from sympy import Eq, Expr, Symbol, sympify, true
 
 from replica.errors import ControlError, DeclarationError, UnknownName
 from replica.language.controls import exact, resolve
 from replica.language.formula import Family, Formula, control_name
+from replica.numerics.kernel import compile_kernel
+from replica.numerics.lowering import compile_layer
 from replica.solvers.branches import ExplicitCurve, explicit_curve
 from replica.solvers.iteration import Anderson, Damped, Iterated, Newton, Proposal, iterate
 from replica.solvers.precision import check_digits, decimal_text, precise_solution
 from replica.solvers.solution import Solution, Status, failure
 from replica.solvers.system import System, saddle_system
 
-__all__ = ["solve"]
+__all__ = ["boundary_attracts", "boundary_values", "solve"]
 
 Array = NDArray[np.float64]
 
 METHODS = ("auto", "newton", "damped", "anderson")
+CURVE_STARTS = ("uninformed", "informed", "equilibrium")
 _BASIN_STEPS = 12  # damped steps before Newton takes over
-_NEWTON_STEPS = 100
+_NEWTON_STEPS, _FEW_STEPS = 100, 12
 _NEARLY = 1e-4  # the step that a coarse Newton iteration may leave to the verification
 _STABLE = 1 + 1e-9
 
@@ -114,17 +117,21 @@ def solve(
         ) from None
     flat = [np.broadcast_to(number, shape).reshape(-1) for number in numbers.values()]
     system = saddle_system(found)
-    curve = explicit_curve(found) if start is None and not found.starts else None
+    named = start is None or (isinstance(start, str) and start in CURVE_STARTS)
+    curve = explicit_curve(found) if named and not found.starts else None
     note = ""
     with np.errstate(all="ignore"):  # what is not finite is found by looking at it
         if method == "auto" and curve is not None:
-            ended, note = _from_curve(system, curve, flat)
+            ended, note = _on_branch(system, curve, flat, str(start or "uninformed"))
         else:
             ended = solve_flat(system, _starts(found, start), flat, method, max_steps)
         solution = _assemble(found, chosen, system, values, flat, shape, ended, tolerance)
     if note and solution.status == Status.NO_SADDLE:
         solution = replace(solution, note=note)
     if shape == ():
+        if ended.boundary is not None and found.boundary is not None:
+            solution = replace(solution, note=found.boundary.name)
+            digits = None  # its values are exact
         if digits is not None and solution.status in (Status.CONVERGED, Status.INACCURATE):
             solution = _with_digits(solution, system, values, digits)
         if check and solution.status != Status.CONVERGED:
@@ -163,11 +170,71 @@ def solve_flat(
     return Iterated(z, status, total, jacobian, step)
 
 
+def _on_branch(
+    system: System, curve: ExplicitCurve, parameters: list[Array], start: str
+) -> tuple[Iterated, str]:
+    """Return the branch that a start leads to, with the boundary of the domain as one of them."""
+    formula = curve.formula
+    attracts = boundary_attracts(formula, parameters)
+    first, note = _from_curve(system, curve, parameters, last=start == "informed")
+    missing = first.status == Status.NO_SADDLE
+    if start == "informed":
+        return _at_boundary(system, formula, first, attracts), note
+    if start == "uninformed":
+        return _at_boundary(system, formula, first, attracts & missing), note
+    second, _ = _from_curve(system, curve, parameters, last=True)
+    kernel = compile_kernel(system.arguments, (formula.potential,))
+    heights = [
+        np.where(found.status == Status.CONVERGED, kernel(*found.z.T, *parameters)[0], -np.inf)
+        for found in (first, second)
+    ]
+    better = heights[1] > heights[0]
+    best = Iterated(
+        np.where(better[:, None], second.z, first.z),
+        np.where(better, second.status, first.status),
+        max(first.steps, second.steps),
+        np.where(better[:, None, None], second.jacobian, first.jacobian),
+        np.where(better[:, None], second.step, first.step),
+    )
+    if attracts.any() and formula.boundary is not None:
+        edge = formula.boundary.observables["potential"]
+        symbols = tuple(c.symbol for c in formula.controls.values())
+        (height,) = compile_layer(symbols, (edge,))(*parameters) if edge.is_finite else (np.inf,)
+        attracts = attracts & (height > np.maximum(*heights))
+    return _at_boundary(system, formula, best, attracts), note
+
+
+def boundary_attracts(formula: Formula, parameters: list[Array]) -> NDArray[np.bool_]:
+    """Tell at which points the boundary of the domain is a saddle point that attracts."""
+    boundary = formula.boundary
+    if boundary is None:
+        return np.zeros(parameters[0].shape, dtype=bool)
+    symbols = tuple(c.symbol for c in formula.controls.values())
+    (above,) = compile_layer(symbols, (sympify(boundary.above),))(*parameters)
+    attracts = parameters[symbols.index(boundary.in_)] > above
+    if isinstance(boundary.when, Eq):
+        side = parameters[symbols.index(boundary.when.lhs)]
+        attracts = attracts & (side == float(boundary.when.rhs))
+    return np.asarray(attracts)
+
+
+def _at_boundary(
+    system: System, formula: Formula, found: Iterated, there: NDArray[np.bool_]
+) -> Iterated:
+    """Put points on the boundary, where there is nothing left to solve."""
+    if formula.boundary is None or not there.any():
+        return found
+    place = [float(formula.boundary.at[symbol]) for symbol in system.unknowns]
+    z, status = found.z.copy(), found.status.copy()
+    z[there], status[there] = place, int(Status.CONVERGED)
+    return replace(found, z=z, status=status, boundary=there)
+
+
 def _from_curve(
-    system: System, curve: ExplicitCurve, parameters: list[Array]
+    system: System, curve: ExplicitCurve, parameters: list[Array], last: bool = False
 ) -> tuple[Iterated, str]:
     """Newton from the explicit curve; a control that the curve does not reach has no saddle."""
-    begin, reached, highest = curve.starts(parameters)
+    begin, reached, highest = curve.starts(parameters, last)
     ready: NDArray[np.bool_] = np.asarray(np.isfinite(begin).all(axis=1))
     ready[ready] = system.inside(begin[ready], [p[ready] for p in parameters])
     n = system.size
@@ -175,19 +242,21 @@ def _from_curve(
     jacobian = np.full((begin.shape[0], n, n), np.nan)
     status = np.full(begin.shape[0], int(Status.NO_SADDLE))
     steps = 0
-    if ready.any():
-        inner = [p[ready] for p in parameters]
-        # a coarse rule leads to the root; the last step is taken with the rule that is trusted
-        found = iterate(system, begin[ready], inner, Newton(_NEARLY), _NEWTON_STEPS, refinement=-1)
-        z[ready], status[ready], jacobian[ready] = found.z, found.status, found.jacobian
-        step[ready] = found.step
-        steps = found.steps
+    # beyond the last point of the curve that is known there is little hope, and little to pay
+    for some, limit in ((ready & reached, _NEWTON_STEPS), (ready & ~reached, _FEW_STEPS)):
+        if some.any():
+            inner = [p[some] for p in parameters]
+            # a coarse rule leads to the root; the last step is taken with the rule that is trusted
+            found = iterate(system, begin[some], inner, Newton(_NEARLY), limit, refinement=-1)
+            z[some], status[some], jacobian[some] = found.z, found.status, found.jacobian
+            step[some] = found.step
+            steps = max(steps, found.steps)
     failed = status != Status.CONVERGED
     status[failed & ~reached] = Status.NO_SADDLE
     again = failed & reached
     if again.any():
         inner = [p[again] for p in parameters]
-        bracketed = curve.solve(inner)
+        bracketed = curve.solve(inner, last)
         z[again], step[again] = bracketed, np.nan
         jacobian[again] = system.evaluate(bracketed, inner)[1]
         status[again] = np.where(
@@ -197,7 +266,7 @@ def _from_curve(
     if missed.size:
         # where the control multiplies what vanishes by symmetry, the curve misses the origin
         inner = [p[missed] for p in parameters]
-        origin = _initial(system, dict.fromkeys(curve.formula.overlaps, 0.0), inner)
+        origin = curve.origin(inner)
         residual, slope = system.evaluate(origin, inner)
         with np.errstate(invalid="ignore"):
             stationary = (np.abs(residual) < 1e-13).all(axis=1) & system.inside(origin, inner)
@@ -325,7 +394,11 @@ def _assemble(
     error = np.full_like(z, np.inf)
     rows = np.full((z.shape[0], len(wanted)), np.nan)
     bounds = np.full_like(rows, np.inf)
-    good = status == Status.CONVERGED
+    edge = np.zeros(status.shape, dtype=bool) if ended.boundary is None else ended.boundary
+    if edge.any():
+        rows[edge] = boundary_values(formula, wanted, [p[edge] for p in flat])
+        error[edge], bounds[edge] = 0.0, 0.0
+    good = (status == Status.CONVERGED) & ~edge
     if good.any():
         inner = [p[good] for p in flat]
         found = system.verify(
@@ -378,6 +451,21 @@ def _assemble(
         validity=str(validity[0]) if shape == () else validity.reshape(shape),
         steps=ended.steps,
     )
+
+
+def boundary_values(formula: Formula, wanted: Iterable[str], flat: list[Array]) -> Array:
+    """Return the observables on the boundary, shape (points, observables)."""
+    assert formula.boundary is not None
+    symbols = tuple(c.symbol for c in formula.controls.values())
+    columns = []
+    for name in wanted:
+        value = formula.boundary.observables[name]
+        if value.is_finite:
+            (number,) = compile_layer(symbols, (value,))(*flat)
+        else:
+            number = float(value)
+        columns.append(np.broadcast_to(number, flat[0].shape))
+    return np.stack(columns, axis=1) if columns else np.zeros((flat[0].size, 0))
 
 
 def _with_digits(

@@ -54,6 +54,8 @@ class System:
         A bound may depend on other unknowns.
     paired : collection of Symbol
         Unknowns whose equation has the form update minus unknown.
+    symbolic : bool
+        Whether a symbolic Jacobian is worth its size; differences otherwise.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class System:
         parameters: Sequence[Symbol],
         domains: Mapping[Symbol, Interval],
         paired: frozenset[Symbol] = frozenset(),
+        symbolic: bool = True,
     ) -> None:
         if len(equations) != len(unknowns):
             raise DeclarationError(
@@ -73,6 +76,7 @@ class System:
         self.unknowns = tuple(unknowns)
         self.parameters = tuple(parameters)
         self.arguments = (*self.unknowns, *self.parameters)
+        self.symbolic = symbolic
         self.paired = np.array([symbol in paired for symbol in unknowns], dtype=bool)
         self._intervals = [domains[symbol] for symbol in unknowns]
         self.open_low = np.array([bool(i.left_open) for i in self._intervals])
@@ -85,7 +89,7 @@ class System:
 
     @cached_property
     def _with_jacobian(self) -> Kernel | None:
-        if any(nesting(equation) > 1 for equation in self.equations):
+        if not self.symbolic or any(nesting(equation) > 1 for equation in self.equations):
             return None  # the fourth derivatives of a mean within a mean cost more than they save
         entries = [equation.diff(symbol) for equation in self.equations for symbol in self.unknowns]
         if any(entry.has(DiracDelta) for entry in entries):
@@ -299,14 +303,14 @@ class System:
         points, n = z.shape
         moved = np.zeros_like(z)
         if not n:
-            found, spread = _rows(kernel.bounded(*parameters, refinement=refinement))
+            found, spread = _rows(kernel.bounded(*parameters, refinement=refinement), points)
             return z, moved, found, spread, moved
         corrected = np.zeros(points, dtype=bool)
         inverse = np.zeros((points, n, n))
         reach = np.full_like(z, np.inf)
         if jacobian is not None and step is not None:
             inverse = _inverse(jacobian)
-            found, spread = _rows(kernel.bounded(*z.T, *parameters, refinement=refinement))
+            found, spread = _rows(kernel.bounded(*z.T, *parameters, refinement=refinement), points)
             with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
                 moved = -np.einsum("pij,pj->pi", inverse, found[:, :n])
                 size, before = np.abs(moved).max(axis=1), np.abs(step).max(axis=1)
@@ -327,7 +331,7 @@ class System:
             z = z.copy()
             z[slow], inverse[slow] = self._last_step(z[slow], some, refinement, known)
             found[slow], spread[slow] = _rows(
-                kernel.bounded(*z[slow].T, *some, refinement=refinement)
+                kernel.bounded(*z[slow].T, *some, refinement=refinement), slow.size
             )
             with np.errstate(invalid="ignore", over="ignore"):
                 residual = np.abs(found[slow, :n])
@@ -381,10 +385,13 @@ class System:
         return np.where(np.isnan(slopes), np.inf, slopes)
 
 
-def _rows(bounded: Sequence[Bounded]) -> tuple[Array, Array]:
+def _rows(bounded: Sequence[Bounded], points: int) -> tuple[Array, Array]:
     """Return values and bounds of a kernel as arrays (points, expressions)."""
-    value = np.stack([row.value for row in bounded], axis=1)
-    return value, np.stack([row.bound for row in bounded], axis=1)
+    value, bound = (
+        np.stack([np.broadcast_to(part, (points,)) for part in parts], axis=1)
+        for parts in zip(*((row.value, row.bound) for row in bounded), strict=True)
+    )
+    return value, bound
 
 
 @dataclass(frozen=True)

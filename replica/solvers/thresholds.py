@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,12 +14,17 @@ from sympy import Expr, Interval, S, Symbol, oo
 from replica.errors import ControlError, ConvergenceError, ThresholdNotFound
 from replica.language.controls import exact, resolve
 from replica.language.formula import (
+    Cases,
+    Crossing,
+    Cusp,
     Family,
+    Fold,
     Formula,
     Instability,
     Limit,
     Published,
     Root,
+    Threshold,
     control_name,
 )
 from replica.language.means import nesting
@@ -31,6 +36,15 @@ from replica.solvers.precision import check_digits, decimal_text, precise_soluti
 from replica.solvers.saddle import solve
 from replica.solvers.solution import Status, ThresholdResult, with_error
 from replica.solvers.system import System
+from replica.solvers.transitions import (
+    crossing_start,
+    crossing_system,
+    cusp_start,
+    cusp_system,
+    fold_start,
+    fold_system,
+    sampled_curve,
+)
 
 __all__ = ["compare", "threshold"]
 
@@ -97,10 +111,8 @@ def threshold(
     digits = check_digits(digits)
     found, declaration, values = _read(formula, name, controls)
     try:
-        _refuse(found, name, declaration, values)
-        compute = _limit if isinstance(declaration, Limit) else _root
         with np.errstate(all="ignore"):  # what is not finite is found by looking at it
-            return compute(found, name, declaration, values, digits)  # type: ignore[arg-type]
+            return _computed(found, name, declaration, values, digits)
     except ConvergenceError as error:
         if check:
             raise
@@ -123,7 +135,9 @@ def compare(
     """Return the published values at these controls, with deviation and verdict."""
     rows = []
     for published in formula.published:
-        same_options = all(formula.options.get(k, w) == w for k, w in published.options.items())
+        same_options = all(
+            str(formula.options.get(k, w)) == str(w) for k, w in published.options.items()
+        )
         same_controls = all(
             k in controls and abs(float(controls[k]) - float(w)) < 1e-12
             for k, w in published.at.items()
@@ -142,19 +156,42 @@ def verdict(published: Published, value: float, error: float) -> str:
     return "disagrees"
 
 
+def _computed(
+    formula: Formula, name: str, declaration: Threshold, values: dict[str, Any], digits: int | None
+) -> ThresholdResult:
+    if isinstance(declaration, Cases):
+        declaration = _case(formula, name, declaration, values)
+    _refuse(formula, name, declaration, values)
+    if isinstance(declaration, Fold):
+        return _fold(formula, name, declaration, values, digits)
+    if isinstance(declaration, Crossing):
+        return _crossing_of_branches(formula, name, declaration, values, digits)
+    if isinstance(declaration, Cusp):
+        return _cusp(formula, name, declaration, values, digits)
+    if isinstance(declaration, Limit):
+        return _limit(formula, name, declaration, values, digits)
+    assert isinstance(declaration, Root)
+    return _root(formula, name, declaration, values, digits)
+
+
+def _case(formula: Formula, name: str, declaration: Cases, values: Mapping[str, Any]) -> Any:
+    """Return the threshold whose condition on the controls holds."""
+    rule = {formula.controls[k].symbol: exact(w) for k, w in values.items()}
+    for condition, case in declaration.cases:
+        if condition is True or condition.subs(rule) == S.true:
+            return case
+    raise ThresholdNotFound(f"{formula.name}: no {name} at {_where(values)}: no case applies there")
+
+
 # ---- reading ------------------------------------------------------------------------------------
 
 
 def _read(
     formula: Formula | Family, name: str, controls: Mapping[str, Any]
-) -> tuple[Formula, Root | Limit, dict[str, Any]]:
+) -> tuple[Formula, Threshold, dict[str, Any]]:
     found, _ = resolve(formula, controls, optional={"*"})
     declaration = found.threshold(name)
-    if isinstance(declaration, Root):
-        solved = {control_name(symbol) for symbol in declaration.controls}
-    else:
-        used = declaration.value.free_symbols
-        solved = {k for k, control in found.controls.items() if control.symbol not in used}
+    solved = found.determined(name)
     given = {key for key in controls if key in found.controls and controls[key] is not None}
     for key in sorted(solved & given):
         raise ControlError(
@@ -171,9 +208,7 @@ def _read(
     return found, declaration, values
 
 
-def _refuse(
-    formula: Formula, name: str, declaration: Root | Limit, values: Mapping[str, Any]
-) -> None:
+def _refuse(formula: Formula, name: str, declaration: Any, values: Mapping[str, Any]) -> None:
     rule = {formula.controls[k].symbol: exact(w) for k, w in values.items()}
     for condition, reason in declaration.unless:
         if condition.subs(rule) == S.true:
@@ -192,9 +227,7 @@ def _floats(values: Mapping[str, Any]) -> dict[str, float]:
 
 
 @lru_cache(maxsize=64)
-def _root_system(formula: Formula, name: str) -> System:
-    declaration = formula.threshold(name)
-    assert isinstance(declaration, Root)
+def _root_system(formula: Formula, declaration: Root) -> System:
     pinned = dict(declaration.at)
     free = [symbol for symbol in formula.unknowns if symbol not in pinned]
     shift = 1 if isinstance(declaration, Instability) else 0
@@ -209,10 +242,28 @@ def _root_system(formula: Formula, name: str) -> System:
 def _root(
     formula: Formula, name: str, declaration: Root, values: dict[str, Any], digits: int | None
 ) -> ThresholdResult:
-    system = _root_system(formula, name)
+    system = _root_system(formula, declaration)
+    starts = _seeds(formula, name, declaration, system, values)
+    method = "root: stationarity and condition = 0"
+    if isinstance(declaration, Instability):
+        method = "instability: stationarity and eigenvalue = 1"
+    return _polished(formula, name, declaration, system, starts, values, digits, method)
+
+
+def _polished(
+    formula: Formula,
+    name: str,
+    declaration: Root | Fold | Crossing | Cusp,
+    system: System,
+    starts: Iterable[Array],
+    values: dict[str, Any],
+    digits: int | None,
+    method: str,
+) -> ThresholdResult:
+    """Solve a square system whose last unknowns are the controls, and bound the error."""
     parameters = [np.array([float(value)]) for value in values.values()]
     status = np.array([int(Status.MAX_STEPS)])
-    for start in _seeds(formula, name, declaration, system, values):
+    for start in starts:
         found = iterate(system, start, parameters, Newton(_NEARLY), _STEPS)
         status = found.status
         if status[0] == Status.CONVERGED:
@@ -225,7 +276,7 @@ def _root(
         found.z,
         parameters,
         _TOLERANCE,
-        refinement=1,
+        refinement=min(1, system.finest),
         jacobian=found.jacobian,
         step=found.step,
     )
@@ -234,10 +285,11 @@ def _root(
     value, spread = float(z[0, position]), float(error[0, position])
     if not np.isfinite(value):
         raise ConvergenceError(f"{formula.name}: {name} at {_where(values)} is not finite")
-    overlaps = {str(symbol): float(number) for symbol, number in declaration.at.items()}
+    pinned = getattr(declaration, "at", {})
+    overlaps = {str(symbol): float(number) for symbol, number in pinned.items()}
     overlaps |= {str(s): float(x) for s, x in zip(system.unknowns, z[0], strict=True)}
     solved = [control_name(symbol) for symbol in declaration.controls]
-    unstable = _is_unstable(_root_stability(formula, name), system, z, parameters)
+    unstable = _is_unstable(_root_stability(formula, declaration), system, z, parameters)
     text = ""
     if digits is not None:
         roots, errors, _, _ = precise_solution(system, z[0], list(values.values()), (), digits)
@@ -249,9 +301,7 @@ def _root(
         spread,
         {**_floats(values), **{key: overlaps.pop(key) for key in solved[1:]}},
         {k: w for k, w in overlaps.items() if k not in solved},
-        "instability: stationarity and eigenvalue = 1"
-        if isinstance(declaration, Instability)
-        else "root: stationarity and condition = 0",
+        method,
         unstable,
         declaration.caveat,
         digits,
@@ -283,6 +333,11 @@ def _seeds(
             domain = formula.controls[control_name(control)].domain
             inside = (value > float(domain.start)) & (value < float(domain.end))
             z, value, height = z[inside], value[inside], height[inside]
+            trivial = curve.trivial_branch(others, zero) if declaration.from_origin else None
+            if trivial is not None:
+                z, value, height = (
+                    np.concatenate(p) for p in zip(trivial, (z, value, height), strict=True)
+                )
         else:
             search = _across_starts if fine else _along_branch
             z, value, height = search(formula, control, system, values)
@@ -374,11 +429,9 @@ def _first_saddle(formula: Formula, control: Symbol, values: Mapping[str, Any]) 
 
 
 @lru_cache(maxsize=64)
-def _root_stability(formula: Formula, name: str) -> Expr | None:
-    if not formula.stability:
+def _root_stability(formula: Formula, declaration: Any) -> Expr | None:
+    if not formula.stability or not isinstance(declaration, Root):
         return None
-    declaration = formula.threshold(name)
-    assert isinstance(declaration, Root)
     return formula.observables[formula.stability].subs(dict(declaration.at))
 
 
@@ -391,13 +444,70 @@ def _is_unstable(
     return bool(value[0] > _STABLE)
 
 
+# ---- folds and crossings ------------------------------------------------------------------------
+
+
+def _fold(
+    formula: Formula, name: str, declaration: Fold, values: dict[str, Any], digits: int | None
+) -> ThresholdResult:
+    sampled = sampled_curve(formula, declaration.in_, list(_floats(values).values()))
+    start = fold_start(sampled, declaration)
+    end = None
+    if declaration.otherwise is not None:
+        rule = {formula.controls[k].symbol: exact(w) for k, w in values.items()}
+        end = declaration.otherwise.subs(rule)
+    beyond = start is not None and end is not None
+    if beyond and declaration.upper and float(end) > start[0, -1]:  # type: ignore[index,arg-type]
+        start = None
+    if start is not None:
+        system = fold_system(formula, declaration)
+        method = "fold: stationarity and singular Jacobian"
+        return _polished(formula, name, declaration, system, [start], values, digits, method)
+    if end is None:
+        raise ThresholdNotFound(
+            f"{formula.name}: no {name} at {_where(values)}: along the saddle points "
+            f"{control_name(declaration.in_)} rises from {sampled.control[0]:.4g} without turning "
+            f"back, so the transition is continuous or there is none"
+        )
+    limit = Limit(value=end, doc=declaration.doc)
+    return _limit_value(formula, name, limit, values, digits, "far end of the curve")
+
+
+def _crossing_of_branches(
+    formula: Formula, name: str, declaration: Crossing, values: dict[str, Any], digits: int | None
+) -> ThresholdResult:
+    others = list(_floats(values).values())
+    sampled = sampled_curve(formula, declaration.in_, others, formula.potential)
+    start = crossing_start(sampled)
+    if start is None:
+        raise ThresholdNotFound(
+            f"{formula.name}: no {name} at {_where(values)}: no two branches of saddle points "
+            f"coexist, so there is no first-order transition"
+        )
+    system = crossing_system(formula, declaration)
+    method = "crossing: two saddle points of equal potential"
+    return _polished(formula, name, declaration, system, [start], values, digits, method)
+
+
+def _cusp(
+    formula: Formula, name: str, declaration: Cusp, values: dict[str, Any], digits: int | None
+) -> ThresholdResult:
+    start = cusp_start(formula, declaration, _floats(values))
+    if start is None:
+        raise ThresholdNotFound(
+            f"{formula.name}: no {name} at {_where(values)}: the branches do not turn back at any "
+            f"{control_name(declaration.controls[0])}, so no first-order line ends"
+        )
+    system = cusp_system(formula, declaration)
+    method = "cusp: the two folds meet"
+    return _polished(formula, name, declaration, system, [start], values, digits, method)
+
+
 # ---- limits -------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=64)
-def _limit_system(formula: Formula, name: str) -> System:
-    declaration = formula.threshold(name)
-    assert isinstance(declaration, Limit)
+def _limit_system(formula: Formula, declaration: Limit) -> System:
     used = declaration.value.free_symbols
     if declaration.stability is not None:
         used |= declaration.stability.free_symbols
@@ -410,8 +520,20 @@ def _limit_system(formula: Formula, name: str) -> System:
 def _limit(
     formula: Formula, name: str, declaration: Limit, values: dict[str, Any], digits: int | None
 ) -> ThresholdResult:
-    system = _limit_system(formula, name)
-    parameters = [np.array([float(value)]) for value in values.values()]
+    return _limit_value(formula, name, declaration, values, digits, "limit along the branch")
+
+
+def _limit_value(
+    formula: Formula,
+    name: str,
+    declaration: Limit,
+    values: dict[str, Any],
+    digits: int | None,
+    method: str,
+) -> ThresholdResult:
+    system = _limit_system(formula, declaration)
+    used = {k: w for k, w in values.items() if formula.controls[k].symbol in system.parameters}
+    parameters = [np.array([float(value)]) for value in used.values()]
     z = np.zeros((1, 0))
     if system.size:
         z = _stationary(formula, name, declaration, system, values, parameters)
@@ -425,7 +547,7 @@ def _limit(
     text = ""
     if digits is not None:
         _, _, observed, errors = precise_solution(
-            system, z[0], list(values.values()), (declaration.value,), digits
+            system, z[0], list(used.values()), (declaration.value,), digits
         )
         value, text, spread = _decimal(observed[0], errors[0], digits)
     return _result(
@@ -435,7 +557,7 @@ def _limit(
         spread,
         _floats(values),
         {str(s): float(x) for s, x in zip(system.unknowns, z[0], strict=True)},
-        "limit along the branch" + (", stationary value" if system.size else ""),
+        method + (", stationary value" if system.size else ""),
         unstable,
         declaration.caveat,
         digits,

@@ -41,6 +41,7 @@ PRIMITIVE_VALUES = {
     "LogH": lambda x: mpmath.log1p(-_tail(-x)) if x < 0 else mpmath.log(_tail(x)),
     "Mills": lambda x: _density(x) / _tail(x),
     "MillsExcess": lambda x: _density(x) / _tail(x) - x,
+    "LogScaledH": lambda x: x * x / 2 + mpmath.log(_tail(x)),
     "LogCosh": lambda x: mpmath.log(mpmath.cosh(x)),
     "Tanh": mpmath.tanh,
     "Sech": mpmath.sech,

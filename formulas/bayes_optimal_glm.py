@@ -1,0 +1,190 @@
+r"""Bayes-optimal generalised linear models: every prior of the weights, every output channel.
+
+Labels :math:`y_\mu \sim P(y|x_\mu \cdot w^*)` of n = alpha p patterns with entries N(0, 1/p). With
+:math:`\rho = E w^2`, the gap :math:`D = \rho - m` and its conjugate,
+
+.. math:: \phi = \Phi_w(\hat m) + \alpha\, \Phi_{out}(D) - (\rho - D)\, \hat m / 2,
+
+where the blocks give :math:`\Phi_w` and :math:`\Phi_{out}`. The overlap is D and not m: next to
+perfect recovery 1 - m/rho has no digits, D has all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sympy import Eq, Expr, Interval, S, acos, oo, pi, sqrt, symbols
+
+from replica.blocks.channels import CHANNELS, Channel, channel
+from replica.blocks.priors import PRIORS, Prior, prior
+from replica.language.formula import (
+    Boundary,
+    Cases,
+    Control,
+    Crossing,
+    Cusp,
+    Family,
+    Fold,
+    Formula,
+    Limit,
+    Option,
+    Published,
+    Root,
+    TeacherStudent,
+    Threshold,
+)
+
+alpha = symbols("alpha", real=True)
+D, mhat = symbols("D mhat", nonnegative=True)
+
+NOT_EVEN = (
+    "the labels depend on the sign of the field, so the overlap is positive at every alpha > 0"
+)
+BIASED = "the prior has a mean, so the overlap is positive at every alpha > 0"
+
+
+def build(prior: Prior, channel: Channel) -> Formula:
+    """Return the formula of one prior and one channel."""
+    rho = prior.second_moment
+    m = rho - D
+    labels, weights = channel.free_entropy(D, rho), prior.free_entropy(mhat)
+    observables = {
+        "m": m,
+        "mse": D,
+        "label_error": channel.squared_error(D, rho),
+    }
+    if channel.deterministic and channel.noise is None and channel.labels:
+        observables["mutual_information"] = -(weights + alpha * labels - m * mhat / 2)
+    if channel.name in ("sign", "probit"):
+        observables["eps_bayes"] = acos(sqrt(m / rho)) / pi
+        observables["eps_gibbs"] = acos(m / rho) / pi
+    return Formula(
+        name="bayes-optimal-glm",
+        title=f"Bayes-optimal generalised linear model, {prior} prior, {channel} channel",
+        ensemble="Labels of random patterns drawn from a teacher; prior and channel are known.",
+        potential=weights + alpha * labels - m * mhat / 2,
+        overlaps={D: Interval.Lopen(0, rho)},
+        conjugates={D: mhat},
+        # theorems: the Nishimori identity and the heat equation give means of squares
+        updates={D: prior.gap(mhat), mhat: alpha * channel.strength(D, rho)},
+        controls={
+            "alpha": Control(alpha, Interval.open(0, oo), None, "patterns per weight"),
+            **prior.controls,
+            **channel.controls,
+        },
+        observables=observables,
+        boundary=_full_recovery(prior, channel, observables),
+        thresholds=_thresholds(prior, channel, weights + alpha * labels - m * mhat / 2),
+        published=_published(prior, channel),
+        cites=("barbier2019",),
+        status="theorem",
+        experiment=TeacherStudent(prior, channel),
+        options={"prior": prior, "channel": channel},
+    )
+
+
+def _full_recovery(
+    prior: Prior, channel: Channel, observables: Mapping[str, Expr]
+) -> Boundary | None:
+    """Return the point D = 0, at which exact labels leave one weight vector."""
+    if not channel.deterministic or (channel.dimension == 0 and prior.dimension != 0):
+        return None
+    there = {name: S.Zero for name in observables}
+    there["m"] = prior.second_moment
+    entropy = S.Zero if prior.entropy is None else prior.entropy
+    there["potential"] = oo if channel.dimension != 0 else -entropy
+    if "mutual_information" in there:
+        there["mutual_information"] = entropy
+    return Boundary(
+        "full recovery",
+        at={D: S.Zero, mhat: oo},
+        in_=alpha,
+        above=prior.dimension / channel.dimension if channel.dimension != 0 else S.Zero,
+        observables=there,
+        when=True if channel.noise is None else Eq(channel.noise, 0),
+    )
+
+
+def _thresholds(prior: Prior, channel: Channel, potential: Expr) -> dict[str, Threshold]:
+    noisy = not channel.deterministic
+    # where labels are exact, the curve of saddle points ends in full recovery
+    end = None
+    if not noisy and channel.dimension != 0:
+        end = prior.dimension / channel.dimension
+    elif not noisy and prior.dimension == 0:
+        end = S.Zero
+    first_order = Crossing(alpha, doc="both branches have the same free entropy")
+    if end is None:
+        exact: Threshold = first_order
+    elif channel.dimension != 0:
+        exact = Limit(end, doc="as many equations as unknowns of the continuous part")
+    else:
+        exact = Root(
+            potential + prior.entropy, in_=alpha, doc="zero posterior entropy", from_origin=True
+        )
+    upper = Fold(alpha, doc="the uninformed branch ends")
+    lower = Fold(alpha, upper=False, doc="the informed branch ends")
+    ends = {"alpha_AMP": end if channel.dimension != 0 else None, "alpha_sp": end}
+
+    def with_end(fold: Fold, name: str) -> Threshold:
+        if ends[name] is None:
+            return fold
+        full = Fold(alpha, upper=fold.upper, otherwise=ends[name], doc=fold.doc)
+        return _by_noise(channel, full, fold, fold.doc)
+
+    thresholds = {
+        "alpha_WR": _weak_recovery(prior, channel),
+        "alpha_IT": _by_noise(channel, exact, first_order, "information-theoretic transition"),
+        "alpha_AMP": with_end(upper, "alpha_AMP"),
+        "alpha_sp": with_end(lower, "alpha_sp"),
+    }
+    if channel.noise is not None:
+        end_of_line = "noise beyond which there is no first-order transition"
+        thresholds["Delta_c"] = Cusp((channel.noise, alpha), doc=end_of_line)
+    return thresholds
+
+
+def _by_noise(channel: Channel, exact: Threshold, noisy: Threshold, doc: str) -> Threshold:
+    if channel.noise is None or exact == noisy:
+        return exact
+    return Cases(alpha, ((Eq(channel.noise, 0), exact), (True, noisy)), doc=doc)
+
+
+def _weak_recovery(prior: Prior, channel: Channel) -> Threshold:
+    doc = "the overlap leaves zero"
+    if not channel.even or prior.mean != 0:
+        reason = NOT_EVEN if not channel.even else BIASED
+        return Limit(S.One, doc=doc, unless=((S.true, reason),))
+    return Limit(1 / channel.weak_recovery(prior.second_moment), doc=doc)
+
+
+def _published(prior: Prior, channel: Channel) -> tuple[Published, ...]:
+    pair = {"prior": prior.name, "channel": channel.name}
+    table = {
+        ("rademacher", "sign"): (
+            Published("alpha_IT", 1.245, 5e-4, {"Delta": 0}, pair, "gyorgyi1990", "abstract"),
+            Published(
+                "alpha_AMP",
+                1.493,
+                5e-4,
+                {"Delta": 0},
+                pair,
+                "barbier2019",
+                "as quoted in the lectures",
+            ),
+        ),
+    }
+    return table.get((prior.name, channel.name), ())
+
+
+BAYES_OPTIMAL_GLM = Family(
+    name="bayes-optimal-glm",
+    title="Bayes-optimal generalised linear models",
+    options={
+        "prior": Option(tuple(PRIORS), "rademacher", "law of the weights", Prior, prior),
+        "channel": Option(tuple(CHANNELS), "sign", "law of the labels", Channel, channel),
+    },
+    build=build,
+)
+
+FORMULAS = (BAYES_OPTIMAL_GLM,)

@@ -1,0 +1,491 @@
+r"""Output channels P(y|z), once for the theory, the algorithm and the sampler.
+
+A channel states the log-partition of one pattern whose field has mean omega and variance V,
+
+.. math:: L_y(\omega, V) = \log E_{z \sim N(\omega, V)} P(y|z),
+
+and g_out is its derivative in omega. With the label averaged over what generates it,
+
+.. math:: \Phi_{out}(D) = E\, L_y(\omega, D), \qquad G(D) = E\, (\partial_\omega L_y)^2,
+   \qquad \omega \sim N(0, \rho - D),
+
+where :math:`G = 2\, d\Phi_{out}/dm` by the heat equation: a mean of squares, which keeps its digits
+where the derivative of the potential loses them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sympy import (
+    Expr,
+    Interval,
+    Rational,
+    S,
+    Symbol,
+    exp,
+    log,
+    oo,
+    pi,
+    sqrt,
+    symbols,
+    sympify,
+)
+
+from replica.errors import ControlError, DeclarationError, UnknownName
+from replica.language.formula import Control, FrozenMapping
+from replica.language.means import Mean
+from replica.language.primitives import (
+    LogCosh,
+    LogH,
+    LogHDifference,
+    LogSumExp,
+    Sech,
+    Softmax,
+)
+
+__all__ = [
+    "CHANNELS",
+    "Absolute",
+    "Channel",
+    "DiscreteChannel",
+    "Door",
+    "Linear",
+    "Logistic",
+    "Probit",
+    "ReLU",
+    "Sign",
+    "channel",
+]
+
+Delta, K = symbols("Delta K", real=True)
+y, omega, V = Symbol("y", real=True), Symbol("omega", real=True), Symbol("V", positive=True)
+_u, _x = symbols("u x", real=True)
+
+_NOISE = Control(Delta, Interval(0, oo), 0, "variance of the noise on the field")
+_BALANCED = S("0.6744897501960817432")
+_WIDTH = Control(K, Interval.open(0, oo), _BALANCED, "half-width of the door")
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Law of a label given its field.
+
+    Attributes
+    ----------
+    name : str
+    labels : tuple of numbers
+        The possible labels; empty where they are continuous.
+    dimension : Expr
+        Information dimension of the noiseless label: one for a continuous label, zero for a
+        discrete one. At a small gap D, G = dimension/D.
+    deterministic : bool
+        Whether the label is a function of the field (where `noise` vanishes).
+    noise : Symbol or None
+        The control that blurs the label.
+    even : bool
+        Whether z and -z give the same label, so that m = 0 is always a fixed point.
+    controls : mapping of str to Control
+    """
+
+    name: str
+    labels: tuple[Any, ...] = ()
+    dimension: Expr = S.Zero
+    deterministic: bool = True
+    noise: Symbol | None = None
+    even: bool = False
+    controls: Mapping[str, Control] = field(default_factory=FrozenMapping)
+
+    def log_partition(self, label: Any, mean: Any, variance: Any) -> Expr:
+        """Return L_y(omega, V)."""
+        raise NotImplementedError
+
+    def cases(self) -> tuple[tuple[Callable[[Any], Any], Expr], ...]:
+        """Return pairs of a test on labels and L in the symbols y, omega, V that holds there."""
+        if not self.labels:
+            return ((lambda label: np.ones(np.shape(label), dtype=bool), self._log_partition()),)
+        return tuple(
+            (lambda label, own=own: np.asarray(label) == own, self.log_partition(own, omega, V))
+            for own in (float(label) for label in self.labels)
+        )
+
+    def _log_partition(self) -> Expr:
+        return self.log_partition(y, omega, V)
+
+    def possible(self, label: Any) -> Any:
+        """Tell which labels the channel can produce."""
+        if not self.labels:
+            return np.isfinite(label)
+        return np.isin(label, [float(own) for own in self.labels])
+
+    def mean_label(self, mean: Any, variance: Any) -> Expr:
+        """Return E[y | omega, V], the optimal prediction of a new label."""
+        return sum(
+            (label * exp(self.log_partition(label, mean, variance)) for label in self.labels),
+            S.Zero,
+        )
+
+    def sample(self, rng: np.random.Generator, z: Any, controls: Mapping[str, float]) -> Any:
+        """Draw labels of the fields z."""
+        raise NotImplementedError
+
+    # ---- averages over labels -------------------------------------------------------------------
+
+    def free_entropy(self, gap: Any, rho: Any) -> Expr:
+        r"""Return :math:`\Phi_{out}`, in nats per pattern; minus a differential entropy of y."""
+        return self._over_labels(lambda part, _: part, gap, rho)
+
+    def strength(self, gap: Any, rho: Any) -> Expr:
+        r"""Return :math:`G = E\, g_{out}^2`."""
+        return self._over_labels(lambda part, field: part.diff(field) ** 2, gap, rho)
+
+    def squared_error(self, gap: Any, rho: Any) -> Expr:
+        r"""Return :math:`E (y - E[y|\omega])^2`, the error of the optimal prediction of a label."""
+        second = sum(
+            (own**2 * exp(self.log_partition(own, _u, gap)) for own in self.labels), S.Zero
+        )
+        return Mean(second - self.mean_label(_u, gap) ** 2, (_u, rho - gap))
+
+    def weak_recovery(self, rho: Any) -> Expr:
+        r"""Return :math:`E_y (E[z^2|y]/\rho - 1)^2`, the inverse of alpha_WR if even."""
+        total = S.Zero
+        for label in self.labels:
+            part = self.log_partition(label, _u, V)
+            curvature = part.diff(_u).diff(_u).subs(_u, 0).subs(V, rho)
+            total += exp(part.subs(_u, 0).subs(V, rho)) * (rho * curvature) ** 2
+        return total
+
+    def _over_labels(self, function: Callable[[Expr, Symbol], Expr], gap: Any, rho: Any) -> Expr:
+        bodies: list[tuple[int, Expr]] = []
+        for label in self.labels:
+            part = self.log_partition(label, _u, gap)
+            body = exp(part) * function(part, _u)
+            reflected = body.subs(_u, -_u)
+            for k, (count, other) in enumerate(bodies):
+                if other in (body, reflected):
+                    bodies[k] = (count + 1, other)
+                    break
+            else:
+                bodies.append((1, body))
+        return sum((count * Mean(body, (_u, rho - gap)) for count, body in bodies), S.Zero)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class _Sign(Channel):
+    def log_partition(self, label: Any, mean: Any, variance: Any) -> Expr:
+        """Return log H(-y omega / sqrt(V + Delta))."""
+        return LogH(-label * mean / sqrt(variance + Delta))
+
+    def sample(self, rng: np.random.Generator, z: Any, controls: Mapping[str, float]) -> Any:
+        """Draw the sign of the noisy field."""
+        noise = np.sqrt(controls.get("Delta", 0.0)) * rng.standard_normal(np.shape(z))
+        return np.where(z + noise >= 0, 1.0, -1.0)
+
+
+@dataclass(frozen=True)
+class _Probit(Channel):
+    def log_partition(self, label: Any, mean: Any, variance: Any) -> Expr:
+        """Return log H(-y omega / sqrt(V + 1))."""
+        return LogH(-label * mean / sqrt(variance + 1))
+
+    def sample(self, rng: np.random.Generator, z: Any, controls: Mapping[str, float]) -> Any:
+        """Draw y = 1 with probability H(-z)."""
+        return np.where(z + rng.standard_normal(np.shape(z)) >= 0, 1.0, -1.0)
+
+
+@dataclass(frozen=True)
+class _Logistic(Channel):
+    def log_partition(self, label: Any, mean: Any, variance: Any) -> Expr:
+        """Return the log of the mean of 1 / (1 + exp(-y z))."""
+        return log(Mean(Softmax(label * (mean + _x), S.Zero), (_x, variance)))
+
+    def sample(self, rng: np.random.Generator, z: Any, controls: Mapping[str, float]) -> Any:
+        """Draw y = 1 with the logistic probability of z."""
+        return np.where(rng.random(np.shape(z)) < 0.5 * (1 + np.tanh(0.5 * z)), 1.0, -1.0)
+
+
+@dataclass(frozen=True)
+class _Door(Channel):
+    def log_partition(self, label: Any, mean: Any, variance: Any) -> Expr:
+        """Return the log-mass inside (y = -1) or outside (y = 1) of the door."""
+        low, high = ((side * K - mean) / sqrt(variance) for side in (-1, 1))
+        return LogHDifference(low, high) if label < 0 else LogSumExp(LogH(-low), LogH(high))
+
+    def sample(self, rng: np.random.Generator, z: Any, controls: Mapping[str, float]) -> Any:
+        """Return the sign of |z| - K."""
+        return np.where(np.abs(z) > controls["K"], 1.0, -1.0)
+
+
+@dataclass(frozen=True)
+class _Linear(Channel):
+    def log_partition(self, label: Any, mean: Any, variance: Any) -> Expr:
+        """Return the log-density of y around omega."""
+        width = variance + Delta
+        return -((label - mean) ** 2) / (2 * width) - log(2 * pi * width) / 2
+
+    def free_entropy(self, gap: Any, rho: Any) -> Expr:
+        """Return minus the entropy of a Gaussian of variance D + Delta."""
+        return -log(2 * pi * (gap + Delta)) / 2 - S.Half
+
+    def strength(self, gap: Any, rho: Any) -> Expr:
+        """Return 1 / (D + Delta)."""
+        return 1 / (gap + Delta)
+
+    def squared_error(self, gap: Any, rho: Any) -> Expr:
+        """Return D + Delta."""
+        return gap + Delta
+
+    def mean_label(self, mean: Any, variance: Any) -> Expr:
+        """Return omega."""
+        return sympify(mean)
+
+    def sample(self, rng: np.random.Generator, z: Any, controls: Mapping[str, float]) -> Any:
+        """Add the noise to z."""
+        return z + np.sqrt(controls.get("Delta", 0.0)) * rng.standard_normal(np.shape(z))
+
+
+@dataclass(frozen=True)
+class _ReLU(Channel):
+    def log_partition(self, label: Any, mean: Any, variance: Any) -> Expr:
+        """Return the log-density of y > 0, or the log-mass of y = 0."""
+        if label == 0:
+            return LogH(mean / sqrt(variance))
+        return -((label - mean) ** 2) / (2 * variance) - log(2 * pi * variance) / 2
+
+    def cases(self) -> tuple[tuple[Callable[[Any], Any], Expr], ...]:
+        """Return the atom at zero and the density beyond."""
+        return (
+            (lambda label: np.asarray(label) == 0, self.log_partition(0, omega, V)),
+            (lambda label: np.asarray(label) > 0, self.log_partition(y, omega, V)),
+        )
+
+    def possible(self, label: Any) -> Any:
+        """Tell that labels are not negative."""
+        return np.isfinite(label) & (np.asarray(label) >= 0)
+
+    # on each side of zero half of the patterns carry a sign and half, besides, their field
+
+    def free_entropy(self, gap: Any, rho: Any) -> Expr:
+        """Return half that of the sign and half that of the linear channel."""
+        sign = 2 * Mean(exp(LogH(_u / sqrt(gap))) * LogH(_u / sqrt(gap)), (_u, rho - gap))
+        return (sign - log(2 * pi * gap) / 2 - S.Half) / 2
+
+    def strength(self, gap: Any, rho: Any) -> Expr:
+        """Return half that of the sign and half that of the linear channel."""
+        part = LogH(_u / sqrt(gap))
+        sign = 2 * Mean(exp(part) * part.diff(_u) ** 2, (_u, rho - gap))
+        return (sign + 1 / gap) / 2
+
+    def mean_label(self, mean: Any, variance: Any) -> Expr:
+        """Return the mean of the positive part of a Gaussian."""
+        x = -mean / sqrt(variance)
+        return mean * exp(LogH(x)) + sqrt(variance) * exp(-(x**2) / 2) / sqrt(2 * pi)
+
+    def squared_error(self, gap: Any, rho: Any) -> Expr:
+        """Return the mean variance of the positive part."""
+        x = -_u / sqrt(gap)
+        density = exp(-(x**2) / 2) / sqrt(2 * pi)
+        second = (_u**2 + gap) * exp(LogH(x)) + _u * sqrt(gap) * density
+        return Mean(second - self.mean_label(_u, gap) ** 2, (_u, rho - gap))
+
+    def sample(self, rng: np.random.Generator, z: Any, controls: Mapping[str, float]) -> Any:
+        """Return the positive part of z."""
+        return np.maximum(z, 0.0)
+
+
+@dataclass(frozen=True)
+class _Absolute(Channel):
+    def log_partition(self, label: Any, mean: Any, variance: Any) -> Expr:
+        """Return the log of the densities of y and -y."""
+        return (
+            -(label**2 + mean**2) / (2 * variance)
+            - log(2 * pi * variance) / 2
+            + log(2)
+            + LogCosh(label * mean / variance)
+        )
+
+    # Given |z|, its sign is a Rademacher weight seen with precision m z^2 / (rho D).
+
+    def free_entropy(self, gap: Any, rho: Any) -> Expr:
+        r"""Return :math:`-\tfrac12 \log(2 \pi e D) + E \log(1 + e^{-2 h})`, h ~ N(a, a).
+
+        Here :math:`a = (\rho - D) z^2 / (\rho D)` is the precision with which the sign is seen. The
+        mean over h is taken in the undecided region, by its weight relative to N(0, a).
+        """
+        precision = (rho - gap) * _u**2 / (rho * gap)
+        weight = exp(_x - precision / 2)
+        both = Mean(weight * LogSumExp(S.Zero, -2 * _x), (_x, precision))
+        return -log(2 * pi * gap) / 2 - S.Half + Mean(both, (_u, rho))
+
+    def strength(self, gap: Any, rho: Any) -> Expr:
+        r"""Return :math:`\frac1D - \frac{1}{D^2} E\, z^2 \mathrm{sech}^2 h`."""
+        precision = (rho - gap) * _u**2 / (rho * gap)
+        undecided = exp(-precision / 2) * Mean(Sech(_x), (_x, precision))
+        return 1 / gap - Mean(_u**2 * undecided, (_u, rho)) / gap**2
+
+    def weak_recovery(self, rho: Any) -> Expr:
+        """Return E (z^2/rho - 1)^2 = 2."""
+        return S(2)
+
+    def possible(self, label: Any) -> Any:
+        """Tell that labels are not negative."""
+        return np.isfinite(label) & (np.asarray(label) >= 0)
+
+    def mean_label(self, mean: Any, variance: Any) -> Expr:
+        """Return the mean of |z|."""
+        x = mean / sqrt(variance)
+        return mean * (1 - 2 * exp(LogH(x))) + 2 * sqrt(variance) * exp(-(x**2) / 2) / sqrt(2 * pi)
+
+    def squared_error(self, gap: Any, rho: Any) -> Expr:
+        """Return the mean variance of |z|."""
+        return Mean(_u**2 + gap - self.mean_label(_u, gap) ** 2, (_u, rho - gap))
+
+    def sample(self, rng: np.random.Generator, z: Any, controls: Mapping[str, float]) -> Any:
+        """Return |z|."""
+        return np.abs(z)
+
+
+@dataclass(frozen=True)
+class _FromProbabilities(Channel):
+    probabilities: tuple[Expr, ...] = ()
+
+    def log_partition(self, label: Any, mean: Any, variance: Any) -> Expr:
+        """Return the log of the mean of P(y|z)."""
+        own = self.probabilities[[float(one) for one in self.labels].index(float(label))]
+        return log(Mean(own.subs(_u, mean + _x), (_x, variance)))
+
+    def sample(self, rng: np.random.Generator, z: Any, controls: Mapping[str, float]) -> Any:
+        """Draw labels with their probabilities at z."""
+        raise NotImplementedError  # needs the numerics: the experiment draws from probabilities
+
+
+def Sign() -> Channel:
+    """Return y = sign(z + sqrt(Delta) xi); Delta = 0 is allowed, and the default.
+
+    Examples
+    --------
+    >>> Sign().log_partition(1, omega, V)
+    LogH(-omega/sqrt(Delta + V))
+    """
+    return _Sign("sign", (-1, 1), noise=Delta, controls=FrozenMapping({"Delta": _NOISE}))
+
+
+def Linear() -> Channel:
+    """Return y = z + sqrt(Delta) xi."""
+    return _Linear(
+        "linear", dimension=S.One, noise=Delta, controls=FrozenMapping({"Delta": _NOISE})
+    )
+
+
+def Absolute() -> Channel:
+    """Return y = |z|, real phase retrieval; y = z^2 says the same."""
+    return _Absolute("abs", dimension=S.One, even=True)
+
+
+def ReLU() -> Channel:
+    """Return y = max(0, z)."""
+    return _ReLU("relu", dimension=Rational(1, 2))
+
+
+def Door() -> Channel:
+    """Return y = sign(|z| - K); by default K makes both labels equally frequent at rho = 1."""
+    return _Door("door", (-1, 1), even=True, controls=FrozenMapping({"K": _WIDTH}))
+
+
+def Probit() -> Channel:
+    """Return labels with P(y|z) = H(-y z)."""
+    return _Probit("probit", (-1, 1), deterministic=False)
+
+
+def Logistic() -> Channel:
+    """Return labels with P(y|z) = 1 / (1 + exp(-y z))."""
+    return _Logistic("logistic", (-1, 1), deterministic=False)
+
+
+def DiscreteChannel(probabilities: Mapping[Any, Any], field: Symbol, name: str = "") -> Channel:
+    r"""Return a channel from P(y|z), one expression in the field for each label.
+
+    Parameters
+    ----------
+    probabilities : mapping of number to Expr
+        P(y|z) of each label y.
+    field : Symbol
+        The field z in the expressions.
+    name : str
+        For tables and messages.
+
+    Raises
+    ------
+    ControlError
+        If the probabilities do not sum to one, or are negative, at some z; it is in the message.
+
+    Examples
+    --------
+    >>> from sympy import Heaviside, Symbol
+    >>> z = Symbol("z", real=True)
+    >>> flip = {s: Rational(9, 10) * Heaviside(s * z) + Heaviside(-s * z) / 10 for s in (-1, 1)}
+    >>> DiscreteChannel(flip, z, name="flipped sign").labels
+    (-1, 1)
+    """
+    if not isinstance(field, Symbol) or not isinstance(probabilities, Mapping):
+        raise DeclarationError(
+            "DiscreteChannel takes a mapping of labels to expressions and the symbol of the field"
+        )
+    labels = tuple(probabilities)
+    expressions = tuple(sympify(p, strict=True).subs(field, _u) for p in probabilities.values())
+    loose = set().union(*(e.free_symbols for e in expressions)) - {_u}
+    if loose:
+        raise DeclarationError(f"DiscreteChannel: unbound symbol {', '.join(map(str, loose))}")
+    for place in (-7.3, -2.1, -0.6, -0.01, 0.02, 0.7, 1.9, 6.8):
+        values = [float(expression.subs(_u, place)) for expression in expressions]
+        if min(values) < -1e-12 or abs(sum(values) - 1) > 1e-9:
+            raise ControlError(
+                f"DiscreteChannel: at z = {place:g} the probabilities of the labels are "
+                f"{', '.join(f'{v:.6g}' for v in values)} and sum to {sum(values):.9g}, not to one"
+            )
+    flipped = [expression.subs(_u, -_u) for expression in expressions]
+    even = all((one - two).equals(0) for one, two in zip(expressions, flipped, strict=True))
+    certain = all(value in (0.0, 1.0) for value in values)
+    return _FromProbabilities(
+        name or f"discrete({', '.join(map(str, labels))})",
+        labels,
+        deterministic=certain,
+        even=even,
+        probabilities=expressions,
+    )
+
+
+CHANNELS: Mapping[str, Callable[[], Channel]] = {
+    "linear": Linear,
+    "sign": Sign,
+    "abs": Absolute,
+    "door": Door,
+    "relu": ReLU,
+    "logistic": Logistic,
+    "probit": Probit,
+}
+
+
+def channel(name: str) -> Channel:
+    """Return the shipped channel called `name`.
+
+    Raises
+    ------
+    UnknownName
+        With the near names.
+
+    Examples
+    --------
+    >>> channel("door").even
+    True
+    """
+    try:
+        return CHANNELS[name]()
+    except KeyError:
+        raise UnknownName("channel", name, CHANNELS) from None

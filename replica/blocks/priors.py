@@ -1,0 +1,335 @@
+r"""Priors of the weights, once for the theory, the algorithm and the sampler.
+
+A prior states its law; everything else follows from the log-partition of one weight seen through
+Gaussian noise of precision g,
+
+.. math:: L(r, g) = \log E_w\, e^{r w - g w^2 / 2},
+
+whose derivatives in r are posterior mean and variance. In the planted model
+:math:`r = g w^* + \sqrt g\, z`, and by the Nishimori identity the average error is
+:math:`D(g) = \rho - m = E\, \partial_r^2 L`, a sum of positive terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sympy import (
+    Abs,
+    Expr,
+    Interval,
+    S,
+    Symbol,
+    exp,
+    log,
+    nsimplify,
+    pi,
+    sign,
+    sqrt,
+    symbols,
+    sympify,
+)
+
+from replica.errors import ControlError, DeclarationError, UnknownName
+from replica.language.formula import Control, FrozenMapping
+from replica.language.means import Mean
+from replica.language.primitives import LogCosh, LogH, LogHDifference, LogScaledH, LogSumExp, Sech
+
+__all__ = [
+    "PRIORS",
+    "Discrete",
+    "GaussBernoulli",
+    "Gaussian",
+    "Laplace",
+    "Mixture",
+    "Prior",
+    "Rademacher",
+    "Uniform",
+    "prior",
+]
+
+density = Symbol("density", real=True, positive=True)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Law of one weight.
+
+    Attributes
+    ----------
+    name : str
+    second_moment, mean : Expr
+        rho = E w^2, and E w.
+    dimension : Expr
+        Information dimension: the weight of the continuous part, 0 for a discrete law. The gap
+        is D = dimension/g at large g.
+    entropy : Expr or None
+        Of a discrete law, in nats; None for the others.
+    controls : mapping of str to Control
+    """
+
+    name: str
+    second_moment: Expr
+    mean: Expr
+    dimension: Expr
+    entropy: Expr | None = None
+    controls: Mapping[str, Control] = field(default_factory=FrozenMapping)
+
+    def log_partition(self, r: Any, g: Any) -> Expr:
+        """Return L(r, g)."""
+        raise NotImplementedError
+
+    def average(self, function: Callable[[Any], Expr], g: Any) -> Expr:
+        """Return the mean of a function of r over the planted law of r."""
+        raise NotImplementedError
+
+    def sample(self, rng: np.random.Generator, size: Any, controls: Mapping[str, float]) -> Any:
+        """Draw weights."""
+        raise NotImplementedError
+
+    def free_entropy(self, g: Any) -> Expr:
+        r"""Return :math:`\Phi_w(g) = E\, L(r, g)`, in nats per weight."""
+        return self.average(lambda r: self.log_partition(r, g), g)
+
+    def gap(self, g: Any) -> Expr:
+        r"""Return :math:`D(g) = \rho - 2 \Phi_w'(g)`, as the mean of the posterior variance."""
+        field = Symbol("r", real=True)
+        variance = self.log_partition(field, g).diff(field).diff(field)
+        return self.average(lambda r: variance.subs(field, r), g)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Mixture(Prior):
+    """Mixture of Gaussians and atoms: `components` are (weight, mean, variance)."""
+
+    components: tuple[tuple[Expr, Expr, Expr], ...] = ()
+
+    def log_partition(self, r: Any, g: Any) -> Expr:
+        """Return log of the sum over components, each a Gaussian integral."""
+        terms = []
+        for weight, mean, variance in self.components:
+            width = 1 + g * variance
+            exponent = (variance * r**2 + 2 * mean * r - g * mean**2) / (2 * width)
+            terms.append(log(weight) - log(width) / 2 + exponent)
+        return LogSumExp(*terms)
+
+    def average(self, function: Callable[[Any], Expr], g: Any) -> Expr:
+        """Average over each component, where r is Gaussian."""
+        groups: list[tuple[Expr, Expr, Expr]] = []
+        x = Symbol("x", real=True)
+        for weight, mean, variance in self.components:
+            body, spread = function(g * mean + x), g + g**2 * variance
+            reflected = body.subs(x, -x)
+            for k, (total, other, width) in enumerate(groups):
+                if width == spread and other in (body, reflected):
+                    groups[k] = (total + weight, other, width)
+                    break
+            else:
+                groups.append((weight, body, spread))
+        return sum((w * Mean(body, (x, spread)) for w, body, spread in groups), S.Zero)
+
+    def sample(self, rng: np.random.Generator, size: Any, controls: Mapping[str, float]) -> Any:
+        """Draw a component for each weight, then the weight."""
+        numbers = {self.controls[k].symbol: v for k, v in controls.items() if k in self.controls}
+        table = np.array([[float(p.subs(numbers)) for p in row] for row in self.components])
+        chosen = rng.choice(len(table), size=size, p=table[:, 0] / table[:, 0].sum())
+        return table[chosen, 1] + np.sqrt(table[chosen, 2]) * rng.standard_normal(size)
+
+
+@dataclass(frozen=True)
+class _Quantile(Prior):
+    """A continuous law through its quantiles: w is a function of a standard normal u."""
+
+    def quantile(self, u: Any) -> Expr:
+        """Return the weight that has the rank of u among standard normals."""
+        raise NotImplementedError
+
+    def average(self, function: Callable[[Any], Expr], g: Any) -> Expr:
+        """Average over the weight and the noise."""
+        u, x = symbols("u x", real=True)
+        inner = Mean(function(g * self.quantile(u) + x), (x, g))
+        return Mean(inner, (u, 1))
+
+
+@dataclass(frozen=True)
+class _Rademacher(Mixture):
+    def log_partition(self, r: Any, g: Any) -> Expr:
+        """Return log cosh r - g/2."""
+        return LogCosh(r) - g / 2
+
+    def gap(self, g: Any) -> Expr:
+        """Return the mean between the two atoms, where the posterior is undecided."""
+        r = Symbol("r", real=True)
+        return exp(-g / 2) * Mean(Sech(r), (r, g))
+
+
+@dataclass(frozen=True)
+class _Laplace(_Quantile):
+    def quantile(self, u: Any) -> Expr:
+        """Return the weight of rank u: each tail of the law is an exponential."""
+        return -sign(u) * (LogH(Abs(u)) + log(2)) / sqrt(2)
+
+    def log_partition(self, r: Any, g: Any) -> Expr:
+        r"""Two half-lines with :math:`e^{-b |w|} b / 2`, b = sqrt(2) for unit variance."""
+        rate, root = sqrt(2), sqrt(g)
+        halves = LogSumExp(LogScaledH((rate - r) / root), LogScaledH((rate + r) / root))
+        return halves + log(rate / 2) + log(2 * pi / g) / 2
+
+    def sample(self, rng: np.random.Generator, size: Any, controls: Mapping[str, float]) -> Any:
+        """Draw from the Laplace law of unit variance."""
+        return rng.laplace(scale=np.sqrt(0.5), size=size)
+
+
+@dataclass(frozen=True)
+class _Uniform(_Quantile):
+    low: Expr = S.NegativeOne
+    high: Expr = S.One
+
+    def quantile(self, u: Any) -> Expr:
+        """Return the weight of rank u."""
+        return self.low + (self.high - self.low) * exp(LogH(-u))
+
+    def log_partition(self, r: Any, g: Any) -> Expr:
+        """Return log of the Gaussian mass between the ends, seen from r/g."""
+        root = sqrt(g)
+        mass = LogHDifference(self.low * root - r / root, self.high * root - r / root)
+        return mass + r**2 / (2 * g) + log(2 * pi / g) / 2 - log(self.high - self.low)
+
+    def sample(self, rng: np.random.Generator, size: Any, controls: Mapping[str, float]) -> Any:
+        """Draw uniformly between the ends."""
+        return rng.uniform(float(self.low), float(self.high), size=size)
+
+
+def Gaussian() -> Prior:
+    """Return the standard normal prior, rho = 1."""
+    return Mixture("gaussian", S.One, S.Zero, S.One, components=((S.One, S.Zero, S.One),))
+
+
+def Rademacher() -> Prior:
+    """Return the prior of weights -1 and 1, rho = 1.
+
+    Examples
+    --------
+    >>> from sympy import symbols
+    >>> Rademacher().gap(symbols("g", positive=True))
+    exp(-g/2)*Mean(Sech(r), (r, g))
+    """
+    half = S.Half
+    return _Rademacher(
+        "rademacher",
+        S.One,
+        S.Zero,
+        S.Zero,
+        entropy=log(2),
+        components=((half, S.One, S.Zero), (half, S.NegativeOne, S.Zero)),
+    )
+
+
+def GaussBernoulli() -> Prior:
+    """Return the sparse prior: zero, or with probability `density` a standard normal."""
+    control = Control(density, Interval.Lopen(0, 1), S(1) / 10, "fraction of non-zero weights")
+    return Mixture(
+        "gauss-bernoulli",
+        density,
+        S.Zero,
+        density,
+        controls=FrozenMapping({"density": control}),
+        components=((1 - density, S.Zero, S.Zero), (density, S.Zero, S.One)),
+    )
+
+
+def Laplace() -> Prior:
+    """Return the two-sided exponential prior of unit variance."""
+    return _Laplace("laplace", S.One, S.Zero, S.One)
+
+
+def Uniform(low: Any = None, high: Any = None) -> Prior:
+    """Return the uniform prior between `low` and `high`; by default centred with rho = 1."""
+    a = -sqrt(3) if low is None else _number("low", low)
+    b = sqrt(3) if high is None else _number("high", high)
+    if not a < b:
+        raise ControlError(f"uniform prior: low = {a} must be below high = {b}")
+    name = "uniform" if low is None and high is None else f"uniform({a}, {b})"
+    moment = (a**2 + a * b + b**2) / 3
+    return _Uniform(name, moment, (a + b) / 2, S.One, low=a, high=b)
+
+
+def Discrete(values: Any, probabilities: Any) -> Prior:
+    """Return the prior of weights with finitely many values.
+
+    Raises
+    ------
+    ControlError
+        If the probabilities are not positive or do not sum to one; the sum is in the message.
+
+    Examples
+    --------
+    >>> Discrete([-1, 0, 1], [0.25, 0.5, 0.25]).second_moment
+    1/2
+    """
+    places = [_number("value", v) for v in values]
+    weights = [_number("probability", p) for p in probabilities]
+    if len(places) != len(weights) or len(places) < 2 or len(set(places)) != len(places):
+        raise ControlError(
+            f"discrete prior: {len(places)} values and {len(weights)} probabilities; give two or "
+            f"more distinct values and as many probabilities"
+        )
+    if any(w <= 0 for w in weights) or abs(sum(weights) - 1) > 1e-12:
+        raise ControlError(
+            f"discrete prior: the probabilities must be positive and sum to one; they sum to "
+            f"{float(sum(weights)):.12g}"
+        )
+    pairs = ", ".join(f"{v}: {w}" for v, w in zip(places, weights, strict=True))
+    moment = sum(w * v**2 for v, w in zip(places, weights, strict=True))
+    return Mixture(
+        f"discrete({pairs})",
+        moment,
+        sum(w * v for v, w in zip(places, weights, strict=True)),
+        S.Zero,
+        entropy=-sum(w * log(w) for w in weights),
+        components=tuple((w, v, S.Zero) for v, w in zip(places, weights, strict=True)),
+    )
+
+
+def _number(what: str, value: Any) -> Expr:
+    """Return a number built in Python exactly: 0.1 is one tenth."""
+    if isinstance(value, (bool, str)) or not isinstance(value, (int, float, Expr)):
+        raise DeclarationError(f"{what} = {value!r} is not a real number")
+    number = nsimplify(value, rational=True) if isinstance(value, float) else sympify(value)
+    if not (number.is_number and number.is_extended_real and number.is_finite):
+        raise DeclarationError(f"{what} = {value!r} is not a finite real number")
+    return number
+
+
+PRIORS: Mapping[str, Callable[[], Prior]] = {
+    "gaussian": Gaussian,
+    "rademacher": Rademacher,
+    "gauss-bernoulli": GaussBernoulli,
+    "laplace": Laplace,
+    "uniform": Uniform,
+}
+
+
+def prior(name: str) -> Prior:
+    """Return the shipped prior called `name`.
+
+    Raises
+    ------
+    UnknownName
+        With the near names.
+
+    Examples
+    --------
+    >>> prior("gauss-bernoulli").second_moment
+    density
+    """
+    try:
+        return PRIORS[name]()
+    except KeyError:
+        raise UnknownName("prior", name, PRIORS) from None
