@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sympy import Eq, Expr, Interval, S, acos, oo, pi, sqrt, symbols
+from sympy import Eq, Expr, Interval, S, acos, exp, oo, pi, sqrt, symbols
 
 from replica.blocks.channels import CHANNELS, Channel, channel
 from replica.blocks.priors import PRIORS, Prior, prior
@@ -33,6 +33,7 @@ from replica.language.formula import (
     TeacherStudent,
     Threshold,
 )
+from replica.language.means import Mean
 
 alpha = symbols("alpha", real=True)
 D, mhat = symbols("D mhat", nonnegative=True)
@@ -87,12 +88,15 @@ def _full_recovery(
     prior: Prior, channel: Channel, observables: Mapping[str, Expr]
 ) -> Boundary | None:
     """Return the point D = 0, at which exact labels leave one weight vector."""
-    if not channel.deterministic or (channel.dimension == 0 and prior.dimension != 0):
+    if channel.dimension == 0 and not (channel.jumps and prior.dimension == 0):
         return None
     there = {name: S.Zero for name in observables}
     there["m"] = prior.second_moment
     entropy = S.Zero if prior.entropy is None else prior.entropy
-    there["potential"] = oo if channel.dimension != 0 else -entropy
+    labels = channel.label_entropy(prior.second_moment)
+    there["potential"] = oo if channel.dimension != 0 else -entropy - alpha * labels
+    if not channel.deterministic:
+        there["label_error"] = _error_of_known_field(channel, prior.second_moment)
     if "mutual_information" in there:
         there["mutual_information"] = entropy
     return Boundary(
@@ -105,13 +109,21 @@ def _full_recovery(
     )
 
 
+def _error_of_known_field(channel: Channel, rho: Expr) -> Expr:
+    """Return the mean variance of a label whose field is known."""
+    z = symbols("z", real=True)
+    moments = [
+        sum(y**k * exp(channel.log_partition(y, z, S.Zero)) for y in channel.labels) for k in (1, 2)
+    ]
+    return Mean(moments[1] - moments[0] ** 2, (z, rho))
+
+
 def _thresholds(prior: Prior, channel: Channel, potential: Expr) -> dict[str, Threshold]:
-    noisy = not channel.deterministic
-    # where labels are exact, the curve of saddle points ends in full recovery
+    # where labels tell the field, or jump, the curve of saddle points ends in full recovery
     end = None
-    if not noisy and channel.dimension != 0:
+    if channel.dimension != 0:
         end = prior.dimension / channel.dimension
-    elif not noisy and prior.dimension == 0:
+    elif channel.jumps and prior.dimension == 0:
         end = S.Zero
     first_order = Crossing(alpha, doc="both branches have the same free entropy")
     if end is None:
@@ -119,8 +131,10 @@ def _thresholds(prior: Prior, channel: Channel, potential: Expr) -> dict[str, Th
     elif channel.dimension != 0:
         exact = Limit(end, doc="as many equations as unknowns of the continuous part")
     else:
+        entropy = S.Zero if prior.entropy is None else prior.entropy
+        informed = -entropy - alpha * channel.label_entropy(prior.second_moment)
         exact = Root(
-            potential + prior.entropy, in_=alpha, doc="zero posterior entropy", from_origin=True
+            potential - informed, in_=alpha, doc="zero posterior entropy", from_origin=True
         )
     upper = Fold(alpha, doc="the uninformed branch ends")
     lower = Fold(alpha, upper=False, doc="the informed branch ends")

@@ -17,19 +17,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from sympy import (
     Expr,
+    Heaviside,
     Interval,
     Rational,
     S,
     Symbol,
+    SympifyError,
     exp,
     log,
     oo,
     pi,
+    sign,
     sqrt,
     symbols,
     sympify,
@@ -66,6 +70,7 @@ y, omega, V = Symbol("y", real=True), Symbol("omega", real=True), Symbol("V", po
 _u, _x = symbols("u x", real=True)
 
 _NOISE = Control(Delta, Interval(0, oo), 0, "variance of the noise on the field")
+_SMALLEST = Rational(1, 10**25)  # beside the mass beyond the range of the field, 1e-19
 _BALANCED = S("0.6744897501960817432")
 _WIDTH = Control(K, Interval.open(0, oo), _BALANCED, "half-width of the door")
 
@@ -86,6 +91,9 @@ class Channel:
         Whether the label is a function of the field (where `noise` vanishes).
     noise : Symbol or None
         The control that blurs the label.
+    jumps : bool
+        Whether the probability of a label jumps at some field (where `noise` vanishes): then
+        labels tell one weight vector of a discrete prior from all others.
     even : bool
         Whether z and -z give the same label, so that m = 0 is always a fixed point.
     controls : mapping of str to Control
@@ -96,6 +104,7 @@ class Channel:
     dimension: Expr = S.Zero
     deterministic: bool = True
     noise: Symbol | None = None
+    jumps: bool = False
     even: bool = False
     controls: Mapping[str, Control] = field(default_factory=FrozenMapping)
 
@@ -157,6 +166,10 @@ class Channel:
             curvature = part.diff(_u).diff(_u).subs(_u, 0).subs(V, rho)
             total += exp(part.subs(_u, 0).subs(V, rho)) * (rho * curvature) ** 2
         return total
+
+    def label_entropy(self, rho: Any) -> Expr:
+        """Return the entropy of the label given the field; zero where it is a function of it."""
+        return S.Zero
 
     def _over_labels(self, function: Callable[[Expr, Symbol], Expr], gap: Any, rho: Any) -> Expr:
         bodies: list[tuple[int, Expr]] = []
@@ -241,6 +254,10 @@ class _Linear(Channel):
         """Return D + Delta."""
         return gap + Delta
 
+    def weak_recovery(self, rho: Any) -> Expr:
+        """Return 2 rho^2 / (rho + Delta)^2, as if the channel were even."""
+        return 2 * rho**2 / (rho + Delta) ** 2
+
     def mean_label(self, mean: Any, variance: Any) -> Expr:
         """Return omega."""
         return sympify(mean)
@@ -281,6 +298,10 @@ class _ReLU(Channel):
         part = LogH(_u / sqrt(gap))
         sign = 2 * Mean(exp(part) * part.diff(_u) ** 2, (_u, rho - gap))
         return (sign + 1 / gap) / 2
+
+    def weak_recovery(self, rho: Any) -> Expr:
+        """Return half of E (z^2/rho - 1)^2: only positive fields tell their size."""
+        return S.One
 
     def mean_label(self, mean: Any, variance: Any) -> Expr:
         """Return the mean of the positive part of a Gaussian."""
@@ -356,9 +377,16 @@ class _FromProbabilities(Channel):
     probabilities: tuple[Expr, ...] = ()
 
     def log_partition(self, label: Any, mean: Any, variance: Any) -> Expr:
-        """Return the log of the mean of P(y|z)."""
+        """Return the log of the mean of P(y|z), finite where the mean underflows."""
         own = self.probabilities[[float(one) for one in self.labels].index(float(label))]
-        return log(Mean(own.subs(_u, mean + _x), (_x, variance)))
+        return log(Mean(own.subs(_u, mean + _x), (_x, variance)) + _SMALLEST)
+
+    def label_entropy(self, rho: Any) -> Expr:
+        """Return the entropy of the label given the field, in nats per pattern."""
+        if self.deterministic:
+            return S.Zero
+        terms = (-p * log(p + _SMALLEST) for p in self.probabilities)
+        return Mean(sum(terms, S.Zero), (_u, rho))
 
     def sample(self, rng: np.random.Generator, z: Any, controls: Mapping[str, float]) -> Any:
         """Draw labels with their probabilities at z."""
@@ -373,7 +401,9 @@ def Sign() -> Channel:
     >>> Sign().log_partition(1, omega, V)
     LogH(-omega/sqrt(Delta + V))
     """
-    return _Sign("sign", (-1, 1), noise=Delta, controls=FrozenMapping({"Delta": _NOISE}))
+    return _Sign(
+        "sign", (-1, 1), jumps=True, noise=Delta, controls=FrozenMapping({"Delta": _NOISE})
+    )
 
 
 def Linear() -> Channel:
@@ -395,7 +425,7 @@ def ReLU() -> Channel:
 
 def Door() -> Channel:
     """Return y = sign(|z| - K); by default K makes both labels equally frequent at rho = 1."""
-    return _Door("door", (-1, 1), even=True, controls=FrozenMapping({"K": _WIDTH}))
+    return _Door("door", (-1, 1), jumps=True, even=True, controls=FrozenMapping({"K": _WIDTH}))
 
 
 def Probit() -> Channel:
@@ -438,12 +468,28 @@ def DiscreteChannel(probabilities: Mapping[Any, Any], field: Symbol, name: str =
             "DiscreteChannel takes a mapping of labels to expressions and the symbol of the field"
         )
     labels = tuple(probabilities)
-    expressions = tuple(sympify(p, strict=True).subs(field, _u) for p in probabilities.values())
+    if len(labels) < 2 or any(isinstance(y, bool) or not isinstance(y, Real) for y in labels):
+        raise DeclarationError(
+            f"DiscreteChannel: the labels must be two or more real numbers, not {labels}"
+        )
+    try:
+        stated = [sympify(p, strict=True) for p in probabilities.values()]
+    except SympifyError as error:
+        raise DeclarationError(f"DiscreteChannel: not an expression: {error.expr!r}") from None
+    expressions = tuple(p.subs(field, _u) for p in stated)
     loose = set().union(*(e.free_symbols for e in expressions)) - {_u}
     if loose:
         raise DeclarationError(f"DiscreteChannel: unbound symbol {', '.join(map(str, loose))}")
+    certain = True
     for place in (-7.3, -2.1, -0.6, -0.01, 0.02, 0.7, 1.9, 6.8):
-        values = [float(expression.subs(_u, place)) for expression in expressions]
+        found = [expression.subs(_u, place).evalf() for expression in expressions]
+        if not all(value.is_real for value in found):
+            raise ControlError(
+                f"DiscreteChannel: at z = {place:g} the probabilities are "
+                f"{', '.join(map(str, found))}: not real numbers"
+            )
+        values = [float(value) for value in found]
+        certain = certain and all(value in (0.0, 1.0) for value in values)
         if min(values) < -1e-12 or abs(sum(values) - 1) > 1e-9:
             raise ControlError(
                 f"DiscreteChannel: at z = {place:g} the probabilities of the labels are "
@@ -451,11 +497,12 @@ def DiscreteChannel(probabilities: Mapping[Any, Any], field: Symbol, name: str =
             )
     flipped = [expression.subs(_u, -_u) for expression in expressions]
     even = all((one - two).equals(0) for one, two in zip(expressions, flipped, strict=True))
-    certain = all(value in (0.0, 1.0) for value in values)
+    steps = any(e.has(Heaviside, sign) for e in expressions)
     return _FromProbabilities(
         name or f"discrete({', '.join(map(str, labels))})",
         labels,
         deterministic=certain,
+        jumps=steps,
         even=even,
         probabilities=expressions,
     )

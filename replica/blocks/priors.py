@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,11 @@ from sympy import (
     Abs,
     Expr,
     Interval,
+    Rational,
     S,
     Symbol,
     exp,
     log,
-    nsimplify,
     pi,
     sign,
     sqrt,
@@ -299,9 +300,15 @@ def Discrete(values: Any, probabilities: Any) -> Prior:
 
 def _number(what: str, value: Any) -> Expr:
     """Return a number built in Python exactly: 0.1 is one tenth."""
-    if isinstance(value, (bool, str)) or not isinstance(value, (int, float, Expr)):
+    if isinstance(value, (bool, str, np.bool_)) or not isinstance(value, (Real, Expr)):
         raise DeclarationError(f"{what} = {value!r} is not a real number")
-    number = nsimplify(value, rational=True) if isinstance(value, float) else sympify(value)
+    if not isinstance(value, Expr):
+        whole = isinstance(value, Integral)
+        value = int(value) if isinstance(value, Integral) else float(value)
+        if not np.isfinite(value):
+            raise DeclarationError(f"{what} = {value!r} is not a finite real number")
+        value = value if whole else Rational(repr(value))
+    number = sympify(value)
     if not (number.is_number and number.is_extended_real and number.is_finite):
         raise DeclarationError(f"{what} = {value!r} is not a finite real number")
     return number

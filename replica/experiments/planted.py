@@ -24,7 +24,7 @@ from replica.language.controls import read_number
 from replica.language.rewriting import stabilise
 from replica.numerics.kernel import Kernel, compile_kernel
 
-__all__ = ["PlantedModel", "planted_model"]
+__all__ = ["SMALLEST_VARIANCE", "PlantedModel", "planted_model"]
 
 FloatArray = NDArray[np.float64]
 
@@ -32,11 +32,11 @@ _field, _precision = Dummy("r", real=True), Dummy("g", positive=True)
 # Derivatives of means over the field (logistic, discrete channels) have all their digits with
 # half of the default nodes: 2e-15 measured from V = 1e-20 to 1, against rules four times finer.
 _REFINEMENT = -1
-# Below this precision (in units of 1/rho) the data say nothing; log-partitions of continuous
-# priors lose eps/g^2 of the variance there.
+# Below this precision (times the prior's variance) the data say nothing; log-partitions of
+# continuous priors lose eps/g^2 of the variance there.
 _SMALLEST_PRECISION = 1e-5
-# Below this variance (in units of rho) the field is known; zero would divide by zero.
-_SMALLEST_VARIANCE = 1e-20
+SMALLEST_VARIANCE = 1e-20
+"""Of a field, in units of the prior's: below it is as good as known; zero would divide by zero."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,13 @@ class PlantedModel:
         return self._number(self.prior.mean)
 
     @property
+    def variance(self) -> float:
+        """Return the variance of a weight before any label is seen."""
+        return self.second_moment - self.mean**2
+
+    @property
     def sign_is_free(self) -> bool:
-        """Whether w and -w are equally likely, whatever the labels."""
+        """Whether neither the labels nor the prior's mean tell w from -w."""
         return self.channel.even and self.mean == 0
 
     def _number(self, expression: Expr) -> float:
@@ -81,7 +86,7 @@ class PlantedModel:
 
     def denoise(self, field: FloatArray, precision: float) -> tuple[FloatArray, FloatArray]:
         """Return posterior means and variances of weights seen through Gaussian noise."""
-        known = max(precision, _SMALLEST_PRECISION / self.second_moment)
+        known = max(precision, _SMALLEST_PRECISION / self.variance)
         mean, variance = _denoiser(self.prior)(
             field, known, *self._values(self.prior), refinement=_REFINEMENT
         )
@@ -111,14 +116,19 @@ class PlantedModel:
 
     def predicted_label(self, fields: FloatArray, variance: float) -> FloatArray:
         """Return E[y | omega, V]."""
-        known = max(variance, _SMALLEST_VARIANCE * self.second_moment)
+        known = max(variance, SMALLEST_VARIANCE * self.variance)
         kernel = _prediction(self.channel)
         (label,) = kernel(fields, known, *self._values(self.channel), refinement=_REFINEMENT)
         return np.asarray(label)
 
     def draw_weights(self, rng: np.random.Generator, p: int) -> FloatArray:
         """Draw a teacher."""
-        return np.asarray(self.prior.sample(rng, p, self.controls), dtype=np.float64)
+        try:
+            return np.asarray(self.prior.sample(rng, p, self.controls), dtype=np.float64)
+        except NotImplementedError:
+            raise ControlError(
+                f"the prior {self.prior.name} cannot be simulated: it has no method `sample`"
+            ) from None
 
     def draw_labels(self, rng: np.random.Generator, fields: FloatArray) -> FloatArray:
         """Draw labels of the fields, from P(y|z) where the channel has no sampler of its own."""

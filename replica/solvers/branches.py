@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 
 _COARSE, _FINE = 24, 160
 _ROUGH = -1  # refinement that a first guess needs
-_CLOSEST = 1e-14
+_CLOSEST = 1e-30
 _LEAVING = 1e-5  # where a curve leaves the saddle point of no overlap with enough digits
 _AT_ONCE = 500  # points whose whole curves are held at the same time
 _RISE = 1e-9  # relative: a smaller one is rounding
@@ -112,6 +112,13 @@ class ExplicitCurve:
         low = float(self.formula.domains[self.parameter].start)
         parameter = np.full(wanted.size, low if np.isfinite(low) else 0.0)
         return self.points(parameter, rest)[0]
+
+    def leaving(self, controls: Sequence[Array]) -> Array:
+        """Return the control at which the curve leaves the saddle point of no overlap."""
+        rest = [c for k, c in enumerate(controls) if k != self.position]
+        low = float(self.formula.domains[self.parameter].start)
+        parameter = np.full(controls[self.position].size, low + _LEAVING)
+        return np.asarray(self.points(parameter, rest)[1])
 
     def trivial_branch(
         self, rest: Sequence[float], observable: Expr

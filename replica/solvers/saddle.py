@@ -176,13 +176,13 @@ def _on_branch(
     """Return the branch that a start leads to, with the boundary of the domain as one of them."""
     formula = curve.formula
     attracts = boundary_attracts(formula, parameters)
-    first, note = _from_curve(system, curve, parameters, last=start == "informed")
+    first, note = _from_curve(system, curve, parameters, attracts, last=start == "informed")
     missing = first.status == Status.NO_SADDLE
     if start == "informed":
         return _at_boundary(system, formula, first, attracts), note
     if start == "uninformed":
         return _at_boundary(system, formula, first, attracts & missing), note
-    second, _ = _from_curve(system, curve, parameters, last=True)
+    second, _ = _from_curve(system, curve, parameters, attracts, last=True)
     kernel = compile_kernel(system.arguments, (formula.potential,))
     heights = [
         np.where(found.status == Status.CONVERGED, kernel(*found.z.T, *parameters)[0], -np.inf)
@@ -199,7 +199,8 @@ def _on_branch(
     if attracts.any() and formula.boundary is not None:
         edge = formula.boundary.observables["potential"]
         symbols = tuple(c.symbol for c in formula.controls.values())
-        (height,) = compile_layer(symbols, (edge,))(*parameters) if edge.is_finite else (np.inf,)
+        finite = edge.is_finite is not False
+        (height,) = compile_kernel(symbols, (edge,))(*parameters) if finite else (np.inf,)
         attracts = attracts & (height > np.maximum(*heights))
     return _at_boundary(system, formula, best, attracts), note
 
@@ -211,7 +212,7 @@ def boundary_attracts(formula: Formula, parameters: list[Array]) -> NDArray[np.b
         return np.zeros(parameters[0].shape, dtype=bool)
     symbols = tuple(c.symbol for c in formula.controls.values())
     (above,) = compile_layer(symbols, (sympify(boundary.above),))(*parameters)
-    attracts = parameters[symbols.index(boundary.in_)] > above
+    attracts = parameters[symbols.index(boundary.in_)] >= above
     if isinstance(boundary.when, Eq):
         side = parameters[symbols.index(boundary.when.lhs)]
         attracts = attracts & (side == float(boundary.when.rhs))
@@ -231,7 +232,11 @@ def _at_boundary(
 
 
 def _from_curve(
-    system: System, curve: ExplicitCurve, parameters: list[Array], last: bool = False
+    system: System,
+    curve: ExplicitCurve,
+    parameters: list[Array],
+    attracts: NDArray[np.bool_],
+    last: bool = False,
 ) -> tuple[Iterated, str]:
     """Newton from the explicit curve; a control that the curve does not reach has no saddle."""
     begin, reached, highest = curve.starts(parameters, last)
@@ -243,7 +248,8 @@ def _from_curve(
     status = np.full(begin.shape[0], int(Status.NO_SADDLE))
     steps = 0
     # beyond the last point of the curve that is known there is little hope, and little to pay
-    for some, limit in ((ready & reached, _NEWTON_STEPS), (ready & ~reached, _FEW_STEPS)):
+    beyond = ready & ~reached & ~attracts
+    for some, limit in ((ready & reached, _NEWTON_STEPS), (beyond, _FEW_STEPS)):
         if some.any():
             inner = [p[some] for p in parameters]
             # a coarse rule leads to the root; the last step is taken with the rule that is trusted
@@ -270,6 +276,8 @@ def _from_curve(
         residual, slope = system.evaluate(origin, inner)
         with np.errstate(invalid="ignore"):
             stationary = (np.abs(residual) < 1e-13).all(axis=1) & system.inside(origin, inner)
+            # past where the curve leaves it, the origin attracts nothing
+            stationary &= ~(attracts[missed] & (inner[curve.position] > curve.leaving(inner)))
         kept = missed[stationary]
         z[kept], jacobian[kept] = origin[stationary], slope[stationary]
         step[kept] = np.nan
@@ -460,8 +468,8 @@ def boundary_values(formula: Formula, wanted: Iterable[str], flat: list[Array]) 
     columns = []
     for name in wanted:
         value = formula.boundary.observables[name]
-        if value.is_finite:
-            (number,) = compile_layer(symbols, (value,))(*flat)
+        if value.is_finite is not False:
+            number: Any = compile_kernel(symbols, (value,))(*flat)[0]
         else:
             number = float(value)
         columns.append(np.broadcast_to(number, flat[0].shape))

@@ -35,6 +35,7 @@ _SLOPE_ERROR = 0.1  # what such a slope may be wrong by, relative
 _TINY = 1e-8  # a correction this small, relative, leaves nothing behind in second order
 _TURNED = 0.05  # a Jacobian that has turned more than this corrects nothing
 _ROUNDING = 1e-14
+_VANISHED = 1e-150
 _UNRESOLVED = 1e-2  # an error this large a part of the distance to the edge resolves nothing
 _FAR = 1e11  # an unbounded unknown beyond this has run away
 
@@ -151,7 +152,9 @@ class System:
         """Tell at which points an unknown has run to an open end, or to infinity."""
         low, high = self.bounds(z, parameters)
         width = np.minimum(high - low, 1.0)
-        close = self.open_low & (low > -_HUGE) & (z - low < _EDGE * width)
+        # next to zero numbers keep their digits: only an end elsewhere is out of reach
+        nearest = np.where(low == 0, _VANISHED, _EDGE)
+        close = self.open_low & (low > -_HUGE) & (z - low < nearest * width)
         close |= self.open_high & (high < _HUGE) & (high - z < _EDGE * width)
         close |= np.abs(z) > _FAR
         return np.asarray(close.any(axis=1))

@@ -55,6 +55,7 @@ _NESTED_TOLERANCE = 1e-9  # a mean within a mean is not refined for digits nobod
 _STEPS = 60
 _NEARLY = 1e-6  # the step that Newton may leave to the verification
 _STABLE = 1 + 1e-9
+_APART = 1e-4  # two branches closer than this, relative, are one
 _FIRST_CONTROLS = (1e-3, 1e-2, 0.1, 0.5, 1.0, 2.0)  # from the low end: where a branch may begin
 
 
@@ -477,7 +478,7 @@ def _crossing_of_branches(
     formula: Formula, name: str, declaration: Crossing, values: dict[str, Any], digits: int | None
 ) -> ThresholdResult:
     others = list(_floats(values).values())
-    sampled = sampled_curve(formula, declaration.in_, others, formula.potential)
+    sampled = sampled_curve(formula, declaration.in_, others, formula.potential, closely=True)
     start = crossing_start(sampled)
     if start is None:
         raise ThresholdNotFound(
@@ -486,7 +487,15 @@ def _crossing_of_branches(
         )
     system = crossing_system(formula, declaration)
     method = "crossing: two saddle points of equal potential"
-    return _polished(formula, name, declaration, system, [start], values, digits, method)
+    found = _polished(formula, name, declaration, system, [start], values, digits, method)
+    pairs = zip(*[iter(found.overlaps.values())] * len(formula.unknowns), strict=True)
+    apart = max(abs(a - b) / max(abs(a), abs(b)) for a, b in zip(*pairs, strict=True))
+    if apart < _APART:
+        raise ConvergenceError(
+            f"{formula.name}: {name} at {_where(values)}: both saddle points fell together, so "
+            f"close is the end of the line of transitions"
+        )
+    return found
 
 
 def _cusp(
@@ -511,7 +520,9 @@ def _limit_system(formula: Formula, declaration: Limit) -> System:
     used = declaration.value.free_symbols
     if declaration.stability is not None:
         used |= declaration.stability.free_symbols
-    parameters = [c.symbol for c in formula.controls.values() if c.symbol in used]
+    symbols = [c.symbol for c in formula.controls.values()]
+    # a value without controls is computed at one point all the same
+    parameters = [symbol for symbol in symbols if symbol in used] or symbols[:1]
     equations = [declaration.value.diff(symbol) for symbol in declaration.over]
     domains = {symbol: interval for symbol, (interval, _) in declaration.over.items()}
     return System(equations, tuple(declaration.over), parameters, domains)
@@ -532,7 +543,8 @@ def _limit_value(
     method: str,
 ) -> ThresholdResult:
     system = _limit_system(formula, declaration)
-    used = {k: w for k, w in values.items() if formula.controls[k].symbol in system.parameters}
+    names = {c.symbol: key for key, c in formula.controls.items()}
+    used = {names[symbol]: values.get(names[symbol], 1.0) for symbol in system.parameters}
     parameters = [np.array([float(value)]) for value in used.values()]
     z = np.zeros((1, 0))
     if system.size:

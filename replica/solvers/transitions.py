@@ -77,9 +77,16 @@ class SampledCurve:
 
 
 def sampled_curve(
-    formula: Formula, control: Symbol, rest: Sequence[float], observable: Expr = S.Zero
+    formula: Formula,
+    control: Symbol,
+    rest: Sequence[float],
+    observable: Expr = S.Zero,
+    closely: bool = False,
 ) -> SampledCurve:
-    """Return the curve where it is known well enough, from the uninformed end."""
+    """Return the curve where it is known well enough, from the uninformed end.
+
+    `closely` asks for more nodes between its turns, and a little beyond.
+    """
     curve = _curve(formula, control)
     sampled = _sampled(curve, curve.spread(), rest, observable)
     maxima, _ = sampled.turns()
@@ -94,6 +101,13 @@ def sampled_curve(
             if closer.turns()[0].size:
                 sampled = sampled.joined(closer, place)
                 break
+    maxima, minima = sampled.turns()
+    if closely and maxima.size and minima.size:
+        place = sampled.z[:, formula.unknowns.index(curve.parameter)]
+        low = place[max(int(maxima.min()) - 4, 0)]
+        high = place[min(int(minima.max()) + 4, place.size - 1)]
+        grid = np.geomspace(low, high, 4 * _CLOSER)
+        sampled = sampled.joined(_sampled(curve, grid, rest, observable), place)
     trivial = curve.trivial_branch(rest, observable)
     if trivial is None:
         return sampled

@@ -33,7 +33,10 @@ REPRESENTATIVE = {
 }
 
 
-SLOW_IN_MPMATH = {"bayes-optimal-glm-rademacher-door"}
+SLOW_IN_MPMATH = {
+    "bayes-optimal-glm-rademacher-door",
+    "bayes-optimal-glm-gauss-bernoulli-relu",
+}
 
 
 def deep(formula: rp.Formula) -> bool:
