@@ -8,8 +8,8 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from replica.errors import ControlError, DeclarationError, MissingExtra, UnknownName
+from replica.experiments import simulate
 from replica.experiments.result import Experiment
-from replica.experiments.storage import simulate
 from replica.language.formula import Published
 from replica.plot import EXPERIMENT, THEORY, plot, save
 from replica.registry import formulas

@@ -392,12 +392,3 @@ _ENGINES: Mapping[str, _Engine] = {
         default_n=_around_two,
     ),
 }
-
-
-def __getattr__(name: str) -> Any:
-    """Give `simulate`, which lived here, to those who still look for it."""
-    if name == "simulate":
-        from replica.experiments.simulate import simulate
-
-        return simulate
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
