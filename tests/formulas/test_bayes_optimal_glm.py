@@ -638,6 +638,18 @@ PRIORS, CHANNELS = (GLM.options[k].choices for k in ("prior", "channel"))
 RECOVERED = {"linear": 1.0, "relu": 2.0}  # by as many equations as unknowns of the continuous part
 
 
+NO_DIGITS = pytest.mark.xfail(
+    strict=True,
+    raises=rp.ConvergenceError,
+    reason="at a vanishing precision the log-partition of a law with ends or exponential tails has "
+    "lost its digits",
+)
+KNOWN: dict[tuple[str, str, float], list[Any]] = {
+    ("laplace", "door", 0.7): [NO_DIGITS],
+    ("uniform", "door", 0.7): [NO_DIGITS],
+}
+
+
 def every_pair() -> list[Any]:
     found = []
     for prior, channel, alpha in itertools.product(PRIORS, CHANNELS, (0.7, 2.0)):
@@ -653,9 +665,6 @@ def every_pair() -> list[Any]:
             )
         )
     return found
-
-
-KNOWN: dict[tuple[str, str, float], list[Any]] = {}
 
 
 @pytest.mark.parametrize(("prior", "channel", "alpha"), every_pair())

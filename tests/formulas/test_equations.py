@@ -229,7 +229,7 @@ def test_equations_are_the_derivatives_of_the_potential(formula: rp.Formula):
 def test_equations_are_the_derivatives_of_the_potential_everywhere(formula: rp.Formula):
     digits, count = (24, 2 if formula.name in REPRESENTATIVE else 8)
     if deep(formula):
-        digits, count = (12, 1)
+        digits, count = (10 if formula.name in REPRESENTATIVE else 12, 1)
     for at in random_points(formula, count):
         check_equations(formula, at, digits)
 
