@@ -190,7 +190,6 @@ CASES: dict[str, tuple[Channel, dict[str, float], Law]] = {
 }
 EVERY = pytest.mark.parametrize("name", CASES)
 WITH_LABELS = [k for k, (law, _, _) in CASES.items() if law.labels]
-NESTED = {"abs", "logistic", "flipped sign", "levels", "bump"}
 PLACES = [(0.9, 1.0), (0.05, 1.0), (0.06, 0.1)]
 MORE_PLACES = [(0.35, 1.0), (1.7, 2.5), (0.01, 0.3), (0.999, 1.0), (2e-3, 1.0)]
 

@@ -283,10 +283,30 @@ def test_nothing_seen_leaves_the_variance(name: str):
         assert found == pytest.approx(variance, abs=1.5 * variance**2 * strength)
         slope = (found - variance) / strength
         assert slope == pytest.approx(-(variance**2), rel=30 * strength)
-    if name in MIXTURES:
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        k
+        if k in MIXTURES
+        else pytest.param(
+            k,
+            marks=pytest.mark.xfail(
+                strict=True, reason="the log-partition divides by sqrt(g): NaN where g = 0"
+            ),
+        )
+        for k in CASES
+    ],
+)
+def test_nothing_seen_at_all(name: str):
+    """The point of no overlap, g = 0, is a saddle point of every even channel."""
+    law = CASES[name][0]
+    with np.errstate(all="ignore"):
         potential, gap, *_ = kernel(name)(0.0)
-        assert float(potential) == pytest.approx(0, abs=3e-16)
-        assert float(gap) == pytest.approx(variance, rel=1e-15)
+    assert float(potential) == pytest.approx(0, abs=3e-16)
+    variance = number(name, law.second_moment - law.mean**2)
+    assert float(gap) == pytest.approx(variance, rel=1e-15)
 
 
 @EVERY

@@ -41,8 +41,13 @@ from sympy import (
 
 from replica.errors import ControlError, DeclarationError, UnknownName
 from replica.language.formula import (
+    Boundary,
+    Cases,
     Control,
+    Crossing,
+    Cusp,
     Family,
+    Fold,
     Formula,
     FrozenMapping,
     Instability,
@@ -479,6 +484,21 @@ def test_stability_that_is_no_observable():
         Limit(kappa, unless=((loose > 0, "never"),)),
         Limit(Mean(Function("g")(u), (u, 1)) + kappa),
         Limit("kappa"),
+        Fold(loose),
+        Fold(q),
+        Fold(alpha, otherwise=loose),
+        Fold(alpha, otherwise=Mean(tan(u), (u, q))),
+        Fold(alpha, unless=((loose > 0, "never"),)),
+        Crossing(loose),
+        Crossing(qhat),
+        Crossing(alpha, unless=((q > 0, "never"),)),
+        Cusp((kappa, loose)),
+        Cusp((q, alpha)),
+        Cases(loose, ((True, Fold(loose)),)),
+        Cases(alpha, ((Eq(loose, 0), Fold(alpha)),)),
+        Cases(alpha, ((Eq(q, 0), Fold(alpha)),)),
+        Cases(alpha, ((Eq(kappa, 0), Fold(alpha)), (True, Crossing(loose)))),
+        Cases(alpha, ((Eq(kappa, 0), Fold(alpha)), (True, "crossing"))),
         "entropy",
         q,
         None,
@@ -505,6 +525,145 @@ def test_as_many_conditions_as_controls():
 def test_a_limit_may_be_extremised_over_auxiliaries():
     limit = Limit(m**2 + kappa, over={m: (Interval(0, 1), S.Half)})
     assert make(thresholds={"limit": limit}).threshold("limit").over[m][1] == S.Half
+
+
+def test_folds_crossings_and_cusps_say_what_they_solve_for():
+    formula = make(
+        thresholds={
+            "top": Fold(alpha),
+            "bottom": Fold(alpha, upper=False, otherwise=kappa**2),
+            "equal": Crossing(alpha),
+            "end": Cusp((kappa, alpha)),
+        }
+    )
+    assert formula.threshold("top").controls == (alpha,)
+    assert formula.threshold("equal").controls == (alpha,)
+    assert formula.threshold("end").controls == (kappa, alpha)
+    assert formula.determined("top") == formula.determined("bottom") == {"alpha"}
+    assert formula.determined("end") == {"alpha", "kappa"}
+    assert formula.threshold("bottom").otherwise == kappa**2
+    assert formula == make(thresholds=dict(formula.thresholds))
+    assert pickle.loads(pickle.dumps(formula)) == formula
+
+
+def test_the_far_end_of_a_fold_is_made_stable_in_every_case():
+    fold = Fold(alpha, otherwise=log(erfc(kappa)))
+    cases = Cases(alpha, ((Eq(kappa, 0), fold), (True, Crossing(alpha))))
+    formula = make(thresholds={"plain": fold, "cases": cases})
+    assert not formula.threshold("plain").otherwise.has(erfc)
+    (condition, first), (last, second) = formula.threshold("cases").cases
+    assert condition == Eq(kappa, 0)
+    assert first == formula.threshold("plain")
+    assert last is True
+    assert second == Crossing(alpha)
+    assert formula.threshold("cases").controls == (alpha,)
+    assert formula.determined("cases") == {"alpha"}
+
+
+def test_kinds_of_thresholds_are_different():
+    kinds = [Fold(alpha), Fold(alpha, upper=False), Crossing(alpha), Cases(alpha, ())]
+    assert len(set(kinds)) == len(kinds)
+    formulas = {make(thresholds={"it": kind}) for kind in kinds[:3]}
+    assert len(formulas) == 3
+
+
+@pytest.mark.xfail(strict=True, reason="accepted, and fails or is ignored when it is asked for")
+@pytest.mark.parametrize(
+    "declare",
+    [
+        lambda: Cusp((alpha,)),
+        lambda: Cusp(alpha),
+        lambda: Cases(alpha, ()),
+        lambda: Cases(alpha, ((Eq(kappa, 0), Fold(kappa)), (True, Crossing(alpha)))),
+    ],
+    ids=["cusp in one control", "cusp in no tuple", "no case", "a case in another control"],
+)
+def test_thresholds_in_the_wrong_controls(declare):
+    with pytest.raises(DeclarationError):
+        make(thresholds={"wrong": declare()})
+
+
+# ---- theorems, boundaries and domains ----------------------------------------------------------
+
+
+def test_a_stated_update_takes_the_place_of_the_derived_one():
+    plain = make()
+    stated = 1 - Mean(Sech(h) ** 2, (h, qhat)) + 0 * q
+    formula = make(updates={q: stated})
+    assert formula.residuals == plain.residuals
+    square = Mean(1 - Sech(h) ** 2, (h, qhat))
+    formula = make(updates={q: square})
+    assert formula.residuals[q] == square - q
+    assert formula.residuals[qhat] == plain.residuals[qhat]
+    assert formula.equations[0] == Eq(q, square)
+    assert formula.equations[1] == plain.equations[1]
+    assert formula != plain
+    assert formula == make(updates={q: square})
+    assert pickle.loads(pickle.dumps(formula)).residuals == formula.residuals
+    with pytest.raises(TypeError):
+        formula.updates[q] = q
+
+
+def test_updates_are_made_stable():
+    formula = make(updates={q: Mean(log(2 * cosh(h)), (h, qhat))})
+    assert not formula.updates[q].has(cosh)
+    assert not formula.residuals[q].has(cosh)
+
+
+@pytest.mark.parametrize(
+    ("update", "match"),
+    [
+        (loose, "update of q: unbound symbol loose"),
+        ("q", "update of q: must be a sympy expression"),
+        (None, "update of q: must be a sympy expression"),
+        (Mean(tan(u), (u, q)), "tan"),
+        (Function("g")(q), "update of q"),
+    ],
+    ids=str,
+)
+def test_bad_updates(update, match):
+    refused(match, updates={q: update})
+
+
+@pytest.mark.xfail(strict=True, reason="not checked at declaration")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"updates": {m: q}},
+        {"boundary": 3},
+        {"boundary": Boundary("edge", at={m: 1}, in_=alpha, above=0, observables={})},
+        {"boundary": Boundary("edge", at={q: 1}, in_=loose, above=0, observables={})},
+        {"boundary": Boundary("edge", at={q: 1}, in_=alpha, above=loose, observables={})},
+        {"overlaps": {q: Interval.Ropen(0, loose)}},
+    ],
+    ids=["update of no unknown", "no boundary", "at no unknown", "in no control",
+         "above an unbound symbol", "domain up to an unbound symbol"],
+)  # fmt: skip
+def test_parts_that_name_nothing(changes):
+    refused(None, **changes)
+
+
+def test_a_boundary_is_part_of_the_content():
+    edge = Boundary(
+        "edge", at={q: S.One, qhat: oo}, in_=alpha, above=kappa, observables={"twice": 2}
+    )
+    formula = make(boundary=edge)
+    assert formula.boundary == edge
+    assert formula != make()
+    assert formula == make(boundary=edge)
+    assert hash(make(boundary=edge)) == hash(formula)
+    assert pickle.loads(pickle.dumps(formula)) == formula
+    with pytest.raises(TypeError):
+        edge.at[q] = 0
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        edge.above = 0
+
+
+def test_a_domain_may_end_at_a_control_or_another_overlap():
+    """As the gap of a sparse prior ends at its density, and an overlap at the norm."""
+    formula = make(overlaps={q: Interval.Lopen(0, kappa)})
+    assert formula.domains[q] == Interval.Lopen(0, kappa)
+    assert formula.domains[q].end.free_symbols == {kappa}
 
 
 def test_published_relations():
@@ -588,6 +747,80 @@ def test_options_keep_the_type_of_their_choice():
     assert FAMILY(rsb=1.0) is FAMILY(rsb=1)
     assert FAMILY(rsb=1.0).options["rsb"] == 1
     assert isinstance(FAMILY(rsb=1.0).options["rsb"], int)
+
+
+# ---- options that take blocks ------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """A structural choice that users may write themselves."""
+
+    name: str
+    slope: int = 1
+
+    def __str__(self):
+        return self.name
+
+
+SHIPPED = {"plain": Block("plain"), "steep": Block("steep", 7)}
+MADE: list[Block] = []
+
+
+def build_with(block: Block) -> Formula:
+    MADE.append(block)
+    return make(name="blocks", title=f"with {block}", options={"block": block})
+
+
+BLOCKS = Family(
+    name="blocks",
+    title="A family of blocks",
+    options={"block": Option(tuple(SHIPPED), "plain", "how", Block, SHIPPED.__getitem__)},
+    build=build_with,
+)
+
+
+def test_a_block_by_its_name_is_the_block():
+    assert BLOCKS().options["block"] is SHIPPED["plain"]
+    assert BLOCKS(block="steep") is BLOCKS(block=SHIPPED["steep"])
+    assert BLOCKS(block=Block("steep", 7)) is BLOCKS(block="steep")
+    assert BLOCKS(block="steep").title == "with steep"
+    assert "block=steep" in repr(BLOCKS(block="steep"))
+    assert "block=plain|steep" in repr(BLOCKS)
+
+
+def test_a_block_of_ones_own():
+    own = Block("my own", 3)
+    count = len(MADE)
+    formula = BLOCKS(block=own)
+    assert formula.options == {"block": own}
+    assert BLOCKS(block=Block("my own", 3)) is formula
+    assert BLOCKS(block=Block("my own", 4)) is not formula
+    assert len(MADE) == count + 2
+    found, rest = BLOCKS.resolve({"block": own, "alpha": 1})
+    assert found is formula
+    assert rest == {"alpha": 1}
+
+
+@pytest.mark.parametrize(
+    "value", [3, 0.5, True, None, ["plain"], Block, {"plain": 1}, FrozenMapping], ids=repr
+)
+def test_what_is_neither_a_block_nor_a_name(value):
+    with pytest.raises(ControlError, match=r"option block=.*plain, steep, nor a Block"):
+        BLOCKS(block=value)
+
+
+@pytest.mark.parametrize("name", ["plane", "Steep", "__import__('os')", ""])
+def test_unknown_names_of_blocks(name):
+    with pytest.raises(UnknownName, match="unknown block of blocks") as caught:
+        BLOCKS(block=name)
+    assert "plain" in str(caught.value)
+    assert "steep" in str(caught.value)
+
+
+def test_without_a_type_no_block_is_accepted():
+    with pytest.raises(ControlError, match="option constraint="):
+        FAMILY(constraint=Block("step"))
 
 
 # ---- frozen mappings ---------------------------------------------------------------------------
