@@ -458,7 +458,7 @@ def test_no_transition_of_sparse_weights_with_noise():
 @pytest.mark.parametrize(
     ("density", "text"),
     [
-        (0.1, "6.47566534e-4"),
+        pytest.param(0.1, "6.47566534e-4", marks=slow),
         pytest.param(0.3, "7.51676019e-4", marks=slow),
     ],
 )
