@@ -23,7 +23,9 @@ def solve_linear(expression: Expr, symbol: Symbol) -> Expr | None:
     >>> solve_linear(2 * x - a, x)
     a/2
     """
-    slope = expression.diff(symbol).expand()
+    slope = expression.diff(symbol)
+    if slope.has_free(symbol):  # as it stands it has the digits of the author's form
+        slope = slope.expand()
     if slope == 0 or slope.has_free(symbol):
         return None
     return -expression.subs(symbol, 0) / slope

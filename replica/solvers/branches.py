@@ -121,11 +121,12 @@ class ExplicitCurve:
         return np.asarray(self.points(parameter, rest)[1])
 
     def trivial_branch(
-        self, rest: Sequence[float], observable: Expr
+        self, rest: Sequence[float], observable: Expr, highest: float = np.inf
     ) -> tuple[Array, Array, Array] | None:
         """Return unknowns, control and an observable where zero overlap is always a saddle point.
 
-        From a vanishing control to where the curve leaves that branch; None where there is none.
+        From a vanishing control to where the curve leaves that branch, or to `highest`; None
+        where there is none.
         """
         low = float(self.formula.domains[self.parameter].start)
         if not np.isfinite(low):
@@ -133,7 +134,10 @@ class ExplicitCurve:
         start = float(self.points(np.array([low + _LEAVING]), rest)[1][0])
         if not start > 1e-2:  # elsewhere the control vanishes with the parameter
             return None
-        control = np.linspace(0.0, start, 9)[1:]
+        last = min(start, highest)
+        control = np.linspace(0.0, last, 9)[1:]
+        if last > 10.0:  # it may go on for ever; what happens on it happens at its beginning
+            control = np.geomspace(1e-2, last, 65)
         parameter = np.full(control.size, low)
         z = self.points(parameter, rest)[0]
         kernel = compile_kernel((*self.formula.unknowns, self.control, *self._rest), (observable,))
@@ -287,7 +291,7 @@ class ExplicitCurve:
             grid = np.geomspace(begin, end, count) if begin > 0 else np.linspace(begin, end, count)
         inside = np.flatnonzero((value >= low) & (value <= high))
         z, value = z[inside], value[inside]
-        trivial = self.trivial_branch(rest, self.control)
+        trivial = self.trivial_branch(rest, self.control, high)
         if trivial is not None:
             here = (trivial[1] >= low) & (trivial[1] <= high)
             beyond = z[:, column] > low_end + _LEAVING

@@ -162,6 +162,7 @@ def branches(formula: Formula | Family, **controls: Any) -> Branches:
         seen = kernel(*z.T, control, *others)
     turned = np.sign(np.diff(control))
     turns = np.flatnonzero(turned[:-1] * turned[1:] < 0) + 1
+    turns = turns[(control[turns] > low) & (control[turns] < high)]  # the range ends in no fold
     folds = tuple((float(control[k]), "maximum" if turned[k - 1] > 0 else "minimum") for k in turns)
     rising = np.concatenate([turned[:1], turned]) > 0 if control.size > 1 else np.ones(1, bool)
     return Branches(

@@ -111,6 +111,9 @@ def sampled_curve(
     trivial = curve.trivial_branch(rest, observable)
     if trivial is None:
         return sampled
+    # the first node of the curve is the last of that branch
+    apart = np.abs(sampled.control - trivial[1][-1]) > _RISE * trivial[1][-1]
+    sampled = SampledCurve(sampled.z[apart], sampled.control[apart], sampled.potential[apart])
     return SampledCurve(
         np.concatenate([trivial[0], sampled.z]),
         np.concatenate([trivial[1], sampled.control]),
@@ -289,7 +292,8 @@ def crossing_start(sampled: SampledCurve) -> Array | None:
     high = min(sampled.control[first].max(), sampled.control[second].max())
     if not low < high:
         return None
-    control = np.linspace(low, high, 400)
+    far = low > 0 and high > 10 * low
+    control = np.geomspace(low, high, 400) if far else np.linspace(low, high, 400)
     gap = _at(sampled, first, control, sampled.potential) - _at(
         sampled, second, control, sampled.potential
     )
