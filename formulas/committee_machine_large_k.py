@@ -16,7 +16,7 @@ No unit is told from another at :math:`q_d = 0`, which is a local maximum at eve
 :math:`\tilde\alpha`: message passing leaves it only with :math:`n \sim K^2 p` patterns.
 """
 
-from sympy import Expr, Interval, asin, exp, oo, pi, sqrt, symbols
+from sympy import Expr, Interval, asin, exp, pi, sqrt, symbols
 
 from replica.blocks.priors import Gaussian
 from replica.language.formula import Control, Crossing, Fold, Formula, Limit, Published
