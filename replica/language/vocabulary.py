@@ -30,6 +30,7 @@ from sympy import (
     sinh,
 )
 
+from replica.language.bivariate import BIVARIATE
 from replica.language.means import Mean
 from replica.language.primitives import PRIMITIVES
 
@@ -37,6 +38,7 @@ __all__ = ["FUNCTIONS", "first_unknown_node"]
 
 FUNCTIONS: tuple[type[Basic], ...] = (
     *PRIMITIVES,
+    *BIVARIATE,
     exp,
     log,
     cosh,

@@ -25,15 +25,19 @@ from sympy import (
     S,
     Symbol,
     exp,
+    expand,
     log,
     sign,
     sqrt,
 )
 
+from replica.language.bivariate import BIVARIATE, LogBivariateNormalCDF
 from replica.language.means import Mean
 from replica.language.primitives import LogH, LogHDifference, LogSumExp, PositivePart, Softmax
 
 __all__ = ["Feature", "find_features", "has_kink"]
+
+_DIGITS = 37  # of double precision, in powers of e
 
 KINKS = (Abs, Heaviside, Max, Min, PositivePart, sign)
 
@@ -121,6 +125,8 @@ def _of_node(node: Basic, field: Symbol, inner: dict[Symbol, Expr]) -> list[Feat
     elif isinstance(node, Pow) and node.exp.is_negative:
         features = _of_singular(node.base, field, inner)
     elif isinstance(node, Function):
+        if isinstance(node, BIVARIATE):
+            features += [_of_corner(*node.args[:2], field, inner)]
         for argument in node.args:
             for branch in _branches(argument):
                 features += _of_argument(branch, field, inner, smooth=True)
@@ -204,6 +210,21 @@ def _of_affine(
     return Feature(centre, sqrt(spread) / Abs(slope))
 
 
+def _of_corner(one: Expr, two: Expr, field: Symbol, inner: dict[Symbol, Expr]) -> Feature | None:
+    """Return where both arguments vanish: there an inner field blurs nothing.
+
+    A probability of two fields changes along two lines; where they cross, the mean over the other
+    field changes over the width of the lines.
+    """
+    for other in inner:
+        slopes = one.diff(other), two.diff(other)
+        if 0 in slopes or any(s.has_free(field, *inner) for s in slopes):
+            continue
+        across = (one * slopes[1] - two * slopes[0]) / sqrt(slopes[0] ** 2 + slopes[1] ** 2)
+        return _of_affine(expand(across), field, {}, smooth=True)
+    return None
+
+
 def _of_crossing(one: Expr, two: Expr, field: Symbol, inner: dict[Symbol, Expr]) -> Feature | None:
     """Return where two exponents cross: there their sum turns from one to the other.
 
@@ -214,6 +235,8 @@ def _of_crossing(one: Expr, two: Expr, field: Symbol, inner: dict[Symbol, Expr])
     direct = _of_affine(difference, field, inner, smooth=True)
     if direct is not None:
         return direct
+    if isinstance(one, LogBivariateNormalCDF) and isinstance(two, LogBivariateNormalCDF):
+        return _of_quadrants(one, two, field, inner)
     same = isinstance(one, Function) and one.func is two.func and len(one.args) == 1
     if not same:
         return None
@@ -222,6 +245,26 @@ def _of_crossing(one: Expr, two: Expr, field: Symbol, inner: dict[Symbol, Expr])
         return None
     at_crossing = _at_origin(difference.diff(field).subs(field, crossing.centre), field, inner)
     return Feature(crossing.centre, 1 / Abs(at_crossing))
+
+
+def _of_quadrants(one: Expr, two: Expr, field: Symbol, inner: dict[Symbol, Expr]) -> Feature | None:
+    """Return where two quadrants that are mirror images have the same mass.
+
+    Far in the tails they cross steeply, but carry no mass there: what is smaller by A is seen to
+    the last digit with a width log(1/unit) / log(A/unit) times as large.
+    """
+    h, k, rho = one.args
+    if rho != two.args[2]:
+        return None
+    for other in (two.args[:2], two.args[1::-1]):
+        first, second = (expand(a - b) for a, b in zip((h, k), other, strict=True))
+        crossing = _of_affine(first, field, {}, smooth=True)
+        if crossing is not None and expand(second.subs(field, crossing.centre)) == 0:
+            at = {field: crossing.centre}
+            slope = (one - two).diff(field).subs(at)
+            seen = PositivePart(1 + one.subs(at) / _DIGITS)
+            return Feature(crossing.centre, 1 / (Abs(slope) * seen))
+    return None
 
 
 def _of_gaussian(exponent: Expr, field: Symbol, inner: dict[Symbol, Expr]) -> Feature | None:

@@ -21,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from replica.numerics import bivariate
+
 __all__ = ["IMPLEMENTATIONS", "Implementation"]
 
 Array = NDArray[np.float64]
@@ -347,6 +349,32 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
     ),
     "PositivePart": Implementation(
         lambda x: np.maximum(x, 0.0), lambda x: (1.0,), lambda x: max(x, mpmath.mpf(0))
+    ),
+    "LogBivariateNormalCDF": Implementation(
+        bivariate.log_bivariate_normal_cdf,
+        bivariate.log_slopes,
+        lambda h, k, rho: mpmath.log(bivariate.precise_bivariate_normal_cdf(h, k, rho)),
+        rounding=bivariate.log_rounding,
+    ),
+    "BivariateNormalCDF": Implementation(
+        bivariate.bivariate_normal_cdf,
+        lambda h, k, rho, *known: (
+            *(
+                slope * bivariate.bivariate_normal_cdf(h, k, rho)
+                for slope in bivariate.log_slopes(h, k, rho)
+            ),
+            *(0.0 for _ in known),
+        ),
+        bivariate.precise_bivariate_normal_cdf,
+        rounding=lambda h, k, rho, *_: (
+            bivariate.log_rounding(h, k, rho) * bivariate.bivariate_normal_cdf(h, k, rho)
+        ),
+    ),
+    "BivariateMills": Implementation(
+        bivariate.bivariate_mills,
+        bivariate.bivariate_mills_slopes,
+        _guarded(bivariate.precise_bivariate_mills),
+        rounding=bivariate.bivariate_mills_rounding,
     ),
     "LogSumExp": Implementation(log_sum_exp, _log_sum_exp_slopes, _precise_log_sum_exp),
     "Softmax": Implementation(

@@ -242,7 +242,7 @@ class _CompiledIntegral:
         if self.tilts:
             furthest = float(np.abs(centres[:, self.tilts]).max()) + _BEYOND_TILT
             reach = float(np.clip(furthest, reach, WIDEST_RANGE))
-        return panel_rule(centres, widths, refinement, reach)
+        return panel_rule(centres, widths, refinement, reach, self.even)
 
     # ---- values -------------------------------------------------------------------------------
 
@@ -309,7 +309,10 @@ class _CompiledIntegral:
             refinement,
         )
         first, second = rule.coarse
-        return Rule(rule.nodes[0], rule.weights[0], (first[0], second[0]), rule.blocks, rule.reach)
+        coarse = first[0], second[0]
+        return Rule(
+            rule.nodes[0], rule.weights[0], coarse, rule.blocks, rule.reach, rule.even
+        )
 
     def _body(self, inside: list[Array], x: Array, refinement: int) -> list[Any]:
         if not self.body.integrals:

@@ -27,12 +27,18 @@ from sympy import (
     Pow,
     Rational,
     Symbol,
+    expand_mul,
     lambdify,
     sign,
 )
 from sympy.printing.pycode import PythonCodePrinter
 
 from replica.errors import LoweringError
+from replica.language.bivariate import (
+    BivariateMills,
+    BivariateNormalCDF,
+    LogBivariateNormalCDF,
+)
 from replica.language.means import Mean, outermost_means
 from replica.language.primitives import LogH, Mills, MillsExcess
 from replica.language.vocabulary import first_unknown_node
@@ -101,11 +107,26 @@ def lower(arguments: tuple[Symbol, ...], expressions: tuple[Expr, ...]) -> Layer
                 results=results,
                 body=lower((*arguments, name), bodies),
                 features=find_features(bodies, name),
-                even=all(body.xreplace({name: -name}) == body for body in bodies),
+                even=all(
+                    _same_squares(body.xreplace({name: -name})) == _same_squares(body)
+                    for body in bodies
+                ),
             )
         )
     return Layer(
         arguments, tuple(e.xreplace(replaced) for e in expressions), integrals=tuple(integrals)
+    )
+
+
+def _same_squares(expression: Expr) -> Expr:
+    """Return the expression with (a - b)^2 and (b - a)^2 written alike, for comparison only."""
+
+    def alike(node: Expr) -> Expr:
+        base = expand_mul(node.base)
+        return Pow(-base if base.could_extract_minus_sign() else base, node.exp)
+
+    return expression.replace(
+        lambda node: isinstance(node, Pow) and node.exp.is_even and node.base.is_Add, alike
     )
 
 
@@ -221,6 +242,11 @@ def _with_shared_cores(expressions: tuple[Expr, ...]) -> list[Expr]:
         for node in nodes
         if not isinstance(node, Mills) and node.args[0] in ratios
     }
+    # and the bivariate ones their logarithm, nearly all of it
+    pairs = set().union(*(e.atoms(BivariateMills, BivariateNormalCDF) for e in expressions))
+    for node in pairs:
+        known = LogBivariateNormalCDF(*node.args)
+        shared[node] = Function(type(node).__name__)(*node.args, known)
     return [expression.xreplace(shared) for expression in expressions]
 
 

@@ -54,6 +54,7 @@ def half_range(refinement: int) -> float:
 
 TRAPEZOID_STEP = 0.15
 _BASE_PANEL = 2.0
+_LONGER = 1 + 1e-9  # rounding does not make a panel too long
 PANEL_NODES = 23
 
 
@@ -142,7 +143,7 @@ def _nested_fejer() -> tuple[Array, Array, Array, Array]:
 
 
 def panel_breakpoints(
-    centres: Array, widths: Array, refinement: int, reach: float = HALF_RANGE
+    centres: Array, widths: Array, refinement: int, reach: float = HALF_RANGE, even: bool = False
 ) -> Array:
     """Return sorted breakpoints, graded by factors of two around each feature.
 
@@ -154,6 +155,8 @@ def panel_breakpoints(
         Each panel is cut into ``2**refinement``.
     reach : float
         The range is ``[-reach, reach]``.
+    even : bool
+        The right half of the range is enough.
 
     Returns
     -------
@@ -161,7 +164,8 @@ def panel_breakpoints(
         Panels of zero length are kept, so that all points share one shape.
     """
     points = centres.shape[0]
-    base = np.linspace(-reach, reach, int(np.ceil(2 * reach / _BASE_PANEL)) + 1)
+    low = 0.0 if even else -reach
+    base = np.linspace(low, reach, int(np.ceil((reach - low) / _BASE_PANEL)) + 1)
     edges = [np.broadcast_to(base, (points, base.size)), centres]
     seen = np.where((widths > 0) & (widths < _BASE_PANEL), widths, _BASE_PANEL)
     near = np.abs(centres) < reach + 2 * _BASE_PANEL
@@ -170,10 +174,8 @@ def panel_breakpoints(
         distance = np.minimum(seen * 2.0**k, 2 * reach)
         edges += [centres - distance, centres + distance]
     stacked = np.concatenate(edges, axis=1)
-    stacked = np.clip(np.nan_to_num(stacked, nan=0.0), -reach, reach)
-    stacked = np.sort(stacked, axis=1)
-    if points == 1:
-        stacked = np.unique(stacked)[None, :]
+    stacked = np.clip(np.nan_to_num(stacked, nan=0.0), low, reach)
+    stacked = _thinned(np.sort(stacked, axis=1), centres, seen)
     if refinement > 0:
         parts = 2**refinement
         inner = np.linspace(0, 1, parts, endpoint=False)
@@ -181,6 +183,28 @@ def panel_breakpoints(
         split = (low + (high - low) * inner).reshape(points, -1)
         stacked = np.concatenate([split, stacked[:, -1:]], axis=1)
     return stacked
+
+
+def _thinned(edges: Array, centres: Array, widths: Array) -> Array:
+    """Drop the breakpoints between panels that are no longer than what is near them.
+
+    A panel may be as long as it is away from a feature, or as the feature is wide: the gradings
+    of several features meet, and each cuts what the others have cut finely enough.
+    """
+    points, count = edges.shape
+    kept = np.ones(edges.shape, dtype=bool)
+    last = edges[:, 0].copy()
+    for k in range(1, count - 1):
+        low, high = last[:, None], edges[:, k + 1, None]
+        away = np.maximum(np.maximum(low - centres, centres - high), 0.0)
+        wide = np.where((centres > low) & (centres < high), widths, np.maximum(widths, away))
+        room = np.minimum(wide.min(axis=1, initial=_BASE_PANEL), _BASE_PANEL)
+        kept[:, k] = edges[:, k + 1] - last > room * _LONGER
+        last = np.where(kept[:, k], edges[:, k], last)
+    most = int(kept.sum(axis=1).max())
+    order = np.argsort(~kept, axis=1, kind="stable")[:, :most]
+    spaced = np.take_along_axis(np.where(kept, edges, edges[:, -1:]), order, axis=1)
+    return np.sort(spaced, axis=1)
 
 
 def panel_nodes(features: int, smallest: float, refinement: int) -> int:
@@ -192,14 +216,16 @@ def panel_nodes(features: int, smallest: float, refinement: int) -> int:
     return int(panels * PANEL_NODES * 2 ** max(refinement, 0))
 
 
-def panel_rule(centres: Array, widths: Array, refinement: int, reach: float = HALF_RANGE) -> Rule:
+def panel_rule(
+    centres: Array, widths: Array, refinement: int, reach: float = HALF_RANGE, even: bool = False
+) -> Rule:
     """Return Fejer panels graded around the features, one row of nodes per point."""
-    edges = panel_breakpoints(centres, widths, refinement, reach)
+    edges = panel_breakpoints(centres, widths, refinement, reach, even)
     nodes, fine, *coarse = _nested_fejer()
     half = 0.5 * np.diff(edges, axis=1)[..., None]
     middle = 0.5 * (edges[:, 1:] + edges[:, :-1])[..., None]
     t = middle + half * nodes
-    density = half * _density(t)
+    density = (2 if even else 1) * half * _density(t)
     points, blocks = t.shape[:2]
     return Rule(
         t.reshape(points, -1),
@@ -207,6 +233,7 @@ def panel_rule(centres: Array, widths: Array, refinement: int, reach: float = HA
         ((density * coarse[0]).reshape(points, -1), (density * coarse[1]).reshape(points, -1)),
         blocks,
         reach,
+        even,
     )
 
 

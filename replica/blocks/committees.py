@@ -1,0 +1,355 @@
+r"""Two hidden units: priors of a pair of weights and channels of a pair of fields.
+
+The overlap matrix of two pairs, symmetric under the exchange of the units, is
+
+.. math:: q = \begin{pmatrix} q_{00} & q_{01} \\ q_{01} & q_{00} \end{pmatrix},
+   \qquad q_\pm = q_{00} \pm q_{01},
+
+with the eigenvalues :math:`q_\pm` on :math:`w_\pm = (w_1 \pm w_2)/\sqrt2`. Blocks work with the
+gaps :math:`D_\pm = 1 - q_\pm` and the conjugates :math:`\lambda_\pm` of the eigenvalues. A field
+known to :math:`\omega` with variances :math:`D_\pm` has the label y with probability
+
+.. math:: Z_y(\omega) = \Phi_2(h, k; \rho), \qquad h, k = \frac{\omega_+ \pm \omega_-}
+   {\sqrt{D_+ + D_-}}, \quad \rho = \frac{D_+ - D_-}{D_+ + D_-}
+
+for two positive signs, and likewise for the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from sympy import Expr, Integer, Rational, S, Symbol, asin, exp, log, pi, sqrt, symbols
+
+from replica.blocks.priors import Gaussian
+from replica.errors import UnknownName
+from replica.language.bivariate import BivariateNormalCDF, LogBivariateNormalCDF
+from replica.language.means import Mean
+from replica.language.primitives import LogSumExp, Softmax
+
+__all__ = [
+    "COMMITTEE_CHANNELS",
+    "COMMITTEE_PRIORS",
+    "CommitteeChannel",
+    "PairPrior",
+    "committee_channel",
+    "eigenvalue_fields",
+    "pair_prior",
+]
+
+plus, minus = symbols("w_plus w_minus", real=True)
+_x, _y = symbols("x y", real=True)
+SIGNS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
+
+
+def eigenvalue_fields(gap_plus: Any, gap_minus: Any) -> tuple[Expr, Expr, Expr]:
+    """Return h, k and rho of the fields `plus` and `minus`."""
+    total = gap_plus + gap_minus
+    root = sqrt(total)
+    # as sums, so that a reflected field is written like the other one
+    first, second = plus / root, minus / root
+    return first + second, first - second, (gap_plus - gap_minus) / total
+
+
+# ---- channels -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CommitteeChannel:
+    r"""Law of a label given the signs of two fields.
+
+    Attributes
+    ----------
+    name : str
+    table : tuple of (label, tuple of probabilities)
+        P(y | signs) for the signs (+, +), (+, -), (-, +), (-, -).
+    doc : str
+    """
+
+    name: str
+    table: tuple[tuple[Expr, tuple[Expr, ...]], ...]
+    doc: str = ""
+
+    @property
+    def labels(self) -> tuple[float, ...]:
+        """The possible labels."""
+        return tuple(float(label) for label, _ in self.table)
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether the signs tell the label."""
+        return all(chance in (0, 1) for _, row in self.table for chance in row)
+
+    def probability(self, row: tuple[Expr, ...], h: Expr, k: Expr, rho: Expr) -> Expr:
+        """Return Z_y of a row of the table."""
+        return sum(
+            chance * BivariateNormalCDF(s * h, t * k, s * t * rho)
+            for chance, (s, t) in zip(row, SIGNS, strict=True)
+            if chance != 0
+        )
+
+    def log_partition(self, row: tuple[Expr, ...], h: Expr, k: Expr, rho: Expr) -> Expr:
+        """Return log Z_y of a row of the table."""
+        return LogSumExp(
+            *(
+                log(chance) + LogBivariateNormalCDF(s * h, t * k, s * t * rho)
+                for chance, (s, t) in zip(row, SIGNS, strict=True)
+                if chance != 0
+            )
+        )
+
+    def _over_labels(
+        self, function: Callable[[Expr], Expr], gap_plus: Any, gap_minus: Any
+    ) -> Expr:
+        """Return the sum of Z_y times a function of log Z_y, in the fields."""
+        fields = eigenvalue_fields(gap_plus, gap_minus)
+        return sum(
+            (
+                self.probability(row, *fields) * function(self.log_partition(row, *fields))
+                for _, row in self.table
+            ),
+            S.Zero,
+        )
+
+    def free_entropy(self, gap_plus: Any, gap_minus: Any) -> Expr:
+        r"""Return :math:`E \sum_y Z_y \log Z_y`, in nats per pattern."""
+        body = self._over_labels(lambda part: part, gap_plus, gap_minus)
+        return _mean(body, gap_plus, gap_minus)
+
+    def strength(self, field: Symbol, gap_plus: Any, gap_minus: Any) -> Expr:
+        r"""Return :math:`E \sum_y (\partial_\pm Z_y)^2 / Z_y`, along `plus` or `minus`."""
+        body = self._over_labels(lambda part: part.diff(field) ** 2, gap_plus, gap_minus)
+        return _mean(body, gap_plus, gap_minus)
+
+    def response(self, gap_plus: Any) -> Expr:
+        r"""Return the slope of the strength along `minus` at :math:`q_- = 0`.
+
+        .. math:: c(q_+) = E \sum_y \frac{(\partial_-^2 Z_y)^2}{Z_y}, \qquad \omega_- = 0
+        """
+        body = self._over_labels(
+            lambda part: part.diff(minus).diff(minus) ** 2, gap_plus, S.One
+        ).subs(minus, 0)
+        return Mean(body, (plus, 1 - gap_plus))
+
+    def squared_error(self, gap_plus: Any, gap_minus: Any) -> Expr:
+        r"""Return :math:`\tfrac12 E (y - \langle y \rangle)^2`."""
+        entries = 1 - (gap_plus + gap_minus) / 2, (gap_minus - gap_plus) / 2
+        if self.name == "sign-sum":  # y is the mean of two signs
+            return S(1) / 4 - (asin(entries[0]) + asin(entries[1])) / (2 * pi)
+        return self.squared_error_of_the_mean(gap_plus, gap_minus)
+
+    def squared_error_of_the_mean(self, gap_plus: Any, gap_minus: Any) -> Expr:
+        """Return the same as a mean over the fields, for any channel."""
+        fields = eigenvalue_fields(gap_plus, gap_minus)
+        chances = [(label, self.probability(row, *fields)) for label, row in self.table]
+        second = sum((label**2 * chance for label, chance in chances), S.Zero)
+        first = sum((label * chance for label, chance in chances), S.Zero)
+        return _mean(second - first**2, gap_plus, gap_minus) / 2
+
+    def label_entropy(self) -> Expr:
+        """Return the entropy of the label given both fields, in nats."""
+        chances = [chance for _, row in self.table for chance in row if chance not in (0, 1)]
+        return -sum((chance * log(chance) for chance in chances), S.Zero) / 4
+
+    def sample(self, rng: np.random.Generator, fields: Any) -> Any:
+        """Draw labels of fields, shape (n, 2)."""
+        pattern = 2 * (fields[:, 0] < 0) + (fields[:, 1] < 0)
+        chances = np.array([[float(c) for c in row] for _, row in self.table])[:, pattern]
+        below = np.cumsum(chances, axis=0)[:-1]
+        rank = np.zeros(len(fields)) if self.deterministic else rng.random(len(fields))
+        return np.array(self.labels)[(below <= rank).sum(axis=0)]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _mean(body: Expr, gap_plus: Any, gap_minus: Any) -> Expr:
+    return Mean(Mean(body, (minus, 1 - gap_minus)), (plus, 1 - gap_plus))
+
+
+def _ties(name: str, row: tuple[int, ...], chance: Expr, doc: str) -> CommitteeChannel:
+    """Return the channel of labels -1 and 1 in which a tie is +1 with this chance."""
+    up = (S.One, chance, chance, S.Zero)
+    down = tuple(1 - c for c in up)
+    return CommitteeChannel(name, ((Integer(row[0]), up), (Integer(row[1]), down)), doc)
+
+
+def SignSum() -> CommitteeChannel:
+    """Return y = sign(sign z_1 + sign z_2) with sign(0) = 0: labels -1, 0, 1."""
+    one, none = S.One, S.Zero
+    return CommitteeChannel(
+        "sign-sum",
+        (
+            (Integer(1), (one, none, none, none)),
+            (Integer(0), (none, one, one, none)),
+            (Integer(-1), (none, none, none, one)),
+        ),
+        "sign(0) = 0",
+    )
+
+
+COMMITTEE_CHANNELS: Mapping[str, Callable[[], CommitteeChannel]] = {
+    "sign-sum": SignSum,
+    "sign-sum-up": lambda: _ties("sign-sum-up", (1, -1), S.One, "a tie is +1"),
+    "sign-sum-coin": lambda: _ties("sign-sum-coin", (1, -1), Rational(1, 2), "a tie is a fair coin"),
+}
+
+
+def committee_channel(name: str) -> CommitteeChannel:
+    """Return the channel called `name`; ties broken differently are different channels.
+
+    Raises
+    ------
+    UnknownName
+        With the near names.
+
+    Examples
+    --------
+    >>> committee_channel("sign-sum").labels
+    (1.0, 0.0, -1.0)
+    """
+    try:
+        return COMMITTEE_CHANNELS[name]()
+    except KeyError:
+        raise UnknownName("channel", name, COMMITTEE_CHANNELS) from None
+
+
+# ---- priors -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PairPrior:
+    r"""Law of two independent weights of unit variance, seen through noise along w_+ and w_-.
+
+    Attributes
+    ----------
+    name : str
+    entropy : Expr or None
+        Of a discrete pair, in nats; None for a continuous one.
+    """
+
+    name: str
+    entropy: Expr | None = None
+
+    def free_entropy(self, plus: Any, minus: Any) -> Expr:
+        r"""Return :math:`I_W(\lambda_+, \lambda_-)`, in nats per pair."""
+        raise NotImplementedError
+
+    def gaps(self, plus: Any, minus: Any) -> tuple[Expr, Expr]:
+        r"""Return :math:`D_\pm = 1 - 2\, \partial I_W / \partial \lambda_\pm`."""
+        raise NotImplementedError
+
+    def response(self, plus: Any) -> Expr:
+        r"""Return :math:`d q_- / d \lambda_-` at :math:`\lambda_- = 0`."""
+        raise NotImplementedError
+
+    def sample(self, rng: np.random.Generator, size: Any) -> Any:
+        """Draw weights."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class _GaussianPair(PairPrior):
+    def free_entropy(self, plus: Any, minus: Any) -> Expr:
+        """Two independent Gaussians."""
+        return Gaussian().free_entropy(plus) + Gaussian().free_entropy(minus)
+
+    def gaps(self, plus: Any, minus: Any) -> tuple[Expr, Expr]:
+        """Return 1 / (1 + lambda)."""
+        return 1 / (1 + plus), 1 / (1 + minus)
+
+    def response(self, plus: Any) -> Expr:
+        """Return one."""
+        return S.One
+
+    def sample(self, rng: np.random.Generator, size: Any) -> Any:
+        """Draw normal weights."""
+        return rng.standard_normal(size)
+
+
+@dataclass(frozen=True)
+class _RademacherPair(PairPrior):
+    """Four atoms: w_+ = +-sqrt2 with w_- = 0, or the other way round."""
+
+    def _exponents(self, r: Expr, s: Expr, plus: Any, minus: Any) -> tuple[Expr, ...]:
+        root = sqrt(2)
+        return (root * r - plus, -root * r - plus, root * s - minus, -root * s - minus)
+
+    def _average(
+        self, function: Callable[[Expr, Expr], Expr], plus: Any, minus: Any
+    ) -> Expr:
+        """Average over a teacher with equal weights and one with opposite weights."""
+        equal = function(sqrt(2) * plus + _x, _y)
+        opposite = function(_x, sqrt(2) * minus + _y)
+        return Mean(Mean((equal + opposite) / 2, (_y, minus)), (_x, plus))
+
+    def free_entropy(self, plus: Any, minus: Any) -> Expr:
+        """Return the mean logarithm of the sum over four atoms."""
+        return self._average(
+            lambda r, s: LogSumExp(*self._exponents(r, s, plus, minus)), plus, minus
+        ) - 2 * log(2)
+
+    def gaps(self, plus: Any, minus: Any) -> tuple[Expr, Expr]:
+        """Return mean posterior variances, sums over pairs of atoms."""
+        root = sqrt(2)
+        atoms = (root, -root, S.Zero, S.Zero), (S.Zero, S.Zero, root, -root)
+
+        def variance(places: tuple[Expr, ...]) -> Callable[[Expr, Expr], Expr]:
+            def body(r: Expr, s: Expr) -> Expr:
+                parts = self._exponents(r, s, plus, minus)
+                weight = [Softmax(a, *parts[:j], *parts[j + 1 :]) for j, a in enumerate(parts)]
+                return sum(
+                    (weight[i] * weight[j] * (places[i] - places[j]) ** 2)
+                    for i, j in combinations(range(4), 2)
+                    if places[i] != places[j]
+                )
+
+            return body
+
+        first, second = (self._average(variance(p), plus, minus) for p in atoms)
+        return first, second
+
+    def response(self, plus: Any) -> Expr:
+        """Return the mean square of the variance of w_- where nothing is known along it."""
+
+        def square(r: Expr) -> Expr:
+            apart = Softmax(log(2), sqrt(2) * r - plus, -sqrt(2) * r - plus)
+            return (2 * apart) ** 2
+
+        return Mean((square(sqrt(2) * plus + _x) + square(_x)) / 2, (_x, plus))
+
+    def sample(self, rng: np.random.Generator, size: Any) -> Any:
+        """Draw signs."""
+        return rng.choice([-1.0, 1.0], size=size)
+
+
+COMMITTEE_PRIORS: Mapping[str, Callable[[], PairPrior]] = {
+    "gaussian": lambda: _GaussianPair("gaussian"),
+    "rademacher": lambda: _RademacherPair("rademacher", entropy=2 * log(2)),
+}
+
+
+def pair_prior(name: str) -> PairPrior:
+    """Return the prior called `name`.
+
+    Raises
+    ------
+    UnknownName
+        With the near names.
+
+    Examples
+    --------
+    >>> pair_prior("rademacher").entropy
+    2*log(2)
+    """
+    try:
+        return COMMITTEE_PRIORS[name]()
+    except KeyError:
+        raise UnknownName("prior", name, COMMITTEE_PRIORS) from None
