@@ -198,6 +198,9 @@ class Fold:
     otherwise : Expr, optional
         The value at the far end of the curve of saddle points, which counts where it is beyond
         every fold, or where there is none.
+    start : mapping, optional
+        A saddle point near the branch that ends, the control included; needed where the branch
+        is followed because there is no explicit curve.
     doc, unless, caveat
         As in `Root`.
     """
@@ -205,6 +208,7 @@ class Fold:
     in_: Symbol
     upper: bool = True
     otherwise: Expr | None = None
+    start: Mapping[Symbol, Any] = field(default_factory=FrozenMapping)
     doc: str = ""
     unless: tuple[tuple[Boolean, str], ...] = ()
     caveat: str = ""
@@ -556,6 +560,30 @@ class Formula:
         return tuple(
             Eq(unknown, residual + unknown) if unknown in paired else Eq(residual, 0)
             for unknown, residual in self.residuals.items()
+        )
+
+    def within(self, place: Mapping[Symbol, Expr]) -> Formula:
+        """Return the formula on an invariant subspace, where some unknowns keep their values.
+
+        Such as the state that respects a symmetry: a saddle point there is one of the whole.
+        """
+        rule = dict(place)
+
+        def there(expression: Expr) -> Expr:
+            return expression.subs(rule) if isinstance(expression, Expr) else expression
+
+        kept = [q for q in self.overlaps if q not in rule]
+        return replace(
+            self,
+            potential=there(self.potential),
+            overlaps={q: self.overlaps[q] for q in kept},
+            conjugates={q: c for q, c in self.conjugates.items() if q in kept},
+            updates={s: there(e) for s, e in self.updates.items() if s not in rule},
+            observables={k: there(e) for k, e in self.observables.items()},
+            boundary=None,
+            starts={},
+            thresholds={},
+            published=(),
         )
 
     def observable(self, quantity: Any) -> Expr:

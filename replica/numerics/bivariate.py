@@ -11,8 +11,9 @@ positive terms from the nearer edge, :math:`h \le k`,
 .. math:: \Phi_2 = \varphi(h) \int_0^\infty e^{h t - t^2/2}\, \Phi\Big(\frac{k - \rho h + \rho t}
    {\tau}\Big)\, dt,
 
-whose integrand is log-concave and falls from the start: Gauss-Legendre nodes up to where it has
-fallen by e^-30.
+whose integrand is log-concave and falls from the start: far out like an exponential, for which
+there are the nodes of Gauss and Laguerre; nearer, Gauss-Legendre nodes up to where it has fallen
+by e^-30.
 
 References
 ----------
@@ -49,6 +50,8 @@ _ROOT_HALF = np.sqrt(0.5)
 _TAIL = 1e-2  # below this probability Owen's formula has lost two digits
 _FALL = 30.0
 _NODES = 20
+_LAGUERRE_NODES = 12
+_STEEP = 30.0  # square of the rate over the curvature, from where they reach the last digit
 _TINY = 1e-200
 _AT_ONCE = 2**13
 
@@ -86,24 +89,52 @@ def _legendre() -> tuple[Array, Array]:
     return 0.5 * (nodes + 1), np.log(0.5 * weights)
 
 
+@lru_cache(maxsize=1)
+def _laguerre() -> tuple[Array, Array]:
+    nodes, weights = np.polynomial.laguerre.laggauss(_LAGUERRE_NODES)
+    return nodes, np.log(weights) + nodes
+
+
 def _log_tail(low: Array, high: Array, rho: Array, spread: Array) -> Array:
     with np.errstate(all="ignore"):
         start, slope = (high - rho * low) / spread, rho / spread
         level = special.log_ndtr(start)
-        initial = low + slope * _ratio(start)
-        end = initial + np.sqrt(initial**2 + 2 * _FALL)  # curvature at least one: far enough
-        end = np.where(initial > 0, end, 2 * _FALL / (np.sqrt(initial**2 + 2 * _FALL) - initial))
-        for _ in range(3):  # Newton from outside stays outside
-            argument = start + slope * end
-            fall = low * end - 0.5 * end**2 + special.log_ndtr(argument) - level + _FALL
-            rate = low - end + slope * _ratio(argument)
-            end = np.where(fall < 0, end - fall / rate, end)
-        nodes, log_weights = _legendre()
-        t = end[:, None] * nodes
-        exponent = low[:, None] * t - 0.5 * t**2
-        exponent += special.log_ndtr(start[:, None] + slope[:, None] * t) - level[:, None]
-        total = np.exp(exponent + log_weights).sum(axis=1) * end
-        return np.asarray(level - 0.5 * low**2 - _LOG_ROOT_TWO_PI + np.log(total))
+        ratio = _ratio(start)
+        rate = -(low + slope * ratio)
+        steep = (rate > 0) & (rate**2 > _STEEP * (1 + slope**2))
+        integral = np.empty_like(low)
+        for chosen, rule in ((steep, _steep_rule), (~steep, _near_rule)):
+            if chosen.any():
+                some = [a[chosen] for a in (low, start, slope, level, rate)]
+                t, log_weights = rule(*some)
+                edge, begin, lean, known = (a[:, None] for a in some[:4])
+                exponent = edge * t - 0.5 * t**2
+                exponent += special.log_ndtr(begin + lean * t) - known
+                integral[chosen] = np.exp(exponent + log_weights).sum(axis=1) * t[:, -1]
+        return np.asarray(level - 0.5 * low**2 - _LOG_ROOT_TWO_PI + np.log(integral))
+
+
+def _steep_rule(
+    low: Array, start: Array, slope: Array, level: Array, rate: Array
+) -> tuple[Array, Array]:
+    """Return nodes, and logarithms of weights in units of the last node."""
+    nodes, log_weights = _laguerre()
+    return nodes / rate[:, None], log_weights - np.log(nodes[-1])
+
+
+def _near_rule(
+    low: Array, start: Array, slope: Array, level: Array, rate: Array
+) -> tuple[Array, Array]:
+    """Return the same, up to where the integrand has fallen to nothing."""
+    root = np.sqrt(rate**2 + 2 * _FALL)  # the curvature is at least one: far enough
+    end = np.where(rate > 0, 2 * _FALL / (root + rate), root - rate)
+    for _ in range(2):  # Newton from outside stays outside
+        argument = start + slope * end
+        fall = low * end - 0.5 * end**2 + special.log_ndtr(argument) - level + _FALL
+        falls = low - end + slope * _ratio(argument)
+        end = np.where(fall < 0, end - fall / falls, end)
+    nodes, log_weights = _legendre()
+    return end[:, None] * nodes, log_weights - np.log(nodes[-1])
 
 
 def _ratio(x: Any) -> Any:

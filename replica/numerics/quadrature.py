@@ -175,7 +175,11 @@ def panel_breakpoints(
         edges += [centres - distance, centres + distance]
     stacked = np.concatenate(edges, axis=1)
     stacked = np.clip(np.nan_to_num(stacked, nan=0.0), low, reach)
-    stacked = _thinned(np.sort(stacked, axis=1), centres, seen)
+    stacked = np.sort(stacked, axis=1)
+    if centres.shape[1] > 1:
+        stacked = _thinned(stacked, centres, np.where(widths > 0, seen, 0.0))
+    elif points == 1:
+        stacked = np.unique(stacked)[None, :]
     if refinement > 0:
         parts = 2**refinement
         inner = np.linspace(0, 1, parts, endpoint=False)

@@ -171,6 +171,7 @@ def iterate(
     proposal: Proposal,
     max_steps: int,
     refinement: int = 0,
+    slopes: bool = True,
 ) -> Iterated:
     """Iterate every point to convergence or to a reason why not.
 
@@ -183,12 +184,15 @@ def iterate(
     max_steps : int
     refinement : int
         Of the quadrature; negative for a coarse one.
+    slopes : bool
+        Whether Jacobians are wanted: a damped step does without where every unknown is paired.
     """
+    evaluate = system.evaluate if slopes else system.evaluate_without_slopes
     z = start.copy()
     status = np.full(z.shape[0], int(Status.MAX_STEPS))
     active = np.arange(z.shape[0])
     chosen = list(parameters)
-    residual, jacobian = system.evaluate(z, chosen, refinement)
+    residual, jacobian = evaluate(z, chosen, refinement)
     last_jacobian, last_step = jacobian.copy(), np.full_like(z, np.nan)
     taken = 0
     while taken < max_steps:
@@ -214,7 +218,7 @@ def iterate(
             proposal.keep(going)
         if active.size == 0:
             break
-        tried = (trial, *system.evaluate(trial, chosen, refinement))
+        tried = (trial, *evaluate(trial, chosen, refinement))
         if proposal.descends:
             tried = _descend(system, here, step, length, residual, tried, chosen, refinement)
         z[active], residual, jacobian = tried

@@ -301,7 +301,16 @@ def _one_start(
         return iterate(system, begin, parameters, proposals[method], max_steps)
     if not system.paired.any():
         return iterate(system, begin, parameters, Newton(), min(_NEWTON_STEPS, max_steps))
-    first = iterate(system, begin, parameters, Damped(0.2), min(_BASIN_STEPS, max_steps))
+    cheap = system.deep and bool(system.paired.all())
+    first = iterate(
+        system,
+        begin,
+        parameters,
+        Damped(0.2),
+        min(_BASIN_STEPS, max_steps),
+        refinement=-1 if cheap else 0,
+        slopes=not cheap,
+    )
     go_on = (first.status == Status.MAX_STEPS) | (first.status == Status.CONVERGED)
     if not go_on.any():
         return first

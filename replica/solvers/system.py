@@ -90,7 +90,7 @@ class System:
 
     @cached_property
     def _with_jacobian(self) -> Kernel | None:
-        if not self.symbolic or any(nesting(equation) > 1 for equation in self.equations):
+        if not self.symbolic or self.deep:
             return None  # the fourth derivatives of a mean within a mean cost more than they save
         entries = [equation.diff(symbol) for equation in self.equations for symbol in self.unknowns]
         if any(entry.has(DiracDelta) for entry in entries):
@@ -186,26 +186,57 @@ class System:
             jacobian[lost] = self._by_differences(z[lost], chosen, refinement)[1]
         return residual, jacobian
 
+    def evaluate_without_slopes(
+        self, z: Array, parameters: Sequence[Array], refinement: int = 0
+    ) -> tuple[Array, Array]:
+        """Return residuals, and identities in place of Jacobians."""
+        residual = np.stack(self.residual(*z.T, *parameters, refinement=refinement), axis=1)
+        return residual, np.broadcast_to(np.eye(self.size), (z.shape[0], self.size, self.size))
+
     def _by_differences(
         self, z: Array, parameters: Sequence[Array], refinement: int
     ) -> tuple[Array, Array]:
         points, n = z.shape
         steps = 1e-5 * np.maximum(np.abs(z), 1e-2)
         low, high = self.bounds(z, parameters)
-        steps = np.minimum(steps, 0.4 * np.minimum(z - low, high - z))
-        stacked = [z]
+        # at a closed end the difference is taken on one side
+        up, down = (np.minimum(steps, 0.4 * side) for side in (high - z, z - low))
+        up = np.where(up < 1e-3 * steps, 0.0, up)
+        down = np.where((down < 1e-3 * steps) & (up > 0), 0.0, down)
+        residual = np.stack(self.residual(*z.T, *parameters, refinement=refinement), axis=1)
+        jacobian = np.zeros((points, n, n))
+        # a coarse rule tells the slope of a mean within a mean, most of the cost
+        slope = refinement - 1 if self.deep else refinement
         for k in range(n):
-            shift = np.zeros_like(z)
-            shift[:, k] = steps[:, k]
-            stacked += [z + shift, z - shift]
-        copies = 2 * n + 1
-        repeated = [np.tile(p, copies) for p in parameters]
-        values = self.residual(*np.concatenate(stacked).T, *repeated, refinement=refinement)
-        table = np.stack(values, axis=1).reshape(copies, points, n)
-        columns = [
-            (table[1 + 2 * k] - table[2 + 2 * k]) / (2 * steps[:, k : k + 1]) for k in range(n)
-        ]
-        return table[0], np.stack(columns, axis=2)
+            rows, kernel = self._depending[k]
+            if not rows:
+                continue
+            shifted = []
+            for side in (up, -down):
+                moved = z.copy()
+                moved[:, k] += side[:, k]
+                shifted.append(moved)
+            repeated = [np.tile(p, 2) for p in parameters]
+            values = kernel(*np.concatenate(shifted).T, *repeated, refinement=slope)
+            table = np.stack(values, axis=1).reshape(2, points, len(rows))
+            width = (up + down)[:, k : k + 1]
+            jacobian[:, rows, k] = (table[0] - table[1]) / width
+        return residual, jacobian
+
+    @cached_property
+    def deep(self) -> bool:
+        """Whether an equation has a mean within a mean."""
+        return any(nesting(equation) > 1 for equation in self.equations)
+
+    @cached_property
+    def _depending(self) -> list[tuple[list[int], Kernel]]:
+        """Return for each unknown which equations depend on it, and their kernel."""
+        found = []
+        for symbol in self.unknowns:
+            rows = [j for j, equation in enumerate(self.equations) if equation.has_free(symbol)]
+            wanted = tuple(self.equations[j] for j in rows)
+            found.append((rows, compile_kernel(self.arguments, wanted)))
+        return found
 
     # ---- errors -------------------------------------------------------------------------------
 
