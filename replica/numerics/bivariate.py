@@ -63,10 +63,12 @@ def log_bivariate_normal_cdf(h: Any, k: Any, rho: Any) -> Any:
     low, high = np.minimum(h, k).reshape(-1), np.maximum(h, k).reshape(-1)
     rho = rho.reshape(-1)
     spread = np.sqrt((1 - rho) * (1 + rho))
-    mass = _owen(low, high, rho, spread)
+    mass = np.zeros(low.shape)
+    bulk = special.ndtr(low) >= _TAIL  # it is not larger than that
+    mass[bulk] = _owen(low[bulk], high[bulk], rho[bulk], spread[bulk])
     with np.errstate(divide="ignore", invalid="ignore"):
         result = np.log(mass)
-    tail = np.flatnonzero(mass < _TAIL)
+    tail = np.flatnonzero(~(mass >= _TAIL))
     for first in range(0, tail.size, _AT_ONCE):
         some = tail[first : first + _AT_ONCE]
         result[some] = _log_tail(low[some], high[some], rho[some], spread[some])

@@ -316,10 +316,16 @@ def _one_start(
         return first
     inner = [p[go_on] for p in parameters]
     limit = min(_NEWTON_STEPS, max_steps)
-    second = iterate(system, first.z[go_on], inner, Newton(), limit)
     z, status, jacobian = first.z.copy(), first.status.copy(), first.jacobian.copy()
-    z[go_on], status[go_on], jacobian[go_on] = second.z, second.status, second.jacobian
     step = first.step.copy()
+    if cheap:  # a coarse rule leads to the root; the verification takes the last step
+        second = iterate(system, first.z[go_on], inner, Newton(_NEARLY), limit, refinement=-1)
+        second = replace(
+            second, jacobian=np.full_like(second.jacobian, np.nan), step=second.step * np.nan
+        )
+    else:
+        second = iterate(system, first.z[go_on], inner, Newton(), limit)
+    z[go_on], status[go_on], jacobian[go_on] = second.z, second.status, second.jacobian
     step[go_on] = second.step
     return Iterated(z, status, first.steps + second.steps, jacobian, step)
 
@@ -418,13 +424,14 @@ def _assemble(
     good = (status == Status.CONVERGED) & ~edge
     if good.any():
         inner = [p[good] for p in flat]
+        known = bool(np.isfinite(ended.jacobian[good]).any())
         found = system.verify(
             z[good],
             inner,
             tolerance,
             tuple(wanted.values()),
-            jacobian=ended.jacobian[good],
-            step=ended.step[good],
+            jacobian=ended.jacobian[good] if known else None,
+            step=ended.step[good] if known else None,
         )
         z[good], error[good], rows[good], bounds[good] = (
             found.z,
