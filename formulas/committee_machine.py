@@ -72,8 +72,9 @@ def build(K: int, prior: PairPrior, channel: CommitteeChannel) -> Formula:
         controls={alpha: Control(alpha, Interval.open(0, oo), None, "patterns per input, n/p")},
         starts={
             "uninformed": {D_plus: S(3) / 10, D_minus: S(8) / 10},
-            "unspecialised": {D_plus: S(3) / 10, **UNSPECIALISED},
+            "informed": {D_plus: S(2) / 100, D_minus: S(5) / 100},
         },
+        subspaces={"unspecialised": UNSPECIALISED},
         observables={
             "q00": 1 - (D_plus + D_minus) / 2,
             "q01": (D_minus - D_plus) / 2,

@@ -441,6 +441,9 @@ class Formula:
         Parameters; default None means that the user must give it.
     starts : mapping of str to mapping of Symbol to number
         Named starting points, ``"uninformed"`` first.
+    subspaces : mapping of str to mapping of Symbol to number
+        Invariant subspaces by name, as the unknowns that keep a value in them: states that
+        respect a symmetry, which no iteration leaves.
     observables : mapping of str to Expr
         Named quantities besides ``"potential"``, which always exists.
     thresholds : mapping of str to Root, Instability or Limit
@@ -472,6 +475,7 @@ class Formula:
     boundary: Boundary | None = None
     ensemble: str = ""
     starts: Mapping[str, Mapping[Symbol, Any]] = field(default_factory=FrozenMapping)
+    subspaces: Mapping[str, Mapping[Symbol, Any]] = field(default_factory=FrozenMapping)
     observables: Mapping[str, Expr] = field(default_factory=FrozenMapping)
     thresholds: Mapping[str, Threshold] = field(default_factory=FrozenMapping)
     stability: str = ""
@@ -497,6 +501,8 @@ class Formula:
         object.__setattr__(self, "thresholds", FrozenMapping(thresholds))
         starts = {k: FrozenMapping(w) for k, w in self.starts.items()}
         object.__setattr__(self, "starts", FrozenMapping(starts))
+        subspaces = {k: FrozenMapping(w) for k, w in self.subspaces.items()}
+        object.__setattr__(self, "subspaces", FrozenMapping(subspaces))
         _freeze(self)
         self._check_names()
         self.residuals  # noqa: B018 -- a pair that is not bilinear is refused here
@@ -582,6 +588,8 @@ class Formula:
             observables={k: there(e) for k, e in self.observables.items()},
             boundary=None,
             starts={},
+            subspaces={},
+            stability="",
             thresholds={},
             published=(),
         )
@@ -678,12 +686,13 @@ class Formula:
                 raise DeclarationError(
                     f"formula {self.name}: {name} is both overlap and control, or names two of them"
                 )
-        for start, place in self.starts.items():
-            for symbol in place:
-                if symbol not in self.unknowns:
-                    raise DeclarationError(
-                        f"formula {self.name}, start {start}: {symbol} is not an overlap"
-                    )
+        for what, places in (("start", self.starts), ("subspace", self.subspaces)):
+            for start, place in places.items():
+                for symbol in place:
+                    if symbol not in self.unknowns:
+                        raise DeclarationError(
+                            f"formula {self.name}, {what} {start}: {symbol} is not an overlap"
+                        )
 
     def _stable_threshold(self, name: str, threshold: Any) -> Threshold:
         """Return a threshold with its expressions checked and made stable."""

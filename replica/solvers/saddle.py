@@ -20,6 +20,7 @@ from replica.solvers.branches import ExplicitCurve, explicit_curve
 from replica.solvers.iteration import Anderson, Damped, Iterated, Newton, Proposal, iterate
 from replica.solvers.precision import check_digits, decimal_text, precise_solution
 from replica.solvers.solution import Solution, Status, failure
+from replica.solvers.symmetry import attracted, embedded, refuse_symmetric
 from replica.solvers.system import System, saddle_system
 
 __all__ = ["boundary_attracts", "boundary_values", "solve"]
@@ -116,6 +117,19 @@ def solve(
             f"product grid"
         ) from None
     flat = [np.broadcast_to(number, shape).reshape(-1) for number in numbers.values()]
+    if isinstance(start, str) and start in found.subspaces:
+        place = found.subspaces[start]
+        inside = solve(
+            found.within(place),
+            method=method,
+            tolerance=tolerance,
+            max_steps=max_steps,
+            check=check,
+            digits=digits,
+            observables=wanted,
+            **values,
+        )
+        return embedded(found, place, inside)
     system = saddle_system(found)
     named = start is None or (isinstance(start, str) and start in CURVE_STARTS)
     curve = explicit_curve(found) if named and not found.starts else None
@@ -123,6 +137,8 @@ def solve(
     with np.errstate(all="ignore"):  # what is not finite is found by looking at it
         if method == "auto" and curve is not None:
             ended, note = _on_branch(system, curve, flat, str(start or "uninformed"))
+        elif method == "auto" and found.subspaces and start in (None, "uninformed"):
+            ended = _attracted(found, system, flat, max_steps)
         else:
             ended = solve_flat(system, _starts(found, start), flat, method, max_steps)
         solution = _assemble(found, chosen, system, values, flat, shape, ended, tolerance)
@@ -168,6 +184,32 @@ def solve_flat(
         if left.size == 0:
             break
     return Iterated(z, status, total, jacobian, step)
+
+
+def _attracted(
+    formula: Formula, system: System, parameters: list[Array], max_steps: int
+) -> Iterated:
+    """Return what state evolution leads to, where a symmetry may break."""
+    names = list(formula.controls)
+
+    def symmetric(name: str) -> Array:
+        at: dict[str, Any] = dict(zip(names, parameters, strict=True))
+        found = solve(formula, start=name, observables=(), check=False, **at)
+        return np.stack([found.overlaps[str(s)] for s in system.unknowns], axis=1)
+
+    ended = attracted(
+        formula,
+        system,
+        parameters,
+        _initial(system, _starts(formula, "uninformed")[0], parameters),
+        symmetric,
+        boundary_attracts(formula, parameters),
+        max_steps,
+    )
+    assert ended.boundary is not None
+    if not ended.boundary.any():
+        return replace(ended, boundary=None)
+    return _at_boundary(system, formula, ended, ended.boundary)
 
 
 def _on_branch(
@@ -348,6 +390,7 @@ def _starts(
                 raise UnknownName("overlap", str(key), names, formula.name)
             symbol = names[str(key)]
             chosen[symbol] = _start_value(formula, symbol, value)
+        refuse_symmetric(formula, chosen)
         return [chosen]
     if start is not None:
         raise DeclarationError(f"start must be a name or a mapping of overlaps, not {start!r}")

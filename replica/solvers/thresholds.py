@@ -324,7 +324,8 @@ def _seeds(
         return
     (control,) = declaration.controls
     zero = system.equations[-1]
-    curve = explicit_curve(formula, control) if not declaration.at else None
+    free = formula.within(declaration.at) if declaration.at else formula
+    curve = explicit_curve(free, control)
     found = False
     for fine in (False, True):
         if curve is not None:

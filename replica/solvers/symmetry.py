@@ -1,0 +1,149 @@
+r"""Saddle points where a symmetry may break: the one that state evolution is attracted to.
+
+A formula names its invariant subspaces, such as the overlaps that do not tell two hidden units
+apart. A saddle point in one of them is a saddle point of the whole, and is found there, with fewer
+unknowns. It attracts the iteration
+
+.. math:: \hat q \leftarrow \hat q(q), \qquad q \leftarrow q(\hat q)
+
+while no eigenvalue of its Jacobian, update minus unknown, has a positive real part. Where it does
+not, the iteration is run from outside until Newton's method finds a saddle point that attracts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sympy import Symbol
+
+from replica.errors import ControlError
+from replica.language.formula import Formula
+from replica.solvers.iteration import Damped, Iterated, Newton, iterate
+from replica.solvers.solution import Solution, Status
+from replica.solvers.system import System
+
+__all__ = ["attracted", "embedded", "refuse_symmetric"]
+
+Array = NDArray[np.float64]
+
+_BURSTS = (12, 48, 192, 768, 3072)  # steps of the iteration between two attempts of Newton's
+_NEWTON_STEPS = 12
+_NEARLY = 1e-4
+_STABLE = 1e-7  # a real part up to this is zero, by differences
+_COARSE = -1
+
+
+def refuse_symmetric(formula: Formula, start: Mapping[Symbol, Any]) -> None:
+    """Refuse a start inside an invariant subspace: no iteration leaves it."""
+    for name, place in formula.subspaces.items():
+        given = {symbol: value for symbol, value in start.items() if symbol in place}
+        if given and all(float(value) == float(place[s]) for s, value in given.items()):
+            where = ", ".join(f"{s} = {place[s]}" for s in given)
+            raise ControlError(
+                f"{formula.name}: the start {where} has the symmetry of the state {name!r}, which "
+                f"no iteration can ever leave; break it, or ask for start={name!r}"
+            )
+
+
+def embedded(formula: Formula, place: Mapping[Symbol, Any], inside: Solution) -> Solution:
+    """Return a solution in an invariant subspace as one of the whole formula."""
+    shape = np.shape(inside.status)
+
+    def pinned(value: Any) -> Any:
+        return np.full(shape, float(value)) if shape else float(value)
+
+    known = {str(symbol): pinned(value) for symbol, value in place.items()}
+    lost = {name: 0.0 * value for name, value in known.items()}
+    names = [str(symbol) for symbol in formula.unknowns]
+    found = {**known, **inside.overlaps}
+    return replace(
+        inside,
+        formula=formula,
+        overlaps={name: found[name] for name in names},
+        errors={**lost, **inside.errors},
+    )
+
+
+def attracted(
+    formula: Formula,
+    system: System,
+    parameters: list[Array],
+    begin: Array,
+    symmetric: Callable[[str], Array],
+    boundary: NDArray[np.bool_],
+    max_steps: int,
+) -> Iterated:
+    """Return the saddle point that each point is attracted to.
+
+    Parameters
+    ----------
+    formula : Formula
+    system : System
+        Its stationarity equations.
+    parameters : list of arrays, shape (points,)
+    begin : array, shape (points, unknowns)
+        Where the iteration starts, outside of the invariant subspaces.
+    symmetric : callable
+        Returns the saddle points in the subspace of this name, NaN where there is none.
+    boundary : bool array, shape (points,)
+        Where the boundary of the domain attracts what runs to it.
+    max_steps : int
+        Most steps of the iteration.
+    """
+    points, n = begin.shape
+    z = np.full((points, n), np.nan)
+    status = np.full(points, int(Status.MAX_STEPS))
+    at_boundary = np.zeros(points, dtype=bool)
+    left = np.arange(points)
+    for name in formula.subspaces:
+        inside = symmetric(name)[left]
+        good = np.isfinite(inside).all(axis=1)
+        good[good] = _attracts(system, inside[good], [p[left][good] for p in parameters])
+        z[left[good]], status[left[good]] = inside[good], int(Status.CONVERGED)
+        left = left[~good]
+    here = begin[left].copy()
+    taken = 0
+    for burst in _BURSTS:
+        if left.size == 0 or taken >= max_steps:
+            break
+        chosen = [p[left] for p in parameters]
+        burst = min(burst, max_steps - taken)
+        moved = iterate(system, here, chosen, Damped(0.0), burst, refinement=_COARSE, slopes=False)
+        taken += moved.steps
+        here = moved.z
+        gone = (moved.status == Status.LEFT_DOMAIN) | (moved.status == Status.NON_FINITE)
+        at_boundary[left[gone & boundary[left]]] = True
+        status[left[gone]] = np.where(
+            boundary[left[gone]], int(Status.CONVERGED), moved.status[gone]
+        )
+        found = np.full((left.size, n), np.nan)
+        kept = np.flatnonzero(~gone)
+        if kept.size:
+            inner = [p[kept] for p in chosen]
+            newton = iterate(
+                system, here[kept], inner, Newton(_NEARLY), _NEWTON_STEPS, refinement=_COARSE
+            )
+            good = newton.status == Status.CONVERGED
+            good[good] = _attracts(system, newton.z[good], [p[good] for p in inner])
+            found[kept[good]] = newton.z[good]
+        done = np.isfinite(found).all(axis=1)
+        z[left[done]], status[left[done]] = found[done], int(Status.CONVERGED)
+        going = ~(done | gone)
+        left, here = left[going], here[going]
+    unknown = np.full((points, n, n), np.nan)
+    return Iterated(z, status, taken, unknown, np.full((points, n), np.nan), at_boundary)
+
+
+def _attracts(system: System, z: Array, parameters: Sequence[Array]) -> NDArray[np.bool_]:
+    """Tell where the iteration is attracted: all eigenvalues of update minus unknown negative."""
+    if not z.size:
+        return np.zeros(z.shape[0], dtype=bool)
+    _, jacobian = system.evaluate(z, parameters, _COARSE)
+    good = np.isfinite(jacobian).all(axis=(1, 2))
+    result = np.zeros(z.shape[0], dtype=bool)
+    result[good] = np.linalg.eigvals(jacobian[good]).real.max(axis=1) <= _STABLE
+    return result
