@@ -28,6 +28,7 @@ from replica.blocks.committees import (
 )
 from replica.language.formula import (
     Boundary,
+    CommitteeStudent,
     Control,
     Family,
     Fold,
@@ -84,6 +85,7 @@ def build(K: int, prior: PairPrior, channel: CommitteeChannel) -> Formula:
         thresholds=_thresholds(prior, channel, potential),
         cites=("aubin2018",),
         status="theorem",
+        experiment=CommitteeStudent(prior, channel),
         options={"K": K, "prior": prior, "channel": channel},
     )
 

@@ -102,9 +102,7 @@ class CommitteeChannel:
             )
         )
 
-    def _over_labels(
-        self, function: Callable[[Expr], Expr], gap_plus: Any, gap_minus: Any
-    ) -> Expr:
+    def _over_labels(self, function: Callable[[Expr], Expr], gap_plus: Any, gap_minus: Any) -> Expr:
         """Return the sum of Z_y times a function of log Z_y, in the fields."""
         fields = eigenvalue_fields(gap_plus, gap_minus)
         return sum(
@@ -195,7 +193,9 @@ def SignSum() -> CommitteeChannel:
 COMMITTEE_CHANNELS: Mapping[str, Callable[[], CommitteeChannel]] = {
     "sign-sum": SignSum,
     "sign-sum-up": lambda: _ties("sign-sum-up", (1, -1), S.One, "a tie is +1"),
-    "sign-sum-coin": lambda: _ties("sign-sum-coin", (1, -1), Rational(1, 2), "a tie is a fair coin"),
+    "sign-sum-coin": lambda: _ties(
+        "sign-sum-coin", (1, -1), Rational(1, 2), "a tie is a fair coin"
+    ),
 }
 
 
@@ -282,9 +282,7 @@ class _RademacherPair(PairPrior):
         root = sqrt(2)
         return (root * r - plus, -root * r - plus, root * s - minus, -root * s - minus)
 
-    def _average(
-        self, function: Callable[[Expr, Expr], Expr], plus: Any, minus: Any
-    ) -> Expr:
+    def _average(self, function: Callable[[Expr, Expr], Expr], plus: Any, minus: Any) -> Expr:
         """Average over a teacher with equal weights and one with opposite weights."""
         equal = function(sqrt(2) * plus + _x, _y)
         opposite = function(_x, sqrt(2) * minus + _y)

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from replica.errors import ControlError
+from replica.experiments.committee import simulate_committee
 from replica.experiments.result import Experiment
 from replica.experiments.storage import simulate_storage
 from replica.experiments.teacher_student import simulate_teacher_student
 from replica.language.controls import resolve
-from replica.language.formula import StorageExperiment, TeacherStudent
+from replica.language.formula import CommitteeStudent, StorageExperiment, TeacherStudent
 
 __all__ = ["simulate"]
 
@@ -36,6 +37,8 @@ def simulate(
     * A `TeacherStudent` is learned by approximate message passing (see `amp`). Measured: ``m``,
       ``q``, ``mse``, ``label_error``, for labels -1 and 1 ``eps_bayes``; ``steps``,
       ``converged``.
+    * A `CommitteeStudent` is learned by message passing with vectors. Measured: ``q00`` and
+      ``q01``, up to the exchange of the units, ``eps_g``; ``steps``, ``converged``.
 
     Parameters
     ----------
@@ -86,6 +89,7 @@ def simulate(
     engines: dict[type, Callable[..., Experiment]] = {
         StorageExperiment: simulate_storage,
         TeacherStudent: simulate_teacher_student,
+        CommitteeStudent: simulate_committee,
     }
     engine = engines.get(type(resolved.experiment))
     if engine is None:

@@ -20,6 +20,7 @@ from replica.language.vocabulary import first_unknown_node
 __all__ = [
     "Boundary",
     "Cases",
+    "CommitteeStudent",
     "Control",
     "Crossing",
     "Cusp",
@@ -399,6 +400,14 @@ class StorageExperiment:
 @dataclass(frozen=True)
 class TeacherStudent:
     """Finite-size twin of a planted model: which prior drew the weights, which channel labels."""
+
+    prior: Any
+    channel: Any
+
+
+@dataclass(frozen=True)
+class CommitteeStudent:
+    """Finite-size twin of a planted committee: which prior drew the pairs, which channel labels."""
 
     prior: Any
     channel: Any

@@ -310,9 +310,7 @@ class _CompiledIntegral:
         )
         first, second = rule.coarse
         coarse = first[0], second[0]
-        return Rule(
-            rule.nodes[0], rule.weights[0], coarse, rule.blocks, rule.reach, rule.even
-        )
+        return Rule(rule.nodes[0], rule.weights[0], coarse, rule.blocks, rule.reach, rule.even)
 
     def _body(self, inside: list[Array], x: Array, refinement: int) -> list[Any]:
         if not self.body.integrals:

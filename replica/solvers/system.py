@@ -37,6 +37,7 @@ _TURNED = 0.05  # a Jacobian that has turned more than this corrects nothing
 _ROUNDING = 1e-14
 _VANISHED = 1e-150
 _UNRESOLVED = 1e-2  # an error this large a part of the distance to the edge resolves nothing
+_LARGEST = 1000  # operations of an equation
 _FAR = 1e11  # an unbounded unknown beyond this has run away
 
 
@@ -92,6 +93,8 @@ class System:
     def _with_jacobian(self) -> Kernel | None:
         if not self.symbolic or self.deep:
             return None  # the fourth derivatives of a mean within a mean cost more than they save
+        if any(equation.count_ops() > _LARGEST for equation in self.equations):
+            return None  # the derivatives would take longer to compile than the solution saves
         entries = [equation.diff(symbol) for equation in self.equations for symbol in self.unknowns]
         if any(entry.has(DiracDelta) for entry in entries):
             return None

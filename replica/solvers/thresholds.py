@@ -36,6 +36,7 @@ from replica.solvers.precision import check_digits, decimal_text, precise_soluti
 from replica.solvers.saddle import solve
 from replica.solvers.solution import Status, ThresholdResult, with_error
 from replica.solvers.system import System
+from replica.solvers.traced import fold_of_branch
 from replica.solvers.transitions import (
     crossing_start,
     crossing_system,
@@ -452,6 +453,8 @@ def _is_unstable(
 def _fold(
     formula: Formula, name: str, declaration: Fold, values: dict[str, Any], digits: int | None
 ) -> ThresholdResult:
+    if declaration.start:
+        return _fold_of_followed_branch(formula, name, declaration, values, digits)
     sampled = sampled_curve(formula, declaration.in_, list(_floats(values).values()))
     start = fold_start(sampled, declaration)
     end = None
@@ -473,6 +476,31 @@ def _fold(
         )
     limit = Limit(value=end, doc=declaration.doc)
     return _limit_value(formula, name, limit, values, digits, "far end of the curve")
+
+
+def _fold_of_followed_branch(
+    formula: Formula, name: str, declaration: Fold, values: dict[str, Any], digits: int | None
+) -> ThresholdResult:
+    if digits is not None:
+        raise ControlError(
+            f"{formula.name}: {name} is the extremum of a branch that is followed in double "
+            f"precision; leave digits out"
+        )
+    unknowns, value, error = fold_of_branch(formula, declaration, _floats(values))
+    return _result(
+        formula,
+        name,
+        value,
+        error,
+        _floats(values),
+        {str(symbol): number for symbol, number in unknowns.items()},
+        "fold: extremum of the control along the branch",
+        False,
+        declaration.caveat,
+        None,
+        "",
+        fixed=values,
+    )
 
 
 def _crossing_of_branches(

@@ -15,6 +15,7 @@ from replica.language.controls import resolve
 from replica.language.formula import Family, Formula
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.saddle import boundary_attracts, boundary_values
+from replica.solvers.symmetry import refuse_symmetric
 from replica.solvers.system import System, saddle_system
 
 __all__ = ["Trajectory", "trajectory"]
@@ -191,6 +192,7 @@ def _begin(formula: Formula, system: System, start: Any, parameters: list[Array]
         raise ControlError(f"{formula.name}: the start needs a value of {', '.join(missing)}")
     if not system.inside(z, parameters)[0]:
         raise ControlError(f"{formula.name}: the start {dict(start)} is outside the domain")
+    refuse_symmetric(formula, {s: z[0, names[str(s)]] for s in formula.overlaps})
     return z
 
 

@@ -1,0 +1,145 @@
+r"""Folds of branches that are followed, where there is no explicit curve of saddle points.
+
+A fold is the extremum of the control along the branch. One of the unknowns, the one that moves
+most there, takes over as the parameter: at its fixed value the stationarity equations determine the
+other unknowns and the control :math:`\alpha(z_j)`, without a singularity, and
+
+.. math:: \frac{d\alpha}{d z_j} = 0 .
+
+The value at the extremum is felt by its place in second order only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from sympy import Symbol
+
+from replica.errors import ConvergenceError, ThresholdNotFound
+from replica.language.formula import Fold, Formula, control_name
+from replica.solvers.continuation import follow, saddle_branches
+from replica.solvers.iteration import Newton, iterate
+from replica.solvers.solution import Status
+from replica.solvers.system import System
+
+__all__ = ["fold_of_branch"]
+
+Array = NDArray[np.float64]
+
+_MOST = 120  # points of a branch that is followed in search of a fold
+_STEPS = 30
+_PLACE = 1e-7  # relative accuracy of the place of an extremum
+_TOLERANCE = 1e-11
+
+
+@lru_cache(maxsize=64)
+def _system_at(formula: Formula, control: Symbol, fixed: Symbol) -> System:
+    """Return stationarity in all unknowns but one, and the control."""
+    controls = {c.symbol: c for c in formula.controls.values()}
+    unknowns = [s for s in formula.unknowns if s != fixed]
+    return System(
+        tuple(formula.residuals[s] for s in formula.unknowns),
+        (*unknowns, control),
+        (fixed, *(s for s in controls if s is not control)),
+        {**formula.domains, control: controls[control].domain},
+    )
+
+
+def fold_of_branch(
+    formula: Formula, declaration: Fold, values: Mapping[str, float]
+) -> tuple[dict[Symbol, float], float, float]:
+    """Return the unknowns, the control and its error where the declared branch turns back.
+
+    Raises
+    ------
+    ThresholdNotFound
+        If the branch does not turn back as far as it was followed.
+    """
+    control = declaration.in_
+    others = [np.array([float(value)]) for value in values.values()]
+    branch = _around_the_fold(formula, declaration, others)
+    rows = branch[-3:]
+    moved = np.abs(rows[2] - rows[0])[:-1] / np.maximum(np.abs(rows[1][:-1]), 1e-300)
+    j = int(np.argmax(moved))
+    fixed = formula.unknowns[j]
+    system = _system_at(formula, control, fixed)
+    sign = -1.0 if declaration.upper else 1.0
+    keep = [k for k in range(rows.shape[1]) if k != j]
+    order = np.argsort(rows[:, j])
+    place, table = rows[order, j], rows[order][:, keep]
+    guess = np.polyfit(place, table, 2)  # the parabola through three points
+
+    def at(parameter: float) -> Array:
+        start = np.polynomial.polynomial.polyval(parameter, guess[::-1])
+        parameters = [np.array([parameter]), *others]
+        found = iterate(system, start[None, :], parameters, Newton(), _STEPS)
+        if found.status[0] != Status.CONVERGED:
+            raise ConvergenceError(
+                f"{formula.name}: next to its fold the branch was lost at {fixed} = "
+                f"{parameter:.6g}: {Status(int(found.status[0]))}"
+            )
+        return np.asarray(found.z[0])
+
+    from scipy import optimize  # heavy, and rarely needed
+
+    best = optimize.minimize_scalar(
+        lambda parameter: sign * at(float(parameter))[-1],
+        bounds=(place[0], place[2]),
+        method="bounded",
+        options={"xatol": _PLACE * abs(place[1])},
+    )
+    parameter = float(best.x)
+    verified = system.verify(at(parameter)[None, :], [np.array([parameter]), *others], _TOLERANCE)
+    value, error = float(verified.z[0, -1]), float(verified.error[0, -1])
+    # what the place may still be wrong by, in second order
+    curvature = np.polyfit(place, sign * table[:, -1], 2)[0]
+    error += 4 * abs(curvature) * (_PLACE * place[1]) ** 2
+    unknowns = dict(zip(system.unknowns, map(float, verified.z[0]), strict=True))
+    unknowns[fixed] = parameter
+    return {symbol: unknowns[symbol] for symbol in formula.unknowns}, value, error
+
+
+def _around_the_fold(formula: Formula, declaration: Fold, others: list[Array]) -> Array:
+    """Return the branch up to the first point after its turn, the control last."""
+    control = declaration.in_
+    names = formula.unknowns
+    given = dict(declaration.start)
+    system = saddle_branches(formula, control)
+    wanted = float(given[control])
+    start = _first_point(formula, given, wanted, others)
+    before: list[float] = [wanted]
+
+    def turned(point: Array) -> bool:
+        before.append(float(point[-1]))
+        return (before[-1] - before[-2]) * upwards < 0
+
+    upwards = 1.0 if declaration.upper else -1.0
+    branch = follow(system, start, others, upwards=declaration.upper, most=_MOST, until=turned)
+    if branch.ended != "what was looked for has been found" or len(branch.points) < 3:
+        raise ThresholdNotFound(
+            f"{formula.name}: the branch from {control_name(control)} = {wanted:g} does not turn "
+            f"back: it was followed to {branch.control[-1]:.6g}, in {', '.join(map(str, names))} "
+            f"({branch.ended})"
+        )
+    return branch.points
+
+
+def _first_point(
+    formula: Formula, given: dict[Symbol, float], wanted: float, others: list[Array]
+) -> Array:
+    from replica.solvers.saddle import solve  # the two need each other
+
+    controls = [name for name, c in formula.controls.items() if c.symbol in given]
+    fixed = {
+        name: float(value[0])
+        for name, value in zip(
+            (n for n in formula.controls if n not in controls), others, strict=True
+        )
+    }
+    place = {str(s): float(v) for s, v in given.items() if s in formula.unknowns}
+    at = {controls[0]: wanted, **fixed}
+    solution = solve(formula, start=place, observables=(), **at)  # type: ignore[arg-type]
+    return np.array([*(solution.overlaps[str(s)] for s in formula.unknowns), wanted])
