@@ -109,7 +109,8 @@ def _full_recovery(prior: PairPrior, channel: CommitteeChannel) -> Boundary | No
 
 
 def _recovered(prior: PairPrior, channel: CommitteeChannel) -> Expr:
-    return -prior.entropy - alpha * channel.label_entropy()
+    entropy = S.Zero if prior.entropy is None else prior.entropy
+    return -entropy - alpha * channel.label_entropy()
 
 
 def _thresholds(

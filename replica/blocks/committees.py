@@ -23,7 +23,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from sympy import Expr, Integer, Rational, S, Symbol, asin, exp, log, pi, sqrt, symbols
+from sympy import Expr, Integer, Rational, S, Symbol, asin, log, pi, sqrt, symbols
 
 from replica.blocks.priors import Gaussian
 from replica.errors import UnknownName

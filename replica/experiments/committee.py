@@ -117,7 +117,7 @@ def _denoise(
     precision = 0.5 * (precision + precision.T)
     if prior.entropy is None:
         covariance = np.linalg.inv(np.eye(2) + precision)
-        return response @ covariance, covariance
+        return np.asarray(response @ covariance), np.asarray(covariance)
     exponent = response @ _ATOMS.T - 0.5 * np.einsum("ka,ab,kb->k", _ATOMS, precision, _ATOMS)
     weight = np.exp(exponent - exponent.max(axis=1, keepdims=True))
     weight /= weight.sum(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-r"""The bivariate normal distribution in double precision, with its digits in the tails, and exactly.
+r"""The bivariate normal distribution, with its digits in the tails, and in mpmath.
 
 In the bulk Owen's T function gives
 

@@ -126,7 +126,7 @@ def _of_node(node: Basic, field: Symbol, inner: dict[Symbol, Expr]) -> list[Feat
         features = _of_singular(node.base, field, inner)
     elif isinstance(node, Function):
         if isinstance(node, BIVARIATE):
-            features += [_of_corner(*node.args[:2], field, inner)]
+            features += [_of_corner(node.args[0], node.args[1], field, inner)]
         for argument in node.args:
             for branch in _branches(argument):
                 features += _of_argument(branch, field, inner, smooth=True)
@@ -262,6 +262,8 @@ def _of_quadrants(one: Expr, two: Expr, field: Symbol, inner: dict[Symbol, Expr]
         if crossing is not None and expand(second.subs(field, crossing.centre)) == 0:
             at = {field: crossing.centre}
             slope = (one - two).diff(field).subs(at)
+            if slope == 0:
+                return None
             seen = PositivePart(1 + one.subs(at) / _DIGITS)
             return Feature(crossing.centre, 1 / (Abs(slope) * seen))
     return None

@@ -183,8 +183,8 @@ def panel_breakpoints(
     if refinement > 0:
         parts = 2**refinement
         inner = np.linspace(0, 1, parts, endpoint=False)
-        low, high = stacked[:, :-1, None], stacked[:, 1:, None]
-        split = (low + (high - low) * inner).reshape(points, -1)
+        begin, end = stacked[:, :-1, None], stacked[:, 1:, None]
+        split = (begin + (end - begin) * inner).reshape(points, -1)
         stacked = np.concatenate([split, stacked[:, -1:]], axis=1)
     return stacked
 
@@ -195,13 +195,13 @@ def _thinned(edges: Array, centres: Array, widths: Array) -> Array:
     A panel may be as long as it is away from a feature, or as the feature is wide: the gradings
     of several features meet, and each cuts what the others have cut finely enough.
     """
-    points, count = edges.shape
+    count = edges.shape[1]
     kept = np.ones(edges.shape, dtype=bool)
     last = edges[:, 0].copy()
     for k in range(1, count - 1):
-        low, high = last[:, None], edges[:, k + 1, None]
-        away = np.maximum(np.maximum(low - centres, centres - high), 0.0)
-        wide = np.where((centres > low) & (centres < high), widths, np.maximum(widths, away))
+        begin, end = last[:, None], edges[:, k + 1, None]
+        away = np.maximum(np.maximum(begin - centres, centres - end), 0.0)
+        wide = np.where((centres > begin) & (centres < end), widths, np.maximum(widths, away))
         room = np.minimum(wide.min(axis=1, initial=_BASE_PANEL), _BASE_PANEL)
         kept[:, k] = edges[:, k + 1] - last > room * _LONGER
         last = np.where(kept[:, k], edges[:, k], last)

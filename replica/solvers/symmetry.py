@@ -101,7 +101,7 @@ def attracted(
     left = np.arange(points)
     for name in formula.subspaces:
         inside = symmetric(name)[left]
-        good = np.isfinite(inside).all(axis=1)
+        good = np.asarray(np.isfinite(inside).all(axis=1))
         good[good] = _attracts(system, inside[good], [p[left][good] for p in parameters])
         z[left[good]], status[left[good]] = inside[good], int(Status.CONVERGED)
         left = left[~good]
@@ -127,7 +127,7 @@ def attracted(
             newton = iterate(
                 system, here[kept], inner, Newton(_NEARLY), _NEWTON_STEPS, refinement=_COARSE
             )
-            good = newton.status == Status.CONVERGED
+            good = np.asarray(newton.status == Status.CONVERGED)
             good[good] = _attracts(system, newton.z[good], [p[good] for p in inner])
             found[kept[good]] = newton.z[good]
         done = np.isfinite(found).all(axis=1)

@@ -70,7 +70,7 @@ def fold_of_branch(
     keep = [k for k in range(rows.shape[1]) if k != j]
     order = np.argsort(rows[:, j])
     place, table = rows[order, j], rows[order][:, keep]
-    guess = np.polyfit(place, table, 2)  # the parabola through three points
+    guess: Array = np.asarray(np.polyfit(place, table, 2))  # the parabola through three points
 
     def at(parameter: float) -> Array:
         start = np.polynomial.polynomial.polyval(parameter, guess[::-1])
@@ -95,7 +95,7 @@ def fold_of_branch(
     verified = system.verify(at(parameter)[None, :], [np.array([parameter]), *others], _TOLERANCE)
     value, error = float(verified.z[0, -1]), float(verified.error[0, -1])
     # what the place may still be wrong by, in second order
-    curvature = np.polyfit(place, sign * table[:, -1], 2)[0]
+    curvature = float(guess[0, -1])
     error += 4 * abs(curvature) * (_PLACE * place[1]) ** 2
     unknowns = dict(zip(system.unknowns, map(float, verified.z[0]), strict=True))
     unknowns[fixed] = parameter
