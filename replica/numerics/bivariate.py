@@ -52,6 +52,8 @@ _FALL = 30.0
 _NODES = 20
 _LAGUERRE_NODES = 12
 _STEEP = 30.0  # square of the rate over the curvature, from where they reach the last digit
+_STEP = 1.0  # slope of the inner probability from where it is a step
+_AROUND = np.array([-8.0, -3.0, 0.0, 3.0, 8.0])  # breakpoints, in its argument
 _TINY = 1e-200
 _AT_ONCE = 2**13
 
@@ -105,7 +107,9 @@ def _log_tail(low: Array, high: Array, rho: Array, spread: Array) -> Array:
         rate = -(low + slope * ratio)
         steep = (rate > 0) & (rate**2 > _STEEP * (1 + slope**2))
         integral = np.empty_like(low)
-        for chosen, rule in ((steep, _steep_rule), (~steep, _near_rule)):
+        turns = ~steep & (np.abs(slope) > _STEP)
+        near = ~steep & ~turns
+        for chosen, rule in ((steep, _steep_rule), (near, _near_rule), (turns, _turning_rule)):
             if chosen.any():
                 some = [a[chosen] for a in (low, start, slope, level, rate)]
                 t, log_weights = rule(*some)
@@ -137,6 +141,21 @@ def _near_rule(
         end = np.where(fall < 0, end - fall / falls, end)
     nodes, log_weights = _legendre()
     return end[:, None] * nodes, log_weights - np.log(nodes[-1])
+
+
+def _turning_rule(
+    low: Array, start: Array, slope: Array, level: Array, rate: Array
+) -> tuple[Array, Array]:
+    """Return the same in panels around the place where the inner probability steps."""
+    end = _near_rule(low, start, slope, level, rate)[0][:, -1:] / _legendre()[0][-1]
+    inner = (_AROUND - start[:, None]) / slope[:, None]
+    inner = np.sort(inner, axis=1)
+    edges = np.concatenate([0 * end, np.clip(inner, 0, end), end], axis=1)
+    nodes, log_weights = _legendre()
+    lengths = np.diff(edges, axis=1)[..., None]
+    t = (edges[:, :-1, None] + lengths * nodes).reshape(len(low), -1)
+    weights = (log_weights + np.log(lengths)).reshape(len(low), -1)
+    return t, weights - np.log(t[:, -1:])
 
 
 def _ratio(x: Any) -> Any:

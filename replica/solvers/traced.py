@@ -70,10 +70,10 @@ def fold_of_branch(
     keep = [k for k in range(rows.shape[1]) if k != j]
     order = np.argsort(rows[:, j])
     place, table = rows[order, j], rows[order][:, keep]
-    guess: Array = np.asarray(np.polyfit(place, table, 2))  # the parabola through three points
+    guess: Array = np.stack([np.polyfit(place, c, 2) for c in table.T], axis=1)  # parabolas
 
     def at(parameter: float) -> Array:
-        start = np.polynomial.polynomial.polyval(parameter, guess[::-1])
+        start = np.array([parameter**2, parameter, 1.0]) @ guess
         parameters = [np.array([parameter]), *others]
         found = iterate(system, start[None, :], parameters, Newton(), _STEPS)
         if found.status[0] != Status.CONVERGED:

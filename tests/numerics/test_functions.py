@@ -10,6 +10,7 @@ import pytest
 from mpmath import mpf
 from numerics import oracle
 
+from replica.language.bivariate import BIVARIATE
 from replica.language.primitives import PRIMITIVES
 from replica.numerics.functions import IMPLEMENTATIONS
 from replica.numerics.rounding import UNIT, Bounded, bounded_namespace
@@ -93,9 +94,10 @@ def true_value(name: str, point: tuple[float, ...]) -> Any:
 
 
 def test_every_primitive_has_an_implementation_and_a_truth():
-    names = {primitive.__name__ for primitive in PRIMITIVES}
+    names = {primitive.__name__ for primitive in (*PRIMITIVES, *BIVARIATE)}
     assert set(IMPLEMENTATIONS) == names
-    assert set(TRUTH) == names == {*ONE, *INTERVALS, *SUMS}
+    pairs = {primitive.__name__ for primitive in BIVARIATE}  # test_bivariate.py has their truth
+    assert set(TRUTH) | pairs == names == {*ONE, *INTERVALS, *SUMS, *pairs}
 
 
 @pytest.mark.parametrize("name", sorted(TRUTH))
