@@ -41,9 +41,11 @@ from replica.errors import (
     ThresholdNotFound,
     UnknownName,
 )
+from replica.language.bivariate import BivariateMills, BivariateNormalCDF, LogBivariateNormalCDF
 from replica.language.formula import (
     Boundary,
     Cases,
+    CommitteeStudent,
     Control,
     Crossing,
     Cusp,
@@ -83,6 +85,7 @@ if TYPE_CHECKING:
     from replica.experiments.result import Experiment
     from replica.experiments.simulate import simulate
     from replica.plot import plot
+    from replica.solvers.committee_instability import committee_instability
     from replica.solvers.diagram import Branches, branches
     from replica.solvers.saddle import solve
     from replica.solvers.solution import Solution, Status, ThresholdResult
@@ -104,6 +107,7 @@ _ON_USE = {
     "Trajectory": "replica.solvers.trajectory",
     "amp": "replica.experiments.amp",
     "branches": "replica.solvers.diagram",
+    "committee_instability": "replica.solvers.committee_instability",
     "cover_count": "replica.experiments.counting",
     "cover_probability": "replica.experiments.counting",
     "plot": "replica.plot",
@@ -118,9 +122,12 @@ _ON_USE = {
 __all__ = [
     "CONSTRAINTS",
     "Absolute",
+    "BivariateMills",
+    "BivariateNormalCDF",
     "Boundary",
     "Branches",
     "Cases",
+    "CommitteeStudent",
     "Constraint",
     "Control",
     "ControlError",
@@ -143,6 +150,7 @@ __all__ = [
     "Laplace",
     "Limit",
     "Linear",
+    "LogBivariateNormalCDF",
     "LogCosh",
     "LogH",
     "LogHDifference",
@@ -178,6 +186,7 @@ __all__ = [
     "amp",
     "branches",
     "cite",
+    "committee_instability",
     "constraint",
     "cover_count",
     "cover_probability",

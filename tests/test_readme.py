@@ -44,6 +44,9 @@ ROWS = (
         None,
     ),
     ("the same, l1 minimisation", "alpha_L1", "basis-pursuit", {"density": 0.1}, None),
+    ("committee of two, specialisation", "alpha_spec", "committee-machine", {}, None),
+    ("the same, +-1 weights", "alpha_IT", "committee-machine", {"prior": "rademacher"}, None),
+    ("committee of many, n/(K p)", "alpha_IT", "committee-machine-large-k", {}, None),
 )
 
 
@@ -68,6 +71,8 @@ def systems_table() -> str:
         "symmetric-binary-perceptron",
         "bayes-optimal-glm",
         "basis-pursuit",
+        "committee-machine",
+        "committee-machine-large-k",
     ):
         entry = rp.formulas[name]
         options = getattr(entry, "options", {}) if isinstance(entry, rp.Family) else {}

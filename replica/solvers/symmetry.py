@@ -44,8 +44,8 @@ def refuse_symmetric(formula: Formula, start: Mapping[Symbol, Any]) -> None:
         if given and all(float(value) == float(place[s]) for s, value in given.items()):
             where = ", ".join(f"{s} = {place[s]}" for s in given)
             raise ControlError(
-                f"{formula.name}: the start {where} has the symmetry of the state {name!r}, which "
-                f"no iteration can ever leave; break it, or ask for start={name!r}"
+                f"{formula.name}: the start {where} has the symmetry of the state {name!r}: "
+                f"the iteration can never leave it; break it, or ask for start={name!r}"
             )
 
 
