@@ -17,6 +17,7 @@ from replica.numerics.kernel import compile_kernel
 from replica.solvers.branches import explicit_curve
 from replica.solvers.continuation import follow, saddle_branches
 from replica.solvers.saddle import boundary_attracts, solve
+from replica.solvers.traced import polished_fold
 
 __all__ = ["Branches", "branches"]
 
@@ -150,6 +151,7 @@ def branches(formula: Formula | Family, **controls: Any) -> Branches:
             z, control = curve.resolved(others, low, high, _NODES)
         else:
             z, control = _followed(found, name, low, high, values)
+            z, control = _onto_folds(found, name, z, control, others)
         inside = (control >= low) & (control <= high)
         z, control = z[inside], control[inside]
         if control.size == 0:
@@ -176,6 +178,21 @@ def branches(formula: Formula | Family, **controls: Any) -> Branches:
         folds=folds,
         boundary=_boundary(found, {**values, name: high}),
     )
+
+
+def _onto_folds(
+    formula: Formula, name: str, z: Array, control: Array, others: list[float]
+) -> tuple[Array, Array]:
+    """Move the node next to each turn of a followed branch onto the fold."""
+    z, control = z.copy(), control.copy()
+    turned = np.sign(np.diff(control))
+    for k in np.flatnonzero(turned[:-1] * turned[1:] < 0) + 1:
+        rows = np.column_stack([z, control])[k - 1 : k + 2]
+        fixed = [np.array([value]) for value in others]
+        symbol = formula.controls[name].symbol
+        unknowns, value, _ = polished_fold(formula, symbol, rows, fixed, turned[k - 1] > 0)
+        z[k], control[k] = [unknowns[s] for s in formula.unknowns], value
+    return z, control
 
 
 def _boundary(formula: Formula, values: Mapping[str, Any]) -> str:

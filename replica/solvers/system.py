@@ -202,10 +202,12 @@ class System:
         points, n = z.shape
         steps = 1e-5 * np.maximum(np.abs(z), 1e-2)
         low, high = self.bounds(z, parameters)
-        # at a closed end the difference is taken on one side
-        up, down = (np.minimum(steps, 0.4 * side) for side in (high - z, z - low))
-        up = np.where(up < 1e-3 * steps, 0.0, up)
-        down = np.where((down < 1e-3 * steps) & (up > 0), 0.0, down)
+        both = np.minimum(steps, 0.4 * np.minimum(z - low, high - z))
+        # next to a closed end the difference is taken on one side
+        floor = ~self.open_low & (z - low < 1e-3 * steps)
+        ceiling = ~self.open_high & (high - z < 1e-3 * steps) & ~floor
+        up = np.where(floor, steps, np.where(ceiling, 0.0, both))
+        down = np.where(ceiling, steps, np.where(floor, 0.0, both))
         residual = np.stack(self.residual(*z.T, *parameters, refinement=refinement), axis=1)
         jacobian = np.zeros((points, n, n))
         # a coarse rule tells the slope of a mean within a mean, most of the cost

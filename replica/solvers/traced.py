@@ -25,7 +25,7 @@ from replica.solvers.iteration import Newton, iterate
 from replica.solvers.solution import Status
 from replica.solvers.system import System
 
-__all__ = ["fold_of_branch"]
+__all__ = ["fold_of_branch", "polished_fold"]
 
 Array = NDArray[np.float64]
 
@@ -60,13 +60,19 @@ def fold_of_branch(
     """
     control = declaration.in_
     others = [np.array([float(value)]) for value in values.values()]
-    branch = _around_the_fold(formula, declaration, others)
-    rows = branch[-3:]
+    rows = _around_the_fold(formula, declaration, others)[-3:]
+    return polished_fold(formula, control, rows, others, declaration.upper)
+
+
+def polished_fold(
+    formula: Formula, control: Symbol, rows: Array, others: list[Array], upper: bool
+) -> tuple[dict[Symbol, float], float, float]:
+    """Return the same from three points around a turn, shape (3, unknowns + 1)."""
     moved = np.abs(rows[2] - rows[0])[:-1] / np.maximum(np.abs(rows[1][:-1]), 1e-300)
     j = int(np.argmax(moved))
     fixed = formula.unknowns[j]
     system = _system_at(formula, control, fixed)
-    sign = -1.0 if declaration.upper else 1.0
+    sign = -1.0 if upper else 1.0
     keep = [k for k in range(rows.shape[1]) if k != j]
     order = np.argsort(rows[:, j])
     place, table = rows[order, j], rows[order][:, keep]

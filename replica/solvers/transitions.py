@@ -111,9 +111,10 @@ def sampled_curve(
     trivial = curve.trivial_branch(rest, observable)
     if trivial is None:
         return sampled
-    # the first node of the curve is the last of that branch
-    apart = np.abs(sampled.control - trivial[1][-1]) > _RISE * trivial[1][-1]
-    sampled = SampledCurve(sampled.z[apart], sampled.control[apart], sampled.potential[apart])
+    first = sampled.control[:1]
+    if (np.abs(first - trivial[1][-1]) <= _RISE * first).all() and (first > 10.0).all():
+        # a curve that comes from far above: its first node is the last of that branch
+        sampled = SampledCurve(sampled.z[1:], sampled.control[1:], sampled.potential[1:])
     return SampledCurve(
         np.concatenate([trivial[0], sampled.z]),
         np.concatenate([trivial[1], sampled.control]),

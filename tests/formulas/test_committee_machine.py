@@ -86,6 +86,16 @@ def test_where_message_passing_recovers_binary_weights():
     assert abs((q_plus - q_minus) / 2 - 0.07003) < 1e-5
 
 
+@pytest.mark.slow
+def test_the_branch_of_message_passing_is_followed_through_its_fold():
+    found = rp.branches(COMMITTEE, prior="rademacher", alpha=(1.85, 1.99))
+    ((value, kind),) = found.folds
+    assert kind == "maximum"
+    assert abs(value - 1.97706211336) < 1e-9
+    assert found["q00"][-1] > 0.75
+    assert found.boundary == "full recovery"
+
+
 def test_gaussian_weights_have_no_first_order_transition():
     for name in ("alpha_IT", "alpha_AMP"):
         with pytest.raises(rp.ThresholdNotFound, match="continuously"):
