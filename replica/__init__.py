@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from replica.blocks.channels import (
     Absolute,
-    DiscreteChannel,
     Door,
     Linear,
     Logistic,
@@ -22,6 +21,7 @@ from replica.blocks.channels import (
     ReLU,
     Sign,
 )
+from replica.blocks.conditional import ContinuousChannel, DiscreteChannel
 from replica.blocks.constraints import CONSTRAINTS, Constraint, constraint
 from replica.blocks.priors import (
     Discrete,
@@ -58,7 +58,7 @@ from replica.language.formula import (
     StorageExperiment,
     TeacherStudent,
 )
-from replica.language.means import LabelSum, Mean
+from replica.language.means import LabelIntegral, LabelSum, Mean
 from replica.language.primitives import (
     LogCosh,
     LogH,
@@ -122,6 +122,7 @@ __all__ = [
     "Branches",
     "Cases",
     "Constraint",
+    "ContinuousChannel",
     "Control",
     "ControlError",
     "ConvergenceError",
@@ -139,6 +140,7 @@ __all__ = [
     "Gaussian",
     "Inference",
     "Instability",
+    "LabelIntegral",
     "LabelSum",
     "Laplace",
     "Limit",

@@ -17,29 +17,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from sympy import (
     Expr,
-    Heaviside,
     Interval,
     Rational,
     S,
     Symbol,
-    SympifyError,
     exp,
     log,
     oo,
     pi,
-    sign,
     sqrt,
     symbols,
     sympify,
 )
 
-from replica.errors import ControlError, DeclarationError, UnknownName
+from replica.errors import UnknownName
 from replica.language.formula import Control, FrozenMapping
 from replica.language.means import Mean
 from replica.language.primitives import (
@@ -55,7 +51,6 @@ __all__ = [
     "CHANNELS",
     "Absolute",
     "Channel",
-    "DiscreteChannel",
     "Door",
     "Linear",
     "Logistic",
@@ -70,7 +65,6 @@ y, omega, V = Symbol("y", real=True), Symbol("omega", real=True), Symbol("V", po
 _u, _x = symbols("u x", real=True)
 
 _NOISE = Control(Delta, Interval(0, oo), 0, "variance of the noise on the field")
-_SMALLEST = Rational(1, 10**25)  # beside the mass beyond the range of the field, 1e-19
 _BALANCED = S("0.6744897501960817432")
 _WIDTH = Control(K, Interval.open(0, oo), _BALANCED, "half-width of the door")
 
@@ -372,27 +366,6 @@ class _Absolute(Channel):
         return np.abs(z)
 
 
-@dataclass(frozen=True)
-class _FromProbabilities(Channel):
-    probabilities: tuple[Expr, ...] = ()
-
-    def log_partition(self, label: Any, mean: Any, variance: Any) -> Expr:
-        """Return the log of the mean of P(y|z), finite where the mean underflows."""
-        own = self.probabilities[[float(one) for one in self.labels].index(float(label))]
-        return log(Mean(own.subs(_u, mean + _x), (_x, variance)) + _SMALLEST)
-
-    def label_entropy(self, rho: Any) -> Expr:
-        """Return the entropy of the label given the field, in nats per pattern."""
-        if self.deterministic:
-            return S.Zero
-        terms = (-p * log(p + _SMALLEST) for p in self.probabilities)
-        return Mean(sum(terms, S.Zero), (_u, rho))
-
-    def sample(self, rng: np.random.Generator, z: Any, controls: Mapping[str, float]) -> Any:
-        """Draw labels with their probabilities at z."""
-        raise NotImplementedError  # needs the numerics: the experiment draws from probabilities
-
-
 def Sign() -> Channel:
     """Return y = sign(z + sqrt(Delta) xi); Delta = 0 is allowed, and the default.
 
@@ -436,76 +409,6 @@ def Probit() -> Channel:
 def Logistic() -> Channel:
     """Return labels with P(y|z) = 1 / (1 + exp(-y z))."""
     return _Logistic("logistic", (-1, 1), deterministic=False)
-
-
-def DiscreteChannel(probabilities: Mapping[Any, Any], field: Symbol, name: str = "") -> Channel:
-    r"""Return a channel from P(y|z), one expression in the field for each label.
-
-    Parameters
-    ----------
-    probabilities : mapping of number to Expr
-        P(y|z) of each label y.
-    field : Symbol
-        The field z in the expressions.
-    name : str
-        For tables and messages.
-
-    Raises
-    ------
-    ControlError
-        If the probabilities do not sum to one, or are negative, at some z; it is in the message.
-
-    Examples
-    --------
-    >>> from sympy import Heaviside, Symbol
-    >>> z = Symbol("z", real=True)
-    >>> flip = {s: Rational(9, 10) * Heaviside(s * z) + Heaviside(-s * z) / 10 for s in (-1, 1)}
-    >>> DiscreteChannel(flip, z, name="flipped sign").labels
-    (-1, 1)
-    """
-    if not isinstance(field, Symbol) or not isinstance(probabilities, Mapping):
-        raise DeclarationError(
-            "DiscreteChannel takes a mapping of labels to expressions and the symbol of the field"
-        )
-    labels = tuple(probabilities)
-    if len(labels) < 2 or any(isinstance(y, bool) or not isinstance(y, Real) for y in labels):
-        raise DeclarationError(
-            f"DiscreteChannel: the labels must be two or more real numbers, not {labels}"
-        )
-    try:
-        stated = [sympify(p, strict=True) for p in probabilities.values()]
-    except SympifyError as error:
-        raise DeclarationError(f"DiscreteChannel: not an expression: {error.expr!r}") from None
-    expressions = tuple(p.subs(field, _u) for p in stated)
-    loose = set().union(*(e.free_symbols for e in expressions)) - {_u}
-    if loose:
-        raise DeclarationError(f"DiscreteChannel: unbound symbol {', '.join(map(str, loose))}")
-    certain = True
-    for place in (-7.3, -2.1, -0.6, -0.01, 0.02, 0.7, 1.9, 6.8):
-        found = [expression.subs(_u, place).evalf() for expression in expressions]
-        if not all(value.is_real for value in found):
-            raise ControlError(
-                f"DiscreteChannel: at z = {place:g} the probabilities are "
-                f"{', '.join(map(str, found))}: not real numbers"
-            )
-        values = [float(value) for value in found]
-        certain = certain and all(value in (0.0, 1.0) for value in values)
-        if min(values) < -1e-12 or abs(sum(values) - 1) > 1e-9:
-            raise ControlError(
-                f"DiscreteChannel: at z = {place:g} the probabilities of the labels are "
-                f"{', '.join(f'{v:.6g}' for v in values)} and sum to {sum(values):.9g}, not to one"
-            )
-    flipped = [expression.subs(_u, -_u) for expression in expressions]
-    even = all((one - two).equals(0) for one, two in zip(expressions, flipped, strict=True))
-    steps = any(e.has(Heaviside, sign) for e in expressions)
-    return _FromProbabilities(
-        name or f"discrete({', '.join(map(str, labels))})",
-        labels,
-        deterministic=certain,
-        jumps=steps,
-        even=even,
-        probabilities=expressions,
-    )
 
 
 CHANNELS: Mapping[str, Callable[[], Channel]] = {

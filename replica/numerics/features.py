@@ -25,6 +25,7 @@ from sympy import (
     S,
     Symbol,
     exp,
+    expand,
     log,
     sign,
     sqrt,
@@ -192,8 +193,9 @@ def _of_affine(
     if slope == 0 or slope.has_free(field):
         return None
     if slope.has_free(*inner):  # a product with an inner field: its zero stays where both vanish
-        product = argument.subs(field, 0) == 0 and not smooth
-        return Feature(S.Zero, S.Zero) if product else None
+        if argument.subs(field, 0) != 0:
+            return None
+        return Feature(S.Zero, _width_of_product(slope, inner) if smooth else S.Zero)
     spread = S.One if smooth else S.Zero
     for other, variance in inner.items():
         tilt = argument.diff(other)
@@ -202,6 +204,12 @@ def _of_affine(
         spread += tilt**2 * variance
     centre = -_at_origin(argument, field, inner) / slope
     return Feature(centre, sqrt(spread) / Abs(slope))
+
+
+def _width_of_product(slope: Expr, inner: dict[Symbol, Expr]) -> Expr:
+    """Return 1/|slope| at the usual size of the inner fields."""
+    usual = {other: sqrt(variance) for other, variance in inner.items()}
+    return 1 / Abs(slope.xreplace(usual))
 
 
 def _of_crossing(one: Expr, two: Expr, field: Symbol, inner: dict[Symbol, Expr]) -> Feature | None:
@@ -216,12 +224,19 @@ def _of_crossing(one: Expr, two: Expr, field: Symbol, inner: dict[Symbol, Expr])
         return direct
     same = isinstance(one, Function) and one.func is two.func and len(one.args) == 1
     if not same:
-        return None
+        # the tails beside Gaussians change the crossing little: it is that of the Gaussians
+        terms = Add.make_args(expand(difference.xreplace(_without_tails(difference))))
+        rest = Add(*(term for term in terms if term.has_free(field)))
+        return _of_affine(rest, field, inner, smooth=True)
     crossing = _of_affine(one.args[0] - two.args[0], field, inner, smooth=True)
     if crossing is None:
         return None
     at_crossing = _at_origin(difference.diff(field).subs(field, crossing.centre), field, inner)
     return Feature(crossing.centre, 1 / Abs(at_crossing))
+
+
+def _without_tails(expression: Expr) -> dict[Expr, Expr]:
+    return {node: S.Zero for node in expression.atoms(LogH, LogHDifference)}
 
 
 def _of_gaussian(exponent: Expr, field: Symbol, inner: dict[Symbol, Expr]) -> Feature | None:

@@ -154,10 +154,12 @@ class _CompiledLayer:
             means += integral.evaluate(arguments, refinement)
         return list(self.function(*arguments, *means))
 
-    def evaluate_bounded(self, arguments: list[Bounded], refinement: int) -> list[Any]:
+    def evaluate_bounded(
+        self, arguments: list[Bounded], refinement: int, inner: bool = False
+    ) -> list[Any]:
         means: list[Any] = []
         for integral in self.integrals:
-            means += integral.evaluate_bounded(arguments, refinement)
+            means += integral.evaluate_bounded(arguments, refinement, inner)
         return list(self.bounded_function(*arguments, *means))
 
 
@@ -236,6 +238,15 @@ class _CompiledIntegral:
                     jobs.append((chunk, lay))
                     start += size
         return jobs
+
+    def _widest(self, members: NDArray[np.intp], refinement: int) -> list[Job]:
+        """Return jobs that repeat these points by the trapezoid over the widest range."""
+        if self.kinks:
+            return []
+        rule = trapezoid_rule(_MAX_HALVINGS + refinement, WIDEST_RANGE, self.even)
+        size = max(1, _CHUNK // rule.nodes.size)
+        starts = range(0, members.size, size)
+        return [(members[start : start + size], partial(_same, rule)) for start in starts]
 
     def _panels(self, centres: Array, widths: Array, refinement: int) -> Rule:
         reach = half_range(refinement)
@@ -320,7 +331,9 @@ class _CompiledIntegral:
 
     # ---- values with bounds -------------------------------------------------------------------
 
-    def evaluate_bounded(self, arguments: list[Bounded], refinement: int) -> list[Bounded]:
+    def evaluate_bounded(
+        self, arguments: list[Bounded], refinement: int, inner: bool
+    ) -> list[Bounded]:
         numbers = [a.value for a in arguments]
         points = numbers[0].shape[0]
         exact_variance, variance_bound = bounded_parts(self.bounded_variance(*arguments)[0])
@@ -349,6 +362,11 @@ class _CompiledIntegral:
                     values[k, members], bounds[k, members] = value, bound + moved * largest
 
         _run(work, self._rules(numbers, variance, refinement))
+        lost = np.flatnonzero(inner & usable & np.isinf(bounds).any(axis=0))
+        if lost.size:
+            # Tails that do not fall within the range, at nodes of an outer field where next to
+            # nothing may be left: no bound there would be none anywhere.
+            _run(work, self._widest(lost, refinement))
         bounds[:, ~usable] = np.inf
         values[:, ~usable] = np.nan
         return [Bounded(value, bound) for value, bound in zip(values, bounds, strict=True)]
@@ -404,7 +422,7 @@ class _CompiledIntegral:
             Bounded(np.repeat(a.value, shape[1]), np.repeat(a.bound, shape[1])) for a in inside
         ]
         flat_nodes = Bounded(nodes.value.reshape(-1), nodes.bound.reshape(-1))
-        flat = self.body.evaluate_bounded([*repeated, flat_nodes], refinement)
+        flat = self.body.evaluate_bounded([*repeated, flat_nodes], refinement, inner=True)
         parts = [bounded_parts(value) for value in flat]
         size = nodes.value.size
         return [
@@ -479,13 +497,15 @@ def _beyond(body: Array, rule: Rule) -> Array:
     total = np.zeros(body.shape[0])
     for side in (-1,) if rule.even else (1, -1):
         t = side * nodes[:, ::side]
-        inner = np.argmax(t > t[:, :1] + 0.5, axis=1)  # far enough in to show the slope
-        first, there = t[:, 0], t[np.arange(t.shape[0]), inner]
-        decay = np.exp(-0.5 * first**2), np.exp(-0.5 * there**2)
-        ends = body[:, ::side]
-        edge = np.abs(ends[:, 0]) * decay[0]
-        inside = np.abs(ends[:, inner[0]] if shared else ends[rows, inner]) * decay[1]
-        rate = np.log(inside / edge) / (there - first)
+        ends, first = body[:, ::side], t[:, 0]
+        edge = np.abs(ends[:, 0]) * np.exp(-0.5 * first**2)
+        rate = np.zeros(body.shape[0])
+        for distance in (0.5, 1.0):  # the integrand may change its sign at one of them
+            inner = np.argmax(t > t[:, :1] + distance, axis=1)
+            there = t[np.arange(t.shape[0]), inner]
+            inside = np.abs(ends[:, inner[0]] if shared else ends[rows, inner])
+            inside = inside * np.exp(-0.5 * there**2)
+            rate = np.fmax(rate, np.log(inside / edge) / (there - first))
         total += np.where(edge > 0, edge / np.where(rate > 0, rate, 0.0), 0.0)
     return total * (2 if rule.even else 1) / np.sqrt(2 * np.pi)
 

@@ -22,6 +22,7 @@ from sympy import (
     Expr,
     Function,
     Heaviside,
+    Integer,
     Max,
     Min,
     Pow,
@@ -130,6 +131,10 @@ class _Printer(PythonCodePrinter):
 
     _print_exp = _print_log = _print_sin = _print_cos = _print_cosh = _print_sinh = _print_Function
     _print_atan = _print_asin = _print_acos = _print_erf = _print_erfc = _print_Function
+
+    def _print_Integer(self, expr: Integer) -> str:
+        # numpy takes larger numbers for objects
+        return str(expr.p) if abs(expr.p) < 2**53 else repr(float(expr.p))
 
     def _print_sign(self, expr: sign) -> str:
         return f"sign({self._print(expr.args[0])})"

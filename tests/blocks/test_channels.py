@@ -23,7 +23,6 @@ from replica.blocks.channels import (
     CHANNELS,
     Absolute,
     Channel,
-    DiscreteChannel,
     Door,
     Linear,
     Logistic,
@@ -35,6 +34,7 @@ from replica.blocks.channels import (
     omega,
     y,
 )
+from replica.blocks.conditional import DiscreteChannel
 from replica.errors import ControlError, DeclarationError, ReplicaError, UnknownName
 from replica.numerics.kernel import Kernel, compile_kernel
 
