@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from replica.blocks.channels import (
     Absolute,
+    ComplexAbsolute,
     Door,
     Linear,
     Logistic,
@@ -121,6 +122,7 @@ __all__ = [
     "Boundary",
     "Branches",
     "Cases",
+    "ComplexAbsolute",
     "Constraint",
     "ContinuousChannel",
     "Control",

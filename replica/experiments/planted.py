@@ -207,6 +207,11 @@ def planted_model(where: str, prior: Any, channel: Any, given: Mapping[str, Any]
             raise DeclarationError(
                 f"{where}: {name} = {shown(block)} is neither a {kind.__name__} nor the name of one"
             )
+    if out.parts != 1:
+        raise ControlError(
+            f"{where}: the channel {out.name} has complex fields; message passing and drawn "
+            "instances are for real ones (the channel abs is its real form)"
+        )
     declared = {**own.controls, **out.controls}
     for name in given:
         if name not in declared:

@@ -23,7 +23,8 @@ def solve_linear(expression: Expr, symbol: Symbol) -> Expr | None:
     >>> solve_linear(2 * x - a, x)
     a/2
     """
-    slope = expression.diff(symbol).expand()
+    # exp(a + b) stays whole: one factor alone may overflow
+    slope = expression.diff(symbol).expand(power_exp=False, power_base=False, log=False)
     if slope == 0 or slope.has_free(symbol):
         return None
     return -expression.subs(symbol, 0) / slope

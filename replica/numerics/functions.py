@@ -55,6 +55,70 @@ def log_h(x: Any, ratio: Any = None) -> Any:
     return result
 
 
+_ASYMPTOTIC = 1e6  # scipy's Bessel functions give no number at 1e10
+_ASYMPTOTIC_SLOPE = 800.0
+
+
+def log_scaled_i0(x: Any) -> Any:
+    near = np.clip(x, 1e-3, _ASYMPTOTIC)
+    y = 1 / np.maximum(x, _ASYMPTOTIC)
+    far = y * (0.125 + y * 0.0625) - 0.5 * np.log(2 * np.pi * np.maximum(x, _ASYMPTOTIC))
+    small = -x + x * x / 4 * (1 - x * x / 16)
+    known = np.log(special.ive(0, near))
+    return np.where(x < 1e-3, small, np.where(x > _ASYMPTOTIC, far, known))
+
+
+def bessel_ratio(x: Any) -> Any:
+    near = np.minimum(x, _ASYMPTOTIC)
+    known = special.ive(1, near) / special.ive(0, near)
+    y = 1 / np.maximum(x, _ASYMPTOTIC)
+    return np.where(x > _ASYMPTOTIC, 1 - y * (0.5 + y * 0.125), known)
+
+
+def bessel_ratio_slope(x: Any) -> Any:
+    x = np.maximum(x, 1e-100)
+    ratio = bessel_ratio(x)
+    far = np.maximum(x, _ASYMPTOTIC_SLOPE)
+    # from the series of R at large x, 1 - 1/2x - 1/8x^2 - 1/8x^3 - 25/128x^4 - ...
+    y = 1 / far
+    series = y * y * (0.5 + y * (0.25 + y * (0.375 + y * (0.78125 + y * (2.03125 + y * 6.1875)))))
+    return np.where(x > _ASYMPTOTIC_SLOPE, series, 1 - ratio / x - ratio * ratio)
+
+
+def _precise_bessel_ratio(x: Any) -> Any:
+    return mpmath.besseli(1, x) / mpmath.besseli(0, x)
+
+
+def log_scaled_k(n: int, s: Any) -> Any:
+    """Return log K_n(e^s) + e^s, n = 0 or 1, where e^s under- or overflows too."""
+    s = np.asarray(s, dtype=float)
+    x = np.exp(np.clip(s, -40.0, np.log(_ASYMPTOTIC)))
+    near = np.log(special.kve(n, x))
+    # K_0 = -log(x/2) - gamma, K_1 = 1/x; sqrt(pi/2x) e^-x
+    small = np.log(_LOG_TWO - np.euler_gamma - np.minimum(s, -40.0)) if n == 0 else -s
+    y = np.exp(-np.maximum(s, np.log(_ASYMPTOTIC)))
+    far = 0.5 * (np.log(np.pi / 2) - s) + (4 * n * n - 1) / 8 * y * (1 - y / 2)
+    return np.where(s < -40, small, np.where(s > np.log(_ASYMPTOTIC), far, near))
+
+
+def _precise_log_scaled_i0(x: Any) -> Any:
+    with mpmath.workprec(mpmath.mp.prec + 10 + 4 * abs(int(mpmath.mag(x)) if x else 0)):
+        return mpmath.log(mpmath.besseli(0, x)) - x
+
+
+def _scaled_k(n: int) -> Implementation:
+    def precise(s: Any) -> Any:
+        with mpmath.workprec(mpmath.mp.prec + 10 + max(0, int(3 * s))):  # e^s cancels
+            return mpmath.log(mpmath.besselk(n, mpmath.exp(s))) + mpmath.exp(s)
+
+    return Implementation(
+        lambda s: log_scaled_k(n, s),
+        lambda s: (1.0 + n,),
+        precise,
+        rounding=lambda s: np.abs(s) + 1.0,
+    )
+
+
 def mills(x: Any) -> Any:
     return _ROOT_TWO_OVER_PI / special.erfcx(np.multiply(x, _ROOT_HALF))
 
@@ -313,6 +377,26 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
         _guarded(lambda x: x * x / 2 + _precise_log_h(x)),
         rounding=lambda x: 1.0 + 0 * x,
     ),
+    "LogScaledI0": Implementation(
+        log_scaled_i0,
+        lambda x: (1.0,),
+        _precise_log_scaled_i0,
+        rounding=lambda x: 1.0 + 0 * x,
+    ),
+    "BesselRatio": Implementation(
+        bessel_ratio,
+        lambda x: (0.5,),
+        _precise_bessel_ratio,
+        rounding=lambda x: 2 * np.minimum(x, 1.0),
+    ),
+    "BesselRatioSlope": Implementation(
+        bessel_ratio_slope,
+        lambda x: (0.3,),
+        _guarded(lambda x: 1 - _precise_bessel_ratio(x) / x - _precise_bessel_ratio(x) ** 2),
+        rounding=lambda x: np.where(np.abs(x) < _ASYMPTOTIC_SLOPE, 4.0, 0.0),
+    ),
+    "LogScaledK0": _scaled_k(0),
+    "LogScaledK1": _scaled_k(1),
     "LogCosh": Implementation(
         log_cosh,
         lambda x: (np.minimum(np.abs(x), 1),),
