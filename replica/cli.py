@@ -525,18 +525,21 @@ def _simulate(
     epilog=_examples(
         "plot binary-perceptron entropy alpha=0.1:1:100 --out entropy.png",
         "plot spherical-perceptron alpha_G kappa=-1:2:61 --out capacity.pdf",
+        "plot bayes-optimal-glm alpha_IT alpha_AMP Delta=0:0.02:9 --out d.png",
     ),
 )
-@_words("F [QUANTITY] [K=V]... K=GRID...")
+@_words("F [QUANTITY]... [K=V]... K=GRID...")
 @click.option("--out", required=True, metavar="FILE", help="Figure to write: .png, .pdf or .svg.")
 @_JSON
 def _plot(words: tuple[str, ...], out: str, as_json: bool) -> None:
-    """Draw a quantity along one or two controls."""
+    """Draw quantities along one or two controls.
+
+    Several thresholds along one control are a phase diagram: impossible below alpha_IT, hard up
+    to alpha_AMP, easy above.
+    """
     from replica.report import plain
 
     (name, *quantity), pairs = _split(words, "F", more=True)
-    if len(quantity) > 1:
-        raise click.UsageError(f"unexpected word {quantity[1]!r}: plot draws one quantity")
     target = _file(out, _FIGURES)
     _require("matplotlib", feature="plotting", extra="plot")
     _, formula, controls = _read(name, pairs, _number_or_grid)
@@ -545,12 +548,12 @@ def _plot(words: tuple[str, ...], out: str, as_json: bool) -> None:
     matplotlib.use("Agg")
     from replica.plot import plot, save
 
-    save(plot(formula, quantity=quantity[0] if quantity else None, **controls), target)
+    save(plot(formula, quantity=quantity or None, **controls), target)
     content = {
         "formula": formula.name,
         "options": plain(formula.options),
         "controls": plain(controls),
-        "quantity": quantity[0] if quantity else None,
+        "quantity": ", ".join(quantity) or None,
         "out": out,
     }
     _show(as_json, lambda: content, lambda: f"wrote {out}")

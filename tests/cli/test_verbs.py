@@ -233,6 +233,23 @@ def test_plot_writes_a_figure(replica, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
 
+def test_plot_writes_a_phase_diagram(replica, tmp_path):
+    out = tmp_path / "phases.svg"
+    words = "plot bayes-optimal-glm alpha_IT prior=gauss-bernoulli channel=linear alpha_AMP"
+    done = replica(*words.split(), "density=0.1:0.5:3", "--json", "--out", str(out))
+    assert done.code == 0
+    assert done.json["quantity"] == "alpha_IT, alpha_AMP"
+    assert done.json["controls"] == {"density": pytest.approx([0.1, 0.3, 0.5])}
+    assert done.err == ""
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+
+
+def test_a_phase_diagram_without_a_transition_is_no_error(replica, tmp_path):
+    words = "plot bayes-optimal-glm alpha_IT alpha_AMP prior=gaussian Delta=0,1 --out"
+    done = replica(*words.split(), str(tmp_path / "none.png"))
+    assert (done.code, done.err) == (0, "")
+
+
 def test_simulate(replica):
     found = replica("simulate binary-perceptron --p 8 --alpha 0.5,1 --seed 3 --json").json
     assert found["p"] == 8
