@@ -44,6 +44,7 @@ from replica.errors import (
 )
 from replica.language.envelope import MoreauEnvelope
 from replica.language.formula import (
+    Absence,
     Boundary,
     Cases,
     Control,
@@ -56,6 +57,7 @@ from replica.language.formula import (
     Limit,
     Option,
     Published,
+    RiskMinimisation,
     Root,
     StorageExperiment,
     TeacherStudent,
@@ -86,6 +88,7 @@ if TYPE_CHECKING:
     from replica.experiments.simulate import simulate
     from replica.plot import plot
     from replica.solvers.diagram import Branches, branches
+    from replica.solvers.optimise import Optimum, optimise
     from replica.solvers.saddle import solve
     from replica.solvers.solution import Solution, Status, ThresholdResult
     from replica.solvers.thresholds import threshold
@@ -99,6 +102,7 @@ _ON_USE = {
     "Experiment": "replica.experiments.result",
     "Inference": "replica.experiments.amp",
     "Branches": "replica.solvers.diagram",
+    "Optimum": "replica.solvers.optimise",
     "Solution": "replica.solvers.solution",
     "Status": "replica.solvers.solution",
     "Sweep": "replica.sweep",
@@ -108,6 +112,7 @@ _ON_USE = {
     "branches": "replica.solvers.diagram",
     "cover_count": "replica.experiments.counting",
     "cover_probability": "replica.experiments.counting",
+    "optimise": "replica.solvers.optimise",
     "plot": "replica.plot",
     "simulate": "replica.experiments.simulate",
     "solve": "replica.solvers.saddle",
@@ -119,6 +124,7 @@ _ON_USE = {
 
 __all__ = [
     "CONSTRAINTS",
+    "Absence",
     "Absolute",
     "Boundary",
     "Branches",
@@ -158,6 +164,7 @@ __all__ = [
     "Mills",
     "MissingExtra",
     "MoreauEnvelope",
+    "Optimum",
     "Option",
     "PositivePart",
     "Probit",
@@ -165,6 +172,7 @@ __all__ = [
     "Rademacher",
     "ReLU",
     "ReplicaError",
+    "RiskMinimisation",
     "Root",
     "Sech",
     "Sign",
@@ -187,6 +195,7 @@ __all__ = [
     "cover_count",
     "cover_probability",
     "formulas",
+    "optimise",
     "plot",
     "simulate",
     "solve",
