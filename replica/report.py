@@ -239,13 +239,18 @@ def formula_json(target: Formula | Family, formula: Formula) -> dict[str, Any]:
             for name, threshold in formula.thresholds.items()
         },
         "starts": {
-            name: {str(q): float(value) for q, value in start.items()}
+            name: {str(q): _start_json(value) for q, value in start.items()}
             for name, start in formula.starts.items()
         },
         "published": [_published_json(published) for published in formula.published],
         "cites": list(formula.cites),
         "experiment": formula.experiment is not None,
     }
+
+
+def _start_json(value: Any) -> float | str:
+    """Return a number, or an expression in the controls as text."""
+    return str(value) if getattr(value, "free_symbols", None) else float(value)
 
 
 def list_json(registry: Registry) -> dict[str, Any]:
