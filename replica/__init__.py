@@ -24,6 +24,7 @@ from replica.blocks.channels import (
 )
 from replica.blocks.conditional import ContinuousChannel, DiscreteChannel
 from replica.blocks.constraints import CONSTRAINTS, Constraint, constraint
+from replica.blocks.losses import ConvexLoss, Loss
 from replica.blocks.priors import (
     Discrete,
     GaussBernoulli,
@@ -42,7 +43,9 @@ from replica.errors import (
     ThresholdNotFound,
     UnknownName,
 )
+from replica.language.envelope import MoreauEnvelope
 from replica.language.formula import (
+    Absence,
     Boundary,
     Cases,
     Control,
@@ -55,6 +58,7 @@ from replica.language.formula import (
     Limit,
     Option,
     Published,
+    RiskMinimisation,
     Root,
     StorageExperiment,
     TeacherStudent,
@@ -85,6 +89,7 @@ if TYPE_CHECKING:
     from replica.experiments.simulate import simulate
     from replica.plot import plot
     from replica.solvers.diagram import Branches, branches
+    from replica.solvers.optimise import Optimum, optimise
     from replica.solvers.saddle import solve
     from replica.solvers.solution import Solution, Status, ThresholdResult
     from replica.solvers.thresholds import threshold
@@ -98,6 +103,7 @@ _ON_USE = {
     "Experiment": "replica.experiments.result",
     "Inference": "replica.experiments.amp",
     "Branches": "replica.solvers.diagram",
+    "Optimum": "replica.solvers.optimise",
     "Solution": "replica.solvers.solution",
     "Status": "replica.solvers.solution",
     "Sweep": "replica.sweep",
@@ -107,6 +113,7 @@ _ON_USE = {
     "branches": "replica.solvers.diagram",
     "cover_count": "replica.experiments.counting",
     "cover_probability": "replica.experiments.counting",
+    "optimise": "replica.solvers.optimise",
     "plot": "replica.plot",
     "simulate": "replica.experiments.simulate",
     "solve": "replica.solvers.saddle",
@@ -118,6 +125,7 @@ _ON_USE = {
 
 __all__ = [
     "CONSTRAINTS",
+    "Absence",
     "Absolute",
     "Boundary",
     "Branches",
@@ -128,6 +136,7 @@ __all__ = [
     "Control",
     "ControlError",
     "ConvergenceError",
+    "ConvexLoss",
     "Crossing",
     "Cusp",
     "DeclarationError",
@@ -153,10 +162,13 @@ __all__ = [
     "LogScaledH",
     "LogSumExp",
     "Logistic",
+    "Loss",
     "LoweringError",
     "Mean",
     "Mills",
     "MissingExtra",
+    "MoreauEnvelope",
+    "Optimum",
     "Option",
     "PositivePart",
     "Probit",
@@ -164,6 +176,7 @@ __all__ = [
     "Rademacher",
     "ReLU",
     "ReplicaError",
+    "RiskMinimisation",
     "Root",
     "Sech",
     "Sign",
@@ -186,6 +199,7 @@ __all__ = [
     "cover_count",
     "cover_probability",
     "formulas",
+    "optimise",
     "plot",
     "simulate",
     "solve",

@@ -30,6 +30,7 @@ from sympy import (
     sinh,
 )
 
+from replica.language.envelope import Clip, Curve, Envelope, Proximal
 from replica.language.means import Mean
 from replica.language.primitives import PRIMITIVES
 
@@ -37,6 +38,9 @@ __all__ = ["FUNCTIONS", "first_unknown_node"]
 
 FUNCTIONS: tuple[type[Basic], ...] = (
     *PRIMITIVES,
+    Clip,
+    Proximal,
+    Envelope,
     exp,
     log,
     cosh,
@@ -56,7 +60,7 @@ FUNCTIONS: tuple[type[Basic], ...] = (
 )
 """Functions of the language; tanh and its kin have been rewritten into primitives by then."""
 
-_STRUCTURE = (Add, Mul, Pow, Symbol, Number, NumberSymbol, Mean, Tuple)
+_STRUCTURE = (Add, Mul, Pow, Symbol, Number, NumberSymbol, Mean, Tuple, Curve)
 
 
 def first_unknown_node(expression: Basic) -> Basic | None:

@@ -34,6 +34,7 @@ from sympy import (
 from sympy.printing.pycode import PythonCodePrinter
 
 from replica.errors import LoweringError
+from replica.language.envelope import unfold
 from replica.language.means import Mean, outermost_means
 from replica.language.primitives import LogH, Mills, MillsExcess
 from replica.language.vocabulary import first_unknown_node
@@ -83,6 +84,7 @@ def lower(arguments: tuple[Symbol, ...], expressions: tuple[Expr, ...]) -> Layer
     """
     for expression in expressions:
         _check(expression, frozenset(arguments))
+    expressions = tuple(unfold(expression) for expression in expressions)
     groups: dict[Expr, list[Mean]] = {}
     for mean in outermost_means(*expressions):
         groups.setdefault(mean.variance, []).append(mean)

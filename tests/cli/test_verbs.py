@@ -275,11 +275,12 @@ def test_show_tells_what_a_formula_takes(replica, name):
     formula = rp.formulas[name]
     formula = formula() if isinstance(formula, rp.Family) else formula
     assert found["formula"] == name
-    assert found["controls"].keys() == formula.controls.keys()
+    controls = [key.removesuffix("_") for key in formula.controls]  # lambda is lambda_ in Python
+    assert list(found["controls"]) == controls
     assert found["thresholds"].keys() == formula.thresholds.keys()
     assert found["potential"] == str(formula.potential)
     text = replica("show", name).out
-    for word in (*formula.controls, *formula.thresholds, *formula.cites, formula.status):
+    for word in (*controls, *formula.thresholds, *formula.cites, formula.status):
         assert word in text
 
 
