@@ -13,7 +13,7 @@ from sympy.logic.boolalg import Boolean
 
 from replica.errors import ControlError, DeclarationError, UnknownName
 from replica.language.calculus import residuals
-from replica.language.means import Mean
+from replica.language.means import BoundMean
 from replica.language.rewriting import stabilise
 from replica.language.vocabulary import first_unknown_node
 
@@ -607,11 +607,11 @@ class Formula:
         allowed = set(extra)
         allowed |= {*self.overlaps, *self.conjugates.values()}
         allowed |= {control.symbol for control in self.controls.values()}
-        bound = {mean.field for mean in expression.atoms(Mean)}
+        bound = {mean.field for mean in expression.atoms(BoundMean)}
         for symbol in sorted(bound & allowed, key=str):
             raise DeclarationError(
                 f"formula {self.name}, {what}: {symbol} is declared as an overlap or control and "
-                f"also bound by a Mean; rename the Gaussian field"
+                f"also bound by a mean; rename the bound field"
             )
         loose = sorted(stable.free_symbols - allowed, key=str)
         if loose:

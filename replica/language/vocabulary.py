@@ -32,11 +32,13 @@ from sympy import (
 
 from replica.language.means import Mean
 from replica.language.primitives import PRIMITIVES
+from replica.language.spectral import CompanionStieltjes, SpectralMean, Spectrum
 
 __all__ = ["FUNCTIONS", "first_unknown_node"]
 
 FUNCTIONS: tuple[type[Basic], ...] = (
     *PRIMITIVES,
+    CompanionStieltjes,
     exp,
     log,
     cosh,
@@ -56,7 +58,9 @@ FUNCTIONS: tuple[type[Basic], ...] = (
 )
 """Functions of the language; tanh and its kin have been rewritten into primitives by then."""
 
-_STRUCTURE = (Add, Mul, Pow, Symbol, Number, NumberSymbol, Mean, Tuple)
+_STRUCTURE = (
+    Add, Mul, Pow, Symbol, Number, NumberSymbol, Mean, SpectralMean, Spectrum, Tuple,
+)
 
 
 def first_unknown_node(expression: Basic) -> Basic | None:

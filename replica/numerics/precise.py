@@ -16,7 +16,7 @@ from mpmath.calculus.quadrature import GaussLegendre
 from sympy import Expr, Symbol
 
 from replica.numerics.features import has_kink
-from replica.numerics.lowering import Integral, Layer, lower, precise_function
+from replica.numerics.lowering import Integral, Layer, WeightedSum, lower, precise_function
 
 __all__ = ["PreciseKernel"]
 
@@ -65,7 +65,10 @@ def _to_mpf(value: Any) -> Any:
 class _PreciseLayer:
     def __init__(self, layer: Layer) -> None:
         self.function = precise_function(layer.symbols, layer.expressions)
-        self.integrals = [_PreciseIntegral(integral) for integral in layer.integrals]
+        self.integrals = [
+            _PreciseSum(part) if isinstance(part, WeightedSum) else _PreciseIntegral(part)
+            for part in layer.integrals
+        ]
 
     def evaluate(self, arguments: list[Any], digits: int) -> tuple[list[Any], list[Any]]:
         means: list[Any] = []
@@ -85,6 +88,22 @@ class _PreciseLayer:
         return values, [
             spread + unit * abs(value) for spread, value in zip(spreads, values, strict=True)
         ]
+
+
+class _PreciseSum:
+    def __init__(self, part: WeightedSum) -> None:
+        self.count = len(part.results)
+        self.body = _PreciseLayer(part.body)
+        self.spectrum = part.spectrum
+
+    def evaluate(self, arguments: list[Any], digits: int) -> tuple[list[Any], list[Any]]:
+        totals, errors = [mpmath.mpf(0)] * self.count, [mpmath.mpf(0)] * self.count
+        for point, weight in zip(self.spectrum.points, self.spectrum.weights, strict=True):
+            values, spread = self.body.evaluate([*arguments, mpmath.mpf(point)], digits)
+            for k, (value, error) in enumerate(zip(values, spread, strict=True)):
+                totals[k] += weight * value
+                errors[k] += weight * error
+        return totals, errors
 
 
 class _PreciseIntegral:
