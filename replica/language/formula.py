@@ -31,6 +31,7 @@ __all__ = [
     "Limit",
     "Option",
     "Published",
+    "Relation",
     "Root",
     "StorageExperiment",
     "TeacherStudent",
@@ -93,6 +94,22 @@ class Control:
     def name(self) -> str:
         """Name as a Python keyword argument."""
         return control_name(self.symbol)
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A control that is a function of others, and is accepted in place of one of them.
+
+    Parameters
+    ----------
+    control : Control
+        Its symbol, domain and meaning; the default is not used.
+    value : Expr
+        In terms of the controls of the formula; invertible in each of them.
+    """
+
+    control: Control
+    value: Expr
 
 
 @dataclass(frozen=True)
@@ -435,6 +452,8 @@ class Formula:
         A saddle point at the edge of the domain.
     controls : mapping of Symbol to (Interval, default) or to Control
         Parameters; default None means that the user must give it.
+    relations : mapping of str to Relation
+        Names under which controls may be given through others, such as the ratio of two.
     starts : mapping of str to mapping of Symbol to number
         Named starting points, ``"uninformed"`` first.
     observables : mapping of str to Expr
@@ -476,6 +495,7 @@ class Formula:
     status: str = "conjecture"
     experiment: Any = None
     options: Mapping[str, Any] = field(default_factory=FrozenMapping)
+    relations: Mapping[str, Relation] = field(default_factory=FrozenMapping)
 
     def __post_init__(self) -> None:
         for text in ("name", "title"):
@@ -586,8 +606,8 @@ class Formula:
     def resolve(self, given: Mapping[str, Any]) -> tuple[Formula, dict[str, Any]]:
         """Return the formula and its controls; a formula has no options of its own."""
         for name in given:
-            if name not in self.controls:
-                raise UnknownName("control", name, self.controls, self.name)
+            if name not in self.controls and name not in self.relations:
+                raise UnknownName("control", name, [*self.controls, *self.relations], self.name)
         return self, dict(given)
 
     # ---- checks ---------------------------------------------------------------------------------
@@ -838,8 +858,8 @@ class Family:
         formula = self(**{k: w for k, w in given.items() if k in self.options})
         rest = {k: w for k, w in given.items() if k not in self.options}
         for name in rest:
-            if name not in formula.controls:
-                known = [*formula.controls, *self.options]
+            if name not in formula.controls and name not in formula.relations:
+                known = [*formula.controls, *formula.relations, *self.options]
                 raise UnknownName("control or option", name, known, self.name)
         return formula, rest
 
