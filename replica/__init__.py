@@ -23,6 +23,7 @@ from replica.blocks.channels import (
     Sign,
 )
 from replica.blocks.constraints import CONSTRAINTS, Constraint, constraint
+from replica.blocks.losses import ConvexLoss, Loss
 from replica.blocks.priors import (
     Discrete,
     GaussBernoulli,
@@ -41,6 +42,7 @@ from replica.errors import (
     ThresholdNotFound,
     UnknownName,
 )
+from replica.language.envelope import MoreauEnvelope
 from replica.language.formula import (
     Boundary,
     Cases,
@@ -125,6 +127,7 @@ __all__ = [
     "Control",
     "ControlError",
     "ConvergenceError",
+    "ConvexLoss",
     "Crossing",
     "Cusp",
     "DeclarationError",
@@ -149,10 +152,12 @@ __all__ = [
     "LogScaledH",
     "LogSumExp",
     "Logistic",
+    "Loss",
     "LoweringError",
     "Mean",
     "Mills",
     "MissingExtra",
+    "MoreauEnvelope",
     "Option",
     "PositivePart",
     "Probit",

@@ -30,6 +30,7 @@ from sympy import (
     sinh,
 )
 
+from replica.language.envelope import Clip, Curve, Envelope, Proximal
 from replica.language.means import Mean
 from replica.language.primitives import PRIMITIVES
 from replica.language.spectral import CompanionStieltjes, SpectralMean, Spectrum
@@ -39,6 +40,9 @@ __all__ = ["FUNCTIONS", "first_unknown_node"]
 FUNCTIONS: tuple[type[Basic], ...] = (
     *PRIMITIVES,
     CompanionStieltjes,
+    Clip,
+    Proximal,
+    Envelope,
     exp,
     log,
     cosh,
@@ -59,7 +63,17 @@ FUNCTIONS: tuple[type[Basic], ...] = (
 """Functions of the language; tanh and its kin have been rewritten into primitives by then."""
 
 _STRUCTURE = (
-    Add, Mul, Pow, Symbol, Number, NumberSymbol, Mean, SpectralMean, Spectrum, Tuple,
+    Add,
+    Mul,
+    Pow,
+    Symbol,
+    Number,
+    NumberSymbol,
+    Mean,
+    SpectralMean,
+    Spectrum,
+    Tuple,
+    Curve,
 )
 
 

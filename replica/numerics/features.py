@@ -30,6 +30,7 @@ from sympy import (
     sqrt,
 )
 
+from replica.language.envelope import Clip, Proximal
 from replica.language.means import Mean
 from replica.language.primitives import LogH, LogHDifference, LogSumExp, PositivePart, Softmax
 
@@ -116,6 +117,15 @@ def _of_node(node: Basic, field: Symbol, inner: dict[Symbol, Expr]) -> list[Feat
         for zero in zeros:
             for branch in _branches(zero):
                 features += _of_argument(branch, field, inner, smooth=False)
+    elif isinstance(node, Clip):
+        for end in node.args[1:]:
+            features += _of_argument(node.args[0] - end, field, inner, smooth=False)
+    elif isinstance(node, Proximal):
+        curve, argument, V = node.args
+        for centre, width in curve.features(V):
+            for feature in _of_argument(argument - centre, field, inner, smooth=True):
+                if feature is not None:
+                    features.append(replace(feature, width=width * feature.width))
     elif isinstance(node, log) or (isinstance(node, Pow) and not node.exp.is_Integer):
         features = _of_singular(node.args[0], field, inner)
     elif isinstance(node, Pow) and node.exp.is_negative:

@@ -21,6 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from replica.numerics.proximal import (
+    precise_proximal,
+    proximal,
+    proximal_rounding,
+    proximal_slopes,
+)
+
 __all__ = ["IMPLEMENTATIONS", "Implementation"]
 
 Array = NDArray[np.float64]
@@ -374,6 +381,14 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
     ),
     "PositivePart": Implementation(
         lambda x: np.maximum(x, 0.0), lambda x: (1.0,), lambda x: max(x, mpmath.mpf(0))
+    ),
+    "Clip": Implementation(
+        lambda x, low, high: np.minimum(np.maximum(x, low), high),
+        lambda x, low, high: (1.0, 1.0, 1.0),
+        lambda x, low, high: min(max(x, low), high),
+    ),
+    "Proximal": Implementation(
+        proximal, proximal_slopes, precise_proximal, rounding=proximal_rounding
     ),
     "LogSumExp": Implementation(log_sum_exp, _log_sum_exp_slopes, _precise_log_sum_exp),
     "Softmax": Implementation(

@@ -33,6 +33,7 @@ from sympy import (
 from sympy.printing.pycode import PythonCodePrinter
 
 from replica.errors import LoweringError
+from replica.language.envelope import unfold
 from replica.language.means import BoundMean, outermost_means
 from replica.language.primitives import LogH, Mills, MillsExcess
 from replica.language.spectral import WeightedPoints, in_closed_form
@@ -94,6 +95,7 @@ def lower(arguments: tuple[Symbol, ...], expressions: tuple[Expr, ...]) -> Layer
     expressions = tuple(in_closed_form(expression) for expression in expressions)
     for expression in expressions:
         _check(expression, frozenset(arguments))
+    expressions = tuple(unfold(expression) for expression in expressions)
     groups: dict[Basic, list[BoundMean]] = {}
     for mean in outermost_means(*expressions):
         groups.setdefault(mean.law, []).append(mean)

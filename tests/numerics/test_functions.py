@@ -94,7 +94,7 @@ def true_value(name: str, point: tuple[float, ...]) -> Any:
 
 def test_every_primitive_has_an_implementation_and_a_truth():
     names = {primitive.__name__ for primitive in PRIMITIVES}
-    assert set(IMPLEMENTATIONS) == names
+    assert set(IMPLEMENTATIONS) == {*names, "Clip", "Proximal"}  # these: test_proximal.py
     assert set(TRUTH) == names == {*ONE, *INTERVALS, *SUMS}
 
 
