@@ -22,7 +22,6 @@ from sympy import (
     S,
     Symbol,
     SympifyError,
-    acosh,
     exp,
     log,
     oo,
@@ -134,8 +133,8 @@ def Logistic() -> ConvexLoss:
     Its proximal map has branch points where :math:`1 + V \ell'' = 0`, at a distance pi from the
     real line and, along it, at :math:`\pm [a + V / (e^a - 1)]` and its mirror image in -V/2.
     """
-    a = acosh(1 + Curve.V / 2)
-    # exp(a) - 1 and 1 - exp(-a), from cosh a = 1 + V/2
+    a = log(1 + Curve.V / 2 + sqrt(Curve.V + Curve.V**2 / 4))
+    # from cosh a = 1 + V/2
     marks = ((a + Curve.V / (exp(a) - 1), 2), (-a - Curve.V / (1 - exp(-a)), 2))
     return ConvexLoss("logistic", log(1 + exp(-_y * _u)), marks=marks)
 

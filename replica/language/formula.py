@@ -454,6 +454,9 @@ class Formula:
         Parameters; default None means that the user must give it.
     relations : mapping of str to Relation
         Names under which controls may be given through others, such as the ratio of two.
+    homotopy : mapping of Symbol to number
+        Controls from whose value, or above, every start leads to the saddle point: where no
+        start does, the saddle point is followed from there.
     starts : mapping of str to mapping of Symbol to number
         Named starting points, ``"uninformed"`` first.
     observables : mapping of str to Expr
@@ -496,6 +499,7 @@ class Formula:
     experiment: Any = None
     options: Mapping[str, Any] = field(default_factory=FrozenMapping)
     relations: Mapping[str, Relation] = field(default_factory=FrozenMapping)
+    homotopy: Mapping[Symbol, Any] = field(default_factory=FrozenMapping)
 
     def __post_init__(self) -> None:
         for text in ("name", "title"):

@@ -17,6 +17,7 @@ from replica.language.formula import Family, Formula, control_name
 from replica.numerics.kernel import compile_kernel
 from replica.numerics.lowering import compile_layer
 from replica.solvers.branches import ExplicitCurve, explicit_curve
+from replica.solvers.homotopy import easy_parameters, follow_homotopy
 from replica.solvers.iteration import Anderson, Damped, Iterated, Newton, Proposal, iterate
 from replica.solvers.precision import check_digits, decimal_text, precise_solution
 from replica.solvers.solution import Solution, Status, failure
@@ -124,7 +125,10 @@ def solve(
         if method == "auto" and curve is not None:
             ended, note = _on_branch(system, curve, flat, str(start or "uninformed"))
         else:
-            ended = solve_flat(system, _starts(found, start), flat, method, max_steps)
+            attempts = _starts(found, start)
+            ended = solve_flat(system, attempts, flat, method, max_steps)
+            if found.homotopy and method == "auto":
+                ended = _from_easy(found, system, attempts, flat, ended, max_steps)
         solution = _assemble(found, chosen, system, values, flat, shape, ended, tolerance)
     if note and solution.status == Status.NO_SADDLE:
         solution = replace(solution, note=note)
@@ -168,6 +172,29 @@ def solve_flat(
         if left.size == 0:
             break
     return Iterated(z, status, total, jacobian, step)
+
+
+def _from_easy(
+    formula: Formula,
+    system: System,
+    attempts: Sequence[Mapping[Symbol, Any]],
+    parameters: list[Array],
+    ended: Iterated,
+    max_steps: int,
+) -> Iterated:
+    """Follow the points that no start led to from where every start does."""
+    missed = np.flatnonzero(ended.status != Status.CONVERGED)
+    if not missed.size:
+        return ended
+    inner = [p[missed] for p in parameters]
+    easy = easy_parameters(formula, inner)
+    begin = solve_flat(system, attempts, easy, "auto", max_steps)
+    found = follow_homotopy(system, begin, easy, inner)
+    z, status = ended.z.copy(), ended.status.copy()
+    jacobian, step = ended.jacobian.copy(), ended.step.copy()
+    z[missed], status[missed] = found.z, found.status
+    jacobian[missed], step[missed] = found.jacobian, found.step
+    return Iterated(z, status, ended.steps + found.steps, jacobian, step)
 
 
 def _on_branch(
