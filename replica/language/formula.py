@@ -455,8 +455,8 @@ class Formula:
     relations : mapping of str to Relation
         Names under which controls may be given through others, such as the ratio of two.
     homotopy : mapping of Symbol to number
-        Controls from whose value, or above, every start leads to the saddle point: where no
-        start does, the saddle point is followed from there.
+        Controls, and a value at which every start leads to the saddle point: where no start
+        does, the saddle point is followed from there.
     starts : mapping of str to mapping of Symbol to number
         Named starting points, ``"uninformed"`` first.
     observables : mapping of str to Expr

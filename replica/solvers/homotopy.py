@@ -9,9 +9,11 @@ a straight line in the logarithms of both. Each point of a grid takes steps of i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sympy import Symbol
 
 from replica.language.formula import Formula
 from replica.solvers.iteration import Iterated, Newton, iterate
@@ -28,11 +30,11 @@ _MAX_STEPS = 400
 
 
 def easy_parameters(formula: Formula, parameters: Sequence[Array]) -> list[Array]:
-    """Return the parameters at the beginning of the path; a value beyond it stays as it is."""
+    """Return the parameters at the beginning of the path."""
     symbols = [control.symbol for control in formula.controls.values()]
-    easy: Mapping[object, object] = formula.homotopy
+    easy: Mapping[Symbol, Any] = formula.homotopy
     return [
-        np.maximum(p, float(easy[s])) if s in easy else p  # type: ignore[arg-type]
+        np.full_like(p, float(easy[s])) if s in easy else p
         for s, p in zip(symbols, parameters, strict=True)
     ]
 
