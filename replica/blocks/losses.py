@@ -17,7 +17,9 @@ from typing import Any
 
 from sympy import (
     Abs,
+    DiracDelta,
     Expr,
+    Heaviside,
     Max,
     S,
     Symbol,
@@ -66,6 +68,31 @@ class ConvexLoss:
     def envelope(self) -> MoreauEnvelope:
         """The Moreau envelope, a function of label, omega and V."""
         return MoreauEnvelope(self)
+
+    @property
+    def is_constraint(self) -> bool:
+        """Whether the loss is infinite below a margin."""
+        return self.low.is_finite is True
+
+    @property
+    def is_coercive(self) -> bool:
+        """Whether the loss rises on both sides, so that no margin is large enough."""
+        return self.envelope.rises(S.One)
+
+    @property
+    def parabola(self) -> tuple[Expr, Expr]:
+        """Curvature and minimum of the parabola that osculates the loss of y = 1 at u = 0.
+
+        Where there is none, those of the square loss.
+        """
+        slope = self(S.One, _u).diff(_u)
+        curvature = slope.diff(_u)
+        at_zero = [part.subs(_u, 0) for part in (slope, curvature)]
+        if any(part.is_positive is None or not part.is_finite for part in at_zero):
+            return S.One, S.One
+        first, second = at_zero
+        smooth = second.is_positive and first.is_negative and not second.has(DiracDelta, Heaviside)
+        return (second, -first / second) if smooth else (S.One, S.One)
 
     def __str__(self) -> str:
         return self.name
@@ -133,8 +160,7 @@ def Logistic() -> ConvexLoss:
     Its proximal map has branch points where :math:`1 + V \ell'' = 0`, at a distance pi from the
     real line and, along it, at :math:`\pm [a + V / (e^a - 1)]` and its mirror image in -V/2.
     """
-    a = log(1 + Curve.V / 2 + sqrt(Curve.V + Curve.V**2 / 4))
-    # from cosh a = 1 + V/2
+    a = 2 * log((sqrt(Curve.V) + sqrt(Curve.V + 4)) / 2)  # cosh a = 1 + V/2
     marks = ((a + Curve.V / (exp(a) - 1), 2), (-a - Curve.V / (1 - exp(-a)), 2))
     return ConvexLoss("logistic", log(1 + exp(-_y * _u)), marks=marks)
 

@@ -16,19 +16,20 @@ These hold for weights on Gaussian patterns and, with other M, Q and V, for the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sympy import Expr, S, Symbol, exp, sqrt
+from sympy import Expr, Heaviside, S, Symbol, exp, sqrt
 
 from replica.blocks.channels import Channel, Delta
 from replica.blocks.losses import ConvexLoss
 from replica.errors import ControlError
 from replica.language.means import Mean
+from replica.language.primitives import LogH, MillsExcess
 from replica.language.rewriting import stabilise
 
-__all__ = ["PatternAverages", "pattern_averages"]
+__all__ = ["PatternAverages", "pattern_averages", "separability", "test_error"]
 
 _x = Symbol("x", real=True)
 _omega = Symbol("omega", real=True)
@@ -110,9 +111,7 @@ def _of_residuals(loss: ConvexLoss, M: Any, Q: Any, V: Any, rho: Any) -> Pattern
     def mean(body: Expr) -> Expr:
         return _gaussian(body, spread * _x, V)
 
-    response = _curvature_or_none(loss, slope, mean)
-    if response is None:  # by parts: a kink of the slope needs no derivative
-        response = mean(slope * _omega) / spread**2
+    response = mean(slope.diff(_omega))
     return PatternAverages(
         envelope=mean(envelope),
         response=response,
@@ -131,20 +130,15 @@ def _of_labels(
     field = Symbol("z", real=True)
 
     def mean(function: Callable[[Any], Expr], slope_of_law: bool = False) -> Expr:
-        """Return the sum over labels, each body once where a reflection maps it to another."""
-        bodies: list[tuple[int, Expr]] = []
+        """Return the mean of a sum over labels."""
+        bodies = []
         for label in channel.labels:
             law = channel.log_partition(label, field, variance)
             weight = exp(law).diff(field) if slope_of_law else exp(law)
-            body = weight.subs(field, teacher) * function(label).subs({_omega: student, _V: V})
-            mirror = _reflected(body)
-            for k, (count, other) in enumerate(bodies):
-                if other in (body, mirror):
-                    bodies[k] = (count + 1, other)
-                    break
-            else:
-                bodies.append((1, body))
-        return sum((count * Mean(body, (_x, S.One)) for count, body in bodies), S.Zero)
+            bodies.append(
+                weight.subs(field, teacher) * function(label).subs({_omega: student, _V: V})
+            )
+        return _mean_of_sum(bodies)
 
     def slope(label: Any) -> Expr:
         return loss.envelope.slope(label, _omega, _V)
@@ -155,10 +149,8 @@ def _of_labels(
         slope(label).diff(_omega) == curvature for label in channel.labels
     ):
         response = curvature.subs(_V, V)
-    elif loss.envelope.is_smooth:
+    else:
         response = mean(lambda label: slope(label).diff(_omega))
-    else:  # by parts: a kink of the slope needs no derivative
-        response = mean(lambda label: _omega * slope(label)) / Q + M / Q * signal
     return PatternAverages(
         envelope=mean(lambda label: loss.envelope(label, _omega, _V)),
         response=response,
@@ -169,15 +161,40 @@ def _of_labels(
     )
 
 
-def _curvature_or_none(loss: ConvexLoss, slope: Expr, mean: Callable[[Expr], Expr]) -> Expr | None:
-    curvature = slope.diff(_omega)
-    if not curvature.has_free(_omega):
-        return mean(curvature)
-    return mean(curvature) if loss.envelope.is_smooth else None
-
-
 def _gaussian(body: Expr, omega: Expr, V: Any) -> Expr:
     return Mean(body.subs({_omega: omega, _V: V}), (_x, S.One))
+
+
+def test_error(channel: Channel, M: Any, Q: Any, rho: Any) -> Expr:
+    r"""Return the fraction of new patterns whose label is not the sign of the student's field.
+
+    Examples
+    --------
+    >>> from replica.blocks.channels import Probit
+    >>> test_error(Probit(), 0, 1, 1)  # one half
+    Mean(Heaviside(x), (x, 1))
+    """
+    student = sqrt(Q) * _x
+    field = Symbol("z", real=True)
+    bodies = []
+    for label in channel.labels:
+        law = exp(channel.log_partition(label, field, rho - M**2 / Q))
+        bodies.append(law.subs(field, M * student / Q) * Heaviside(-label * _x))
+    return _mean_of_sum(bodies)
+
+
+def _mean_of_sum(bodies: Sequence[Expr]) -> Expr:
+    """Return the mean over x of a sum, each body once where a reflection maps it to another."""
+    counted: list[tuple[int, Expr]] = []
+    for body in bodies:
+        mirror = _reflected(body)
+        for k, (count, other) in enumerate(counted):
+            if other in (body, mirror):
+                counted[k] = (count + 1, other)
+                break
+        else:
+            counted.append((1, body))
+    return sum((count * Mean(body, (_x, S.One)) for count, body in counted), S.Zero)
 
 
 def _reflected(body: Expr) -> Expr:
@@ -187,3 +204,40 @@ def _reflected(body: Expr) -> Expr:
         for mean in body.atoms(Mean)
     }
     return body.xreplace(inner).subs(_x, -_x)
+
+
+def separability(channel: Channel, scale: Any, variance: Any, t: Any) -> Expr:
+    r"""Return :math:`h(t)`, whose minimum over t is the largest p/n that is not separable.
+
+    .. math:: h(t) = E_x \sum_y P(y|x)\, E_z \max(0,\, z - t y x)^2, \qquad x, z \sim N(0, 1)
+
+    Patterns with labels -1 and 1 in p dimensions are linearly separable below
+    :math:`\alpha = n/p = 1 / \min_t h(t)`, whatever the loss: t is how much of the direction of
+    the teacher the separating weights hold.
+
+    Parameters
+    ----------
+    channel : Channel
+        With labels -1 and 1.
+    scale, variance : Expr
+        The teacher field is N(scale x, variance) given the direction x that a student can see.
+    t : Expr
+
+    References
+    ----------
+    Candes and Sur, Annals of Statistics 48 (2020) 27.
+
+    Examples
+    --------
+    >>> from replica.blocks.channels import Probit
+    >>> separability(Probit(), 0, 0, S.Zero)  # random labels: Cover's two patterns per weight
+    1/2
+    """
+    field = Symbol("z", real=True)
+    bodies = []
+    for label in channel.labels:
+        law = exp(channel.log_partition(label, field, variance)).subs(field, scale * _x)
+        a = t * label * _x
+        # E max(0, z - a)^2 without the cancellation of (1 + a^2) H(a) - a phi(a)
+        bodies.append(law * exp(LogH(a)) * (1 - a * MillsExcess(a)))
+    return _mean_of_sum(bodies)

@@ -279,6 +279,11 @@ class MoreauEnvelope:
         """Whether the loss of the label one has no kink."""
         return self._curve(S.One).is_smooth
 
+    def rises(self, y: Any) -> bool:
+        """Tell whether the loss of a label grows with a large field of that sign."""
+        last = self._curve(sympify(y)).pieces[-1]
+        return bool(last.slope(last.low + 200 if last.low.is_finite else S(200)) > 0)
+
     def _node(self, y: Any, omega: Any, V: Any) -> tuple[Envelope, Expr, Expr]:
         """Return the node, and the sign and shift that lead from its variable to the field."""
         y = sympify(y, strict=True)
@@ -302,9 +307,9 @@ class MoreauEnvelope:
         curve = self.loss(S.Zero, t)
         if not _same(self.loss(label, t + label), curve, t, label):
             raise DeclarationError(
-                f"the loss {self.loss(label, t).subs(t, Symbol('u'))} is no function of the "
-                f"residual u - label, which continuous labels need: use a square, absolute or "
-                f"huber loss, or a teacher with labels -1 and 1"
+                f"the loss {self.loss(Symbol('y'), Symbol('u'))} is no function of the residual "
+                f"y - u, which continuous labels need: take a square, absolute or huber loss, or "
+                f"a teacher with labels -1 and 1"
             )
         key = "residual"
         if key not in self._curves:

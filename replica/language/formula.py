@@ -18,6 +18,7 @@ from replica.language.rewriting import stabilise
 from replica.language.vocabulary import first_unknown_node
 
 __all__ = [
+    "Absence",
     "Boundary",
     "Cases",
     "Control",
@@ -32,6 +33,7 @@ __all__ = [
     "Option",
     "Published",
     "Relation",
+    "RiskMinimisation",
     "Root",
     "StorageExperiment",
     "TeacherStudent",
@@ -402,6 +404,35 @@ class Boundary:
 
 
 @dataclass(frozen=True)
+class Absence:
+    r"""Controls at which there is no saddle point, and why.
+
+    Parameters
+    ----------
+    in_ : Symbol
+        The control that decides.
+    side : {"<", ">"}
+        Whether there is none below or above `than`.
+    than : str or Expr
+        A threshold of the formula, or a value.
+    reason : str
+        One sentence; the message appends the value of `than`.
+    when : Boolean
+        A condition on the controls without which this says nothing.
+    """
+
+    in_: Symbol
+    side: str
+    than: Any
+    reason: str
+    when: Any = True
+
+    def __post_init__(self) -> None:
+        if self.side not in ("<", ">"):
+            raise DeclarationError(f"an Absence is on the side < or >, not {self.side!r}")
+
+
+@dataclass(frozen=True)
 class StorageExperiment:
     """Finite-size twin of a storage problem: which weights, which accepted fields."""
 
@@ -415,6 +446,15 @@ class TeacherStudent:
 
     prior: Any
     channel: Any
+
+
+@dataclass(frozen=True)
+class RiskMinimisation:
+    """Finite-size twin of risk minimisation: who gave the labels, and what is minimised."""
+
+    channel: Any
+    loss: Any
+    penalty: Any
 
 
 def _freeze(instance: Any) -> None:
@@ -450,6 +490,8 @@ class Formula:
         form than the derivative: a sum of squares in place of a difference. It must be equal.
     boundary : Boundary, optional
         A saddle point at the edge of the domain.
+    absences : sequence of Absence
+        Where there is no saddle point for a known reason.
     controls : mapping of Symbol to (Interval, default) or to Control
         Parameters; default None means that the user must give it.
     relations : mapping of str to Relation
@@ -457,8 +499,8 @@ class Formula:
     homotopy : mapping of Symbol to number
         Controls, and a value at which every start leads to the saddle point: where no start
         does, the saddle point is followed from there.
-    starts : mapping of str to mapping of Symbol to number
-        Named starting points, ``"uninformed"`` first.
+    starts : mapping of str to mapping of Symbol to number or Expr
+        Named starting points, ``"uninformed"`` first; expressions are in the controls.
     observables : mapping of str to Expr
         Named quantities besides ``"potential"``, which always exists.
     thresholds : mapping of str to Root, Instability or Limit
@@ -488,6 +530,7 @@ class Formula:
     conjugates: Mapping[Symbol, Symbol] = field(default_factory=FrozenMapping)
     updates: Mapping[Symbol, Expr] = field(default_factory=FrozenMapping)
     boundary: Boundary | None = None
+    absences: tuple[Absence, ...] = ()
     ensemble: str = ""
     starts: Mapping[str, Mapping[Symbol, Any]] = field(default_factory=FrozenMapping)
     observables: Mapping[str, Expr] = field(default_factory=FrozenMapping)
@@ -576,7 +619,7 @@ class Formula:
     @property
     def equations(self) -> tuple[Eq, ...]:
         """Saddle-point equations as sympy equalities, derived from the potential."""
-        paired = set(self.conjugates) | set(self.conjugates.values())
+        paired = {*self.conjugates, *self.conjugates.values(), *self.updates}
         return tuple(
             Eq(unknown, residual + unknown) if unknown in paired else Eq(residual, 0)
             for unknown, residual in self.residuals.items()
@@ -680,6 +723,19 @@ class Formula:
                     raise DeclarationError(
                         f"formula {self.name}, start {start}: {symbol} is not an overlap"
                     )
+                if isinstance(place[symbol], Expr):
+                    self._check_start(start, symbol, place[symbol])
+        for absence in self.absences:
+            if isinstance(absence.than, str):
+                self.threshold(absence.than)
+
+    def _check_start(self, start: str, symbol: Symbol, place: Expr) -> None:
+        loose = place.free_symbols - {control.symbol for control in self.controls.values()}
+        if loose:
+            raise DeclarationError(
+                f"formula {self.name}, start {start}: {symbol} = {place} depends on "
+                f"{', '.join(sorted(map(str, loose)))}, which is not a control"
+            )
 
     def _stable_threshold(self, name: str, threshold: Any) -> Threshold:
         """Return a threshold with its expressions checked and made stable."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import mpmath
@@ -16,9 +17,18 @@ from replica.language.controls import exact, resolve
 from replica.language.formula import Family, Formula, control_name
 from replica.numerics.kernel import compile_kernel
 from replica.numerics.lowering import compile_layer
+from replica.solvers.absence import absent_points
 from replica.solvers.branches import ExplicitCurve, explicit_curve
 from replica.solvers.homotopy import easy_parameters, follow_homotopy
-from replica.solvers.iteration import Anderson, Damped, Iterated, Newton, Proposal, iterate
+from replica.solvers.iteration import (
+    Anderson,
+    Damped,
+    Iterated,
+    LogNewton,
+    Newton,
+    Proposal,
+    iterate,
+)
 from replica.solvers.precision import check_digits, decimal_text, precise_solution
 from replica.solvers.solution import Solution, Status, failure
 from replica.solvers.system import System, saddle_system
@@ -126,11 +136,10 @@ def solve(
             ended, note = _on_branch(system, curve, flat, str(start or "uninformed"))
         else:
             attempts = _starts(found, start)
-            ended = solve_flat(system, attempts, flat, method, max_steps)
-            if found.homotopy and method == "auto":
-                ended = _from_easy(found, system, attempts, flat, ended, max_steps)
+            absent, note = absent_points(found, values, shape)
+            ended = _where_present(system, _starts(found, start), flat, method, max_steps, absent)
         solution = _assemble(found, chosen, system, values, flat, shape, ended, tolerance)
-    if note and solution.status == Status.NO_SADDLE:
+    if note and np.any(solution.status == Status.NO_SADDLE):
         solution = replace(solution, note=note)
     if shape == ():
         if ended.boundary is not None and found.boundary is not None:
@@ -175,26 +184,27 @@ def solve_flat(
 
 
 def _from_easy(
-    formula: Formula,
+def _where_present(
     system: System,
     attempts: Sequence[Mapping[Symbol, Any]],
-    parameters: list[Array],
-    ended: Iterated,
+    parameters: Sequence[Array],
+    method: str,
     max_steps: int,
+    absent: NDArray[np.bool_],
 ) -> Iterated:
-    """Follow the points that no start led to from where every start does."""
-    missed = np.flatnonzero(ended.status != Status.CONVERGED)
-    if not missed.size:
-        return ended
-    inner = [p[missed] for p in parameters]
-    easy = easy_parameters(formula, inner)
-    begin = solve_flat(system, attempts, easy, "auto", max_steps)
-    found = follow_homotopy(system, begin, easy, inner)
-    z, status = ended.z.copy(), ended.status.copy()
-    jacobian, step = ended.jacobian.copy(), ended.step.copy()
-    z[missed], status[missed] = found.z, found.status
-    jacobian[missed], step[missed] = found.jacobian, found.step
-    return Iterated(z, status, ended.steps + found.steps, jacobian, step)
+    """Solve the points that may have a saddle point."""
+    if not absent.any():
+        return solve_flat(system, attempts, parameters, method, max_steps)
+    points, n = absent.size, system.size
+    z, step = np.full((points, n), np.nan), np.full((points, n), np.nan)
+    jacobian = np.full((points, n, n), np.nan)
+    status, steps = np.full(points, int(Status.NO_SADDLE)), 0
+    rest = ~absent
+    if rest.any():
+        found = solve_flat(system, attempts, [p[rest] for p in parameters], method, max_steps)
+        z[rest], jacobian[rest], step[rest] = found.z, found.jacobian, found.step
+        status[rest], steps = found.status, found.steps
+    return Iterated(z, status, steps, jacobian, step)
 
 
 def _on_branch(
@@ -326,15 +336,21 @@ def _one_start(
     }
     if method != "auto":
         return iterate(system, begin, parameters, proposals[method], max_steps)
+    limit = min(_NEWTON_STEPS, max_steps)
     if not system.paired.any():
-        return iterate(system, begin, parameters, Newton(), min(_NEWTON_STEPS, max_steps))
-    first = iterate(system, begin, parameters, Damped(0.2), min(_BASIN_STEPS, max_steps))
-    go_on = (first.status == Status.MAX_STEPS) | (first.status == Status.CONVERGED)
+        return iterate(system, begin, parameters, Newton(), limit)
+    if system.logarithmic:
+        first = iterate(system, begin, parameters, LogNewton(), limit)
+        go_on = first.status != Status.CONVERGED  # an unknown may vanish, which has no logarithm
+        middle = begin
+    else:
+        first = iterate(system, begin, parameters, Damped(0.2), min(_BASIN_STEPS, max_steps))
+        go_on = (first.status == Status.MAX_STEPS) | (first.status == Status.CONVERGED)
+        middle = first.z
     if not go_on.any():
         return first
     inner = [p[go_on] for p in parameters]
-    limit = min(_NEWTON_STEPS, max_steps)
-    second = iterate(system, first.z[go_on], inner, Newton(), limit)
+    second = iterate(system, middle[go_on], inner, Newton(), limit)
     z, status, jacobian = first.z.copy(), first.status.copy(), first.jacobian.copy()
     z[go_on], status[go_on], jacobian[go_on] = second.z, second.status, second.jacobian
     step = first.step.copy()
@@ -395,6 +411,11 @@ def _default_starts(formula: Formula) -> dict[str, dict[Symbol, Any]]:
     return {"uninformed": place(0.1), "middle": place(0.5), "informed": place(0.95)}
 
 
+@lru_cache(maxsize=256)
+def _following(parameters: tuple[Symbol, ...], place: Expr) -> Any:
+    return compile_layer(parameters, (place,))
+
+
 def _initial(system: System, attempt: Mapping[Symbol, Any], parameters: Sequence[Array]) -> Array:
     """Return the starting array; unknowns that are not given take their update at the others."""
     points = parameters[0].shape[0]
@@ -402,7 +423,10 @@ def _initial(system: System, attempt: Mapping[Symbol, Any], parameters: Sequence
     missing = []
     for k, symbol in enumerate(system.unknowns):
         if symbol in attempt:
-            z[:, k] = np.asarray(attempt[symbol], dtype=float)
+            value = sympify(attempt[symbol])
+            if value.free_symbols:  # a start that follows the controls
+                (value,) = _following(system.parameters, value)(*parameters)
+            z[:, k] = np.asarray(value, dtype=float)
         else:
             missing.append(k)
     if missing:
@@ -410,6 +434,8 @@ def _initial(system: System, attempt: Mapping[Symbol, Any], parameters: Sequence
         for k in missing:
             if system.paired[k]:
                 z[:, k] = residual[k] + z[:, k]
+        if set(system.explicit) <= set(missing):
+            z = system.completed(z, parameters)  # without the cancellation
     low, high = system.bounds(z, parameters)
     bad = ~np.isfinite(z) | (z < low) | (z > high)
     return np.where(bad, np.clip(np.ones_like(z), low, high), z)
