@@ -12,6 +12,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from replica.blocks.activations import Activation
 from replica.blocks.channels import (
     Absolute,
     DiscreteChannel,
@@ -23,6 +24,7 @@ from replica.blocks.channels import (
     Sign,
 )
 from replica.blocks.constraints import CONSTRAINTS, Constraint, constraint
+from replica.blocks.features import Covariances, FeatureMatrix
 from replica.blocks.losses import ConvexLoss, Loss
 from replica.blocks.priors import (
     Discrete,
@@ -54,6 +56,7 @@ from replica.language.formula import (
     Formula,
     Instability,
     Limit,
+    LinearReadout,
     Option,
     Published,
     Root,
@@ -73,6 +76,7 @@ from replica.language.primitives import (
     Softmax,
     Tanh,
 )
+from replica.language.spectral import SpectralMean
 from replica.registry import cite, formulas
 
 if TYPE_CHECKING:
@@ -120,6 +124,7 @@ _ON_USE = {
 __all__ = [
     "CONSTRAINTS",
     "Absolute",
+    "Activation",
     "Boundary",
     "Branches",
     "Cases",
@@ -128,6 +133,7 @@ __all__ = [
     "ControlError",
     "ConvergenceError",
     "ConvexLoss",
+    "Covariances",
     "Crossing",
     "Cusp",
     "DeclarationError",
@@ -136,6 +142,7 @@ __all__ = [
     "Door",
     "Experiment",
     "Family",
+    "FeatureMatrix",
     "Fold",
     "Formula",
     "GaussBernoulli",
@@ -146,6 +153,7 @@ __all__ = [
     "Laplace",
     "Limit",
     "Linear",
+    "LinearReadout",
     "LogCosh",
     "LogH",
     "LogHDifference",
@@ -164,12 +172,14 @@ __all__ = [
     "Published",
     "Rademacher",
     "ReLU",
+    "Relation",
     "ReplicaError",
     "Root",
     "Sech",
     "Sign",
     "Softmax",
     "Solution",
+    "SpectralMean",
     "Status",
     "StorageExperiment",
     "Sweep",

@@ -12,11 +12,11 @@ Goldt, Mezard, Krzakala & Zdeborova, Phys. Rev. X 10 (2020) 041044.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from sympy import (
     Expr,
     Rational,
@@ -25,7 +25,6 @@ from sympy import (
     SympifyError,
     asin,
     erf,
-    lambdify,
     pi,
     sign,
     sqrt,
@@ -72,12 +71,6 @@ class GaussianActivation:
     def kappa_star(self) -> Expr:
         r"""Return :math:`\kappa_*`."""
         return sqrt(self.noise)
-
-    def __call__(self, fields: Any) -> Any:
-        """Return the features of an array of fields."""
-        values = np.asarray(fields, dtype=float)
-        modules = [{"PositivePart": lambda x: np.maximum(x, 0.0)}, "scipy", "numpy"]
-        return np.broadcast_to(lambdify(u, self.function, modules=modules)(values), values.shape)
 
     def __str__(self) -> str:
         return self.name
@@ -139,7 +132,7 @@ def _moment(body: Expr) -> Expr:
 
 
 def _normal_moment(order: int) -> Expr:
-    return S.Zero if order % 2 else sympify(int(np.prod(range(order - 1, 0, -2), dtype=int)))
+    return S.Zero if order % 2 else sympify(math.prod(range(order - 1, 0, -2)))
 
 
 def _sign() -> GaussianActivation:

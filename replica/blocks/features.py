@@ -8,8 +8,8 @@ covariance :math:`g = E\, \nu v` with them. Two averages are all that the theory
           \langle f(\omega) \rangle_g = \sum_i (e_i \cdot g)^2 f(\omega_i).
 
 Random features :math:`v = \sigma(F^T c / \sqrt d)` of a hidden Gaussian c are such inputs, by the
-Gaussian equivalent of the activation: :math:`\omega = \kappa_*^2 + \kappa_1^2 s` with s an eigenvalue
-of :math:`F^T F / d`.
+Gaussian equivalent of the activation: :math:`\omega = \kappa_*^2 + \kappa_1^2 s`, with s an
+eigenvalue of :math:`F^T F / d`.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from replica.language.spectral import SpectralMean, Spectrum, WeightedPoints
 
 __all__ = [
     "FEATURES",
+    "INPUTS",
     "Covariances",
     "FeatureMap",
     "FeatureMatrix",
@@ -39,6 +40,7 @@ __all__ = [
     "OrthogonalFeatures",
     "RandomFeatures",
     "features",
+    "inputs",
 ]
 
 Array = NDArray[np.float64]
@@ -46,6 +48,7 @@ Array = NDArray[np.float64]
 rho = Symbol("rho", positive=True)
 features_per_dimension = Symbol("features_per_dimension", positive=True)
 _s, _omega = Symbol("s", real=True), Symbol("omega", real=True)
+_SEEN = 1e-12  # eigenvalues below this, relative to the largest, are zero
 _ALLOWED = 1e-8  # a share of the teacher beyond one by no more than this is rounding
 
 
@@ -206,6 +209,15 @@ class RandomFeatures:
         """Return the eigenvalue of the covariance that belongs to s."""
         return self.activation.noise + self.activation.kappa1**2 * s
 
+    def share(self, eigenvalue: Expr) -> Expr:
+        """Return the s of an eigenvalue of the covariance."""
+        return (eigenvalue - self.activation.noise) / self.activation.kappa1**2
+
+    @property
+    def explained(self) -> Expr:
+        """Variance of the teacher's field that the best linear read-out explains."""
+        return self.teacher_mean(lambda eigenvalue: 1 / eigenvalue)
+
     def mean(self, function: Callable[[Expr], Expr]) -> Expr:
         """Return the average over the eigenvalues of the covariance."""
         return SpectralMean(function(self.eigenvalue(_s)), (_s, self.features.spectrum))
@@ -215,6 +227,9 @@ class RandomFeatures:
         weight = rho * self.features.ratio * self.activation.kappa1**2
         body = _s * function(self.eigenvalue(_s))
         return weight * SpectralMean(body, (_s, self.features.spectrum))
+
+    def __str__(self) -> str:
+        return f"{self.features} {self.activation} features"
 
 
 @dataclass(frozen=True)
@@ -243,7 +258,7 @@ class Covariances:
     Examples
     --------
     >>> inputs = Covariances([[2.0, 0.0], [0.0, 1.0]], [1.0, 0.0], rho=1.0)
-    >>> inputs.explained
+    >>> float(inputs.explained)
     0.5
     """
 
@@ -257,7 +272,7 @@ class Covariances:
         g = _vector(cross, values.size, "cross", "omega")
         number = _positive_number(rho)
         shares = (vectors.T @ g) ** 2
-        seen = values > 1e-12 * values[-1]
+        seen = values > _SEEN * values[-1]
         unseen = float(shares[~seen].sum())
         explained = float((shares[seen] / values[seen]).sum())
         if not shares.any():
@@ -304,7 +319,9 @@ class Covariances:
             raise ControlError(
                 f"phi must have the shape (d, p) = ({d}, {p}) of psi and omega, not {cross.shape}"
             )
-        decompose(np.block([[first, cross], [cross.T, second]]), "the joint matrix of psi, phi, omega")
+        decompose(
+            np.block([[first, cross], [cross.T, second]]), "the joint matrix of psi, phi, omega"
+        )
         variance = float(theta @ first @ theta) / d
         if not variance > 0:
             raise ControlError(
@@ -346,11 +363,12 @@ class Covariances:
         )
 
     @property
-    def explained(self) -> float:
+    def explained(self) -> Expr:
         """Variance of the teacher's field that the best linear read-out of the inputs explains."""
         values, weights = np.array(self._laws[1].points), np.array(self._laws[1].weights)
-        seen = values > 1e-12 * values.max()
-        return float((weights[seen] / values[seen]).sum())
+        seen = values > _SEEN * values.max()
+        share = float((weights[seen] / values[seen]).sum()) / self.second_moment
+        return self.rho if share > 1 - _ALLOWED else Float(share * self.second_moment)
 
     @property
     def rho(self) -> Expr:
@@ -377,13 +395,44 @@ class Covariances:
         return f"covariances({self.omega.shape[0]}, {self.digest})"
 
 
+def PowerLaw() -> Covariances:
+    """Return a hundred inputs of variances 1/k^2, with nine tenths of the teacher's field."""
+    variances = 1 / np.arange(1, 101.0) ** 2
+    cross = variances * np.sqrt(0.9 / variances.sum())
+    return Covariances(np.diag(variances), cross, 1.0)
+
+
+INPUTS: Mapping[str, Callable[[], Covariances]] = {"power-law": PowerLaw}
+
+
+def inputs(name: str) -> Covariances:
+    """Return the shipped inputs called `name`.
+
+    Raises
+    ------
+    UnknownName
+        With the near names.
+
+    Examples
+    --------
+    >>> inputs("power-law").omega.shape
+    (100, 100)
+    """
+    try:
+        return INPUTS[name]()
+    except KeyError:
+        raise UnknownName("inputs", name, INPUTS) from None
+
+
 def _vector(values: Any, size: int, name: str, other: str) -> Array:
     try:
         array = np.array(values, dtype=float)
     except (TypeError, ValueError):
         raise ControlError(f"{name} must be a vector of real numbers") from None
     if array.shape != (size,):
-        raise ControlError(f"{name} must have the length {size} of {other}, not the shape {array.shape}")
+        raise ControlError(
+            f"{name} must have the length {size} of {other}, not the shape {array.shape}"
+        )
     if not np.isfinite(array).all():
         raise ControlError(f"{name} has entries that are not finite")
     return array
@@ -394,5 +443,3 @@ def _positive_number(value: Any) -> float:
     if not (np.isfinite(number) and number > 0):
         raise ControlError(f"rho = {value!r} must be a positive number")
     return number
-
-

@@ -70,7 +70,8 @@ class MarchenkoPastur(Spectrum):
         if isinstance(inside, log):
             slope, intercept = self._affine(inside.args[0], field, term)
             return outside * (log(slope) + _at(_mean_log(), intercept / slope, self.ratio))
-        numerator, poles = S.One, {}
+        numerator: Expr = S.One
+        poles: dict[Expr, int] = {}
         for factor in Mul.make_args(inside):
             base, power = factor.as_base_exp()
             if base.is_polynomial(field) and power.is_Integer and power > 0:
@@ -226,10 +227,7 @@ def _narayana(power: int, ratio: Expr) -> Expr:
     if power == 0:
         return S.One
     return Add(
-        *(
-            ratio**j * binomial(power, j) * binomial(power - 1, j) / (j + 1)
-            for j in range(power)
-        )
+        *(ratio**j * binomial(power, j) * binomial(power - 1, j) / (j + 1) for j in range(power))
     )
 
 
@@ -259,4 +257,3 @@ def _mean_log() -> Expr:
     """Return the mean of log(s + z)."""
     x = CompanionStieltjes(_z, _c)
     return log(_z) + log(1 + x) - log(_z * x) / _c - x / (1 + x)
-

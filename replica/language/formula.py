@@ -30,6 +30,7 @@ __all__ = [
     "FrozenMapping",
     "Instability",
     "Limit",
+    "LinearReadout",
     "Option",
     "Published",
     "Relation",
@@ -457,6 +458,15 @@ class RiskMinimisation:
     penalty: Any
 
 
+@dataclass(frozen=True)
+class LinearReadout:
+    """Finite-size twin of risk minimisation on features: their law, the labels, and the loss."""
+
+    inputs: Any
+    channel: Any
+    loss: Any
+
+
 def _freeze(instance: Any) -> None:
     for item in fields(instance):
         value = getattr(instance, item.name)
@@ -496,9 +506,6 @@ class Formula:
         Parameters; default None means that the user must give it.
     relations : mapping of str to Relation
         Names under which controls may be given through others, such as the ratio of two.
-    homotopy : mapping of Symbol to number
-        Controls, and a value at which every start leads to the saddle point: where no start
-        does, the saddle point is followed from there.
     starts : mapping of str to mapping of Symbol to number or Expr
         Named starting points, ``"uninformed"`` first; expressions are in the controls.
     observables : mapping of str to Expr
@@ -542,7 +549,6 @@ class Formula:
     experiment: Any = None
     options: Mapping[str, Any] = field(default_factory=FrozenMapping)
     relations: Mapping[str, Relation] = field(default_factory=FrozenMapping)
-    homotopy: Mapping[Symbol, Any] = field(default_factory=FrozenMapping)
 
     def __post_init__(self) -> None:
         for text in ("name", "title"):

@@ -200,7 +200,10 @@ class CompanionStieltjes(Primitive):
         change = -self / self.root(z, ratio)
         return change * (1 + self) if argindex == 1 else change
 
+    def _eval_evalf(self, precision: int) -> Expr:
+        z, ratio = self.args
+        explicit = (self.root(z, ratio) - (z + ratio - 1)) / (2 * z)
+        return explicit._evalf(precision)
+
     def _eval_is_positive(self) -> bool | None:
         return True if all(a.is_positive for a in self.args) else None
-
-

@@ -41,7 +41,15 @@ from replica.language.vocabulary import first_unknown_node
 from replica.numerics.features import Feature, find_features
 from replica.numerics.functions import IMPLEMENTATIONS
 
-__all__ = ["Integral", "Layer", "WeightedSum", "compile_layer", "lower", "on_namespace", "precise_function"]
+__all__ = [
+    "Integral",
+    "Layer",
+    "WeightedSum",
+    "compile_layer",
+    "lower",
+    "on_namespace",
+    "precise_function",
+]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from replica.numerics.kernel import compile_kernel
 from replica.numerics.lowering import compile_layer
 from replica.solvers.absence import absent_points
 from replica.solvers.branches import ExplicitCurve, explicit_curve
-from replica.solvers.homotopy import easy_parameters, follow_homotopy
 from replica.solvers.iteration import (
     Anderson,
     Damped,
@@ -135,7 +134,6 @@ def solve(
         if method == "auto" and curve is not None:
             ended, note = _on_branch(system, curve, flat, str(start or "uninformed"))
         else:
-            attempts = _starts(found, start)
             absent, note = absent_points(found, values, shape)
             ended = _where_present(system, _starts(found, start), flat, method, max_steps, absent)
         solution = _assemble(found, chosen, system, values, flat, shape, ended, tolerance)
@@ -183,7 +181,6 @@ def solve_flat(
     return Iterated(z, status, total, jacobian, step)
 
 
-def _from_easy(
 def _where_present(
     system: System,
     attempts: Sequence[Mapping[Symbol, Any]],

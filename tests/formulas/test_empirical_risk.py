@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import math
-import time
-
 import numpy as np
 import pytest
-from sympy import Abs, Max, exp, log, symbols
 
 import replica as rp
-from replica.numerics.kernel import compile_kernel
-from replica.numerics.precise import PreciseKernel
 
 FAMILY = rp.formulas["empirical-risk"]
 RISK = {loss: FAMILY(loss=loss) for loss in ("square", "logistic", "hinge", "max-margin")}
