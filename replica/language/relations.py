@@ -91,7 +91,7 @@ def _check(
         )
         raise ControlError(
             f"{formula.name}: {name} = {np.ravel(first)[0]:g} contradicts "
-            f"{where or 'the features'}, which give{'s' if len(symbols) < 2 else ''} "
+            f"{where or 'the features'}, which give{'s' if len(symbols) == 1 else ''} "
             f"{np.ravel(second)[0]:g}; leave one of them out"
         )
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr, Symbol
 
+from replica.numerics.hoisting import hoist
 from replica.numerics.lowering import (
     Integral,
     Layer,
@@ -88,13 +89,16 @@ class Kernel:
     def __init__(self, arguments: Sequence[Symbol], expressions: Sequence[Expr]) -> None:
         self.arguments = tuple(arguments)
         self.expressions = tuple(expressions)
-        self._layer = _CompiledLayer(lower(self.arguments, self.expressions))
+        constants, left = hoist(self.expressions)
+        self._first = Kernel(self.arguments, tuple(constants)) if constants else None
+        self._layer = _CompiledLayer(lower((*self.arguments, *constants.values()), left))
 
     def __call__(self, *values: Any, refinement: int = 0) -> tuple[Array, ...]:
         """Return the expressions at `values`, broadcast against each other."""
         flat, shape = _flatten(values)
         with np.errstate(all="ignore"):
-            results = self._layer.evaluate(flat, refinement)
+            constants = self._first(*flat, refinement=refinement) if self._first else ()
+            results = self._layer.evaluate([*flat, *constants], refinement)
         size = flat[0].shape
         return tuple(_full(r, size).reshape(shape) for r in results)
 
@@ -106,6 +110,8 @@ class Kernel:
         bounds = [_full(bound, shape).reshape(size) for _, bound in parts]
         arguments = [Bounded(n, b) for n, b in zip(numbers, bounds, strict=False)]
         with np.errstate(all="ignore"):
+            if self._first:
+                arguments += self._first.bounded(*arguments, refinement=refinement)
             results = self._layer.evaluate_bounded(arguments, refinement)
         final = []
         for result in results:

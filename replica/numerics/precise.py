@@ -16,6 +16,7 @@ from mpmath.calculus.quadrature import GaussLegendre
 from sympy import Expr, Symbol
 
 from replica.numerics.features import has_kink
+from replica.numerics.hoisting import hoist
 from replica.numerics.lowering import Integral, Layer, WeightedSum, lower, precise_function
 
 __all__ = ["PreciseKernel"]
@@ -47,12 +48,16 @@ class PreciseKernel:
     """
 
     def __init__(self, arguments: Sequence[Symbol], expressions: Sequence[Expr]) -> None:
-        self._layer = _PreciseLayer(lower(tuple(arguments), tuple(expressions)))
+        constants, left = hoist(expressions)
+        self._first = PreciseKernel(arguments, tuple(constants)) if constants else None
+        self._layer = _PreciseLayer(lower((*arguments, *constants.values()), left))
 
     def __call__(self, values: Sequence[Any], digits: int) -> tuple[list[Any], list[Any]]:
         """Return values and error estimates, as mpmath numbers."""
         with mpmath.workdps(digits + _GUARD):
             numbers = [_to_mpf(value) for value in values]
+            if self._first:  # with digits to spare, so that their error is not felt
+                numbers += self._first(numbers, digits + _GUARD // 2)[0]
             return self._layer.evaluate(numbers, digits)
 
 
