@@ -46,6 +46,7 @@ from replica.errors import (
 )
 from replica.language.envelope import MoreauEnvelope
 from replica.language.formula import (
+    Absence,
     Boundary,
     Cases,
     Control,
@@ -59,6 +60,7 @@ from replica.language.formula import (
     LinearReadout,
     Option,
     Published,
+    RiskMinimisation,
     Root,
     StorageExperiment,
     TeacherStudent,
@@ -90,6 +92,7 @@ if TYPE_CHECKING:
     from replica.experiments.simulate import simulate
     from replica.plot import plot
     from replica.solvers.diagram import Branches, branches
+    from replica.solvers.optimise import Optimum, optimise
     from replica.solvers.saddle import solve
     from replica.solvers.solution import Solution, Status, ThresholdResult
     from replica.solvers.thresholds import threshold
@@ -103,6 +106,7 @@ _ON_USE = {
     "Experiment": "replica.experiments.result",
     "Inference": "replica.experiments.amp",
     "Branches": "replica.solvers.diagram",
+    "Optimum": "replica.solvers.optimise",
     "Solution": "replica.solvers.solution",
     "Status": "replica.solvers.solution",
     "Sweep": "replica.sweep",
@@ -112,6 +116,7 @@ _ON_USE = {
     "branches": "replica.solvers.diagram",
     "cover_count": "replica.experiments.counting",
     "cover_probability": "replica.experiments.counting",
+    "optimise": "replica.solvers.optimise",
     "plot": "replica.plot",
     "simulate": "replica.experiments.simulate",
     "solve": "replica.solvers.saddle",
@@ -123,6 +128,7 @@ _ON_USE = {
 
 __all__ = [
     "CONSTRAINTS",
+    "Absence",
     "Absolute",
     "Activation",
     "Boundary",
@@ -166,6 +172,7 @@ __all__ = [
     "Mills",
     "MissingExtra",
     "MoreauEnvelope",
+    "Optimum",
     "Option",
     "PositivePart",
     "Probit",
@@ -174,6 +181,7 @@ __all__ = [
     "ReLU",
     "Relation",
     "ReplicaError",
+    "RiskMinimisation",
     "Root",
     "Sech",
     "Sign",
@@ -197,6 +205,7 @@ __all__ = [
     "cover_count",
     "cover_probability",
     "formulas",
+    "optimise",
     "plot",
     "simulate",
     "solve",

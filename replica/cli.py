@@ -380,6 +380,50 @@ def _threshold(words: tuple[str, ...], digits: int | None, as_json: bool) -> Non
 
 
 @app.command(
+    "optimise",
+    epilog=_examples(
+        "optimise empirical-risk eps_g lambda alpha=2",
+        "optimise empirical-risk eps_g lambda loss=hinge alpha=2 --between 0.01,1 --json",
+    ),
+)
+@_words("F QUANTITY CONTROL [K=V]...")
+@click.option("--between", metavar="LOW,HIGH", help="Where to look; by default everywhere.")
+@click.option("--maximise", is_flag=True, help="Look for the greatest value.")
+@_JSON
+def _optimise(words: tuple[str, ...], between: str | None, maximise: bool, as_json: bool) -> None:
+    """Tune a control: where a quantity is least."""
+    from replica.report import (
+        optimum_json,
+        optimum_text,
+        python_name,
+        shell_name,
+        terminal_width,
+    )
+    from replica.solvers.optimise import optimise
+
+    (name, *more), pairs = _split(words, "F", more=True)
+    if len(more) != 2:
+        formula = _default(formulas[name])
+        raise click.UsageError(
+            f"optimise takes a formula, a quantity ({', '.join(formula.observables)}) and the "
+            f"control to tune ({', '.join(map(shell_name, formula.controls))})"
+        )
+    _, formula, controls = _read(name, pairs, _number)
+    ends = _floats(name, "between", between)
+    if ends is not None and len(ends) != 2:
+        raise ControlError(f"{name}: --between takes two numbers, as 0.01,1")
+    found = optimise(
+        formula,
+        more[0],
+        over=python_name(more[1]),
+        between=None if ends is None else (ends[0], ends[1]),
+        maximise=maximise,
+        **controls,
+    )
+    _show(as_json, lambda: optimum_json(found), lambda: optimum_text(found, terminal_width()))
+
+
+@app.command(
     "branches",
     epilog=_examples("branches bayes-optimal-glm alpha=0.5:2 Delta=0.01"),
 )

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from replica.errors import ControlError
+from replica.experiments.erm import simulate_risk
 from replica.experiments.result import Experiment
 from replica.experiments.storage import simulate_storage
 from replica.experiments.teacher_student import simulate_teacher_student
 from replica.language.controls import resolve
-from replica.language.formula import StorageExperiment, TeacherStudent
+from replica.language.formula import RiskMinimisation, StorageExperiment, TeacherStudent
 
 __all__ = ["simulate"]
 
@@ -36,6 +37,8 @@ def simulate(
     * A `TeacherStudent` is learned by approximate message passing (see `amp`). Measured: ``m``,
       ``q``, ``mse``, ``label_error``, for labels -1 and 1 ``eps_bayes``; ``steps``,
       ``converged``.
+    * A `RiskMinimisation` is solved by convex programming (see `simulate_risk`). Measured: ``m``,
+      ``q``, ``eps_g``, training and test losses, ``margin``, ``separable``.
 
     Parameters
     ----------
@@ -71,7 +74,9 @@ def simulate(
         The formula has no experiment, a value is outside its range, or the computation would not
         end in reasonable time.
     ConvergenceError
-        A linear programme could not be decided (not met so far).
+        A linear programme could not be decided (not met so far), or a minimiser not found.
+    MissingExtra
+        The solver is in a package that is not installed.
 
     Examples
     --------
@@ -86,6 +91,7 @@ def simulate(
     engines: dict[type, Callable[..., Experiment]] = {
         StorageExperiment: simulate_storage,
         TeacherStudent: simulate_teacher_student,
+        RiskMinimisation: simulate_risk,
     }
     engine = engines.get(type(resolved.experiment))
     if engine is None:

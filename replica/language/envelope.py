@@ -148,6 +148,11 @@ class Curve(AtomicExpr):
         """Whether there is one piece, on the whole line."""
         return len(self.pieces) == 1 and self.low is -oo and self.high is oo
 
+    @property
+    def has_corner(self) -> bool:
+        """Whether the slope jumps somewhere."""
+        return any(isinstance(part, _Rest) for part in _parts(self)[0])
+
     def features(self, V: Expr) -> tuple[tuple[Expr, Expr], ...]:
         """Return centres and half-widths of the structure of the proximal map in omega."""
         if self.marks:
@@ -278,6 +283,11 @@ class MoreauEnvelope:
     def is_smooth(self) -> bool:
         """Whether the loss of the label one has no kink."""
         return self._curve(S.One).is_smooth
+
+    @property
+    def has_corner(self) -> bool:
+        """Whether the slope of the loss of the label one jumps somewhere."""
+        return self._curve(S.One).has_corner
 
     def rises(self, y: Any) -> bool:
         """Tell whether the loss of a label grows with a large field of that sign."""
