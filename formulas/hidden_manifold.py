@@ -194,9 +194,9 @@ def _separable(
     """Return the largest n, in units of the control, up to which samples are separable."""
     doc = "samples up to which they are linearly separable in the features, whatever the loss"
     if not teacher.labels:
-        return Limit(S.One, doc=doc, unless=((S.true, CONTINUOUS),))
+        return Limit(features_in_units, doc=doc, unless=((S.true, CONTINUOUS),))
     if isinstance(inputs, RandomFeatures) and inputs.activation.noise.is_zero:
-        return Limit(S.One, doc=doc, unless=((S.true, LINEAR),))
+        return Limit(features_in_units, doc=doc, unless=((S.true, LINEAR),))
     explained = inputs.explained
     unless: tuple[tuple[Boolean, str], ...] = ()
     if isinstance(inputs, Covariances) and explained >= inputs.rho:

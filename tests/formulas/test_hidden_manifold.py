@@ -664,8 +664,8 @@ def test_a_line_of_a_sweep_in_a_related_control() -> None:
         lambda_=[0.1, 1.0],
         progress=False,
     )
-    assert grid.shape == (3, 2)
-    assert set(grid.dims) == {"features_per_dimension", "lambda_"}
+    assert grid.dims == ("lambda_", "features_per_dimension")
+    assert np.allclose(grid["features_per_dimension"], [6, 3, 1.5])
     assert np.isfinite(grid["eps_g"]).all()
     with pytest.raises(rp.ControlError, match="are both arrays"):
         rp.sweep(
