@@ -88,6 +88,7 @@ if TYPE_CHECKING:
         cover_probability,
         vc_dimension_bound,
     )
+    from replica.experiments.features import simulate_on_data
     from replica.experiments.result import Experiment
     from replica.experiments.simulate import simulate
     from replica.plot import plot
@@ -119,6 +120,7 @@ _ON_USE = {
     "optimise": "replica.solvers.optimise",
     "plot": "replica.plot",
     "simulate": "replica.experiments.simulate",
+    "simulate_on_data": "replica.experiments.features",
     "solve": "replica.solvers.saddle",
     "sweep": "replica.sweep",
     "threshold": "replica.solvers.thresholds",
@@ -208,6 +210,7 @@ __all__ = [
     "optimise",
     "plot",
     "simulate",
+    "simulate_on_data",
     "solve",
     "sweep",
     "threshold",
