@@ -107,7 +107,7 @@ def simulate_readout(
     grid_given = alpha is not None or n is not None
     doubled = sorted(ratios & set(options_and_controls)) if grid_given else []
     resolved, controls = resolve(
-        formula, dict(options_and_controls), optional=ratios if grid_given else ()
+        formula, dict(options_and_controls), optional={*ratios, "alpha"} if grid_given else ()
     )
     where = f"simulate {resolved.name}"
     experiment = resolved.experiment
@@ -181,7 +181,10 @@ def simulate_on_data(
     instances: int = 10,
     rng: int | np.random.Generator | None = 0,
 ) -> Experiment:
-    r"""Learn from n samples of a data set, drawn without repetition, and test on the others.
+    r"""Learn from n samples of a data set and test on all of it: the data are the population.
+
+    Samples are drawn with repetition, independent as the theory takes them to be. The covariances
+    of that population are `Covariances.from_data` of the same arrays.
 
     Parameters
     ----------
@@ -190,7 +193,7 @@ def simulate_on_data(
     labels : array, shape (N,)
         Labels -1 and 1.
     n : int or array of int
-        Sizes of the training set.
+        Sizes of the training set; not beyond N.
     lambda_ : float
         Penalty, beside the sum of the losses.
     loss : str or ConvexLoss
@@ -227,11 +230,8 @@ def simulate_on_data(
     count, p = V.shape
     grid = pattern_counts(where, p, None, n)
     assert grid is not None
-    if max(grid) >= count:
-        raise ControlError(
-            f"{where}: n = {max(grid)} of {count} samples leaves none to test on; allowed: "
-            f"n < {count}"
-        )
+    if max(grid) > count:
+        raise ControlError(f"{where}: n = {max(grid)} exceeds the {count} samples of the data")
     strength = one_number("lambda_", lambda_, where)
     if not strength > 0:
         raise ControlError(f"{where}: lambda_ = {strength:g} must be positive")
@@ -241,19 +241,19 @@ def simulate_on_data(
     seed, streams = instance_streams(where, rng, positive_integer("instances", instances, where))
     outcomes = []
     for stream in streams:
-        order = stream.permutation(count)
+        drawn = stream.integers(count, size=max(grid))
         points = []
         for size in grid:
-            train, test = order[:size], order[size:]
+            train = drawn[:size]
             w = minimise_risk(chosen, "l2", X[train], y[train], strength)
             if w is None:
                 raise ControlError(f"{where}: the samples are not separable, so there is no margin")
-            fields = X[test] @ w
+            fields = X @ w
             points.append(
                 {
-                    "test_error": float(np.mean((1 - np.sign(fields) * y[test]) / 2)),
+                    "test_error": float(np.mean((1 - np.sign(fields) * y) / 2)),
                     "training_loss": float(np.mean(value(y[train], X[train] @ w))),
-                    "test_loss": float(np.mean(value(y[test], fields))),
+                    "test_loss": float(np.mean(value(y, fields))),
                     "norm": float(w @ w) / p,
                 }
             )

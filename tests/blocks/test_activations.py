@@ -1,4 +1,4 @@
-"""Constants of the Gaussian equivalent, by quadrature of their own, and activations of one's own."""
+"""Constants of the Gaussian equivalent, by another quadrature, and activations of one's own."""
 
 from __future__ import annotations
 
