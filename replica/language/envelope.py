@@ -88,6 +88,8 @@ class Clip(Primitive):
             return high - PositivePart(high - x)
         if high is S.Infinity:
             return low + PositivePart(x - low)
+        if all(argument.is_Rational for argument in (x, low, high)):
+            return min(max(x, low), high)
         return None
 
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102

@@ -74,10 +74,14 @@ def _roots(key: str, omega: Array, V: Array) -> Array:
         size = _terms(x, slope, curvature, omega, V)
         low = np.where(residual <= 0, x, low)
         high = np.where(residual >= 0, x, high)
-        done = np.abs(residual) <= _LEVEL * _UNIT * size
+        done = np.isfinite(size) & (np.abs(residual) <= _LEVEL * _UNIT * size)
         done |= high - low <= 2 * _UNIT * np.abs(x)
         if done.any():
-            believed = done & (np.abs(residual) <= _ACCEPTED * _UNIT * (size + high - low))
+            believed = np.isfinite(size)
+            believed &= np.abs(residual) <= _ACCEPTED * _UNIT * (size + high - low)
+            believed |= (x <= start) & (residual > 0)  # the curve ends before the root
+            believed |= (x >= end) & (residual < 0)
+            believed &= done
             # the root that the last step points to, at no further cost
             last = np.clip(x - residual / (1 + V * curvature), start, end)
             result[active[believed]] = np.where(np.isfinite(last), last, x)[believed]
@@ -102,8 +106,9 @@ def _terms(x: Any, slope: Any, curvature: Any, omega: Any, V: Any) -> Any:
 
 def _at(key: str, omega: Any, V: Any) -> tuple[Array, Any, Any]:
     x = proximal(key, omega, V)
-    slope, curvature = _compiled(key)[0](x)
-    return x, np.abs(slope), 1 / (1 + V * curvature)
+    with np.errstate(all="ignore"):
+        slope, curvature = _compiled(key)[0](x)
+        return x, np.abs(slope), 1 / (1 + V * curvature)
 
 
 def proximal_slopes(key: str, omega: Any, V: Any) -> tuple[Any, ...]:
