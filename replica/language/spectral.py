@@ -183,7 +183,7 @@ class CompanionStieltjes(Primitive):
     >>> from sympy import symbols
     >>> z, c = symbols("z c", positive=True)
     >>> CompanionStieltjes(z, c).diff(c)
-    -CompanionStieltjes(z, c)/sqrt(2*z*(c + 1) + z**2 + (1 - c)**2)
+    -CompanionStieltjes(z, c)/sqrt(z**2 + 2*z*(c + 1) + (1 - c)**2)
     """
 
     nargs = 2
