@@ -67,7 +67,12 @@ t = Symbol("t", positive=True)
 POSITIVE = Interval.open(0, oo)
 TEACHERS = ("sign", "linear", "logistic", "probit")
 NOISE = {"sign": Delta, "probit": S.One, "logistic": S(3)}  # variances; the last roughly
-SAMPLES = Control(samples_per_dimension, POSITIVE, None, "samples per hidden dimension, n/d")
+SAMPLES = Control(
+    samples_per_dimension,
+    POSITIVE,
+    None,
+    "samples per hidden dimension, n/d (or give samples_per_feature, n/p)",
+)
 WIDTH = Control(features_per_dimension, POSITIVE, None, "features per hidden dimension, p/d")
 RATIO = Control(samples_per_feature, POSITIVE, None, "samples per feature, n/p")
 CONTINUOUS = "continuous labels have no margin; the square loss fits them all up to n = p"
@@ -249,7 +254,7 @@ def build_gaussian_covariates(loss: ConvexLoss, teacher: Channel, inputs: Covari
 
 
 SHARED = {
-    "loss": Option(tuple(LOSSES), "logistic", "loss of a sample", ConvexLoss, loss),
+    "loss": Option(tuple(LOSSES), "square", "loss of a sample", ConvexLoss, loss),
     "teacher": Option(TEACHERS, "sign", "law of the labels", Channel, channel),
 }
 
