@@ -165,7 +165,7 @@ EMPIRICAL_RISK = Family(
     name="empirical-risk",
     title="Empirical risk minimisation with a teacher's labels",
     options={
-        "loss": Option(tuple(LOSSES), "logistic", "loss of a pattern", ConvexLoss, loss),
+        "loss": Option(tuple(LOSSES), "square", "loss of a pattern", ConvexLoss, loss),
         "penalty": Option(tuple(PENALTIES), "l2", "penalty of a weight", Penalty, penalty),
         "teacher": Option(TEACHERS, "sign", "law of the labels", Channel, channel),
     },

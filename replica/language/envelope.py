@@ -519,12 +519,12 @@ def _check_convex(curve: Curve) -> None:
             if bend.is_real is not True or not bend.is_finite:
                 raise DeclarationError(
                     f"the loss {shown(curve.expression)} is not smooth and finite at "
-                    f"{float(place):g}"
+                    f"u = {float(place):g}"
                 )
             if bend < -Rational(1, 10**12):
                 raise DeclarationError(
                     f"the loss {shown(curve.expression)} is not convex: its curvature is "
-                    f"{float(bend):.4g} at {float(place):g}"
+                    f"{float(bend):.4g} at u = {float(place):g}"
                 )
         if before is not None:
             jump = (piece.expression - before.expression).subs(t, piece.low).evalf(30)
@@ -532,12 +532,12 @@ def _check_convex(curve: Curve) -> None:
             if abs(jump) > Rational(1, 10**12):
                 raise DeclarationError(
                     f"the loss {shown(curve.expression)} is not convex: it jumps by "
-                    f"{float(jump):.4g} at {float(piece.low):g}"
+                    f"{float(jump):.4g} at u = {float(piece.low):g}"
                 )
             if turn < -Rational(1, 10**12):
                 raise DeclarationError(
                     f"the loss {shown(curve.expression)} is not convex: its slope falls by "
-                    f"{float(-turn):.4g} at {float(piece.low):g}"
+                    f"{float(-turn):.4g} at u = {float(piece.low):g}"
                 )
         before = piece
 

@@ -17,8 +17,9 @@ from replica.numerics.kernel import Kernel
 M, Q, V, t = symbols("M Q V t", positive=True)
 RHO = S(13) / 10
 TEACHERS = {"sign": Sign(), "linear": Linear(), "logistic": Logistic(), "probit": Probit()}
+DEFAULT = {("sign", "logistic"), ("sign", "hinge"), ("linear", "absolute"), ("logistic", "square")}
 PAIRS = [
-    (teacher, name)
+    pytest.param(teacher, name, marks=() if (teacher, name) in DEFAULT else pytest.mark.slow)
     for teacher in TEACHERS
     for name in ("square", "logistic", "hinge", "absolute", "huber", "max-margin")
     if teacher != "linear" or name in ("square", "absolute", "huber")

@@ -145,8 +145,8 @@ def test_labels_of_different_weight_have_curves_of_their_own():
     [
         (-(t**2), "not convex: its curvature is -2"),
         (cos(t), "not convex: its curvature is"),
-        (-Abs(t - 2), "not convex: its slope falls by 2 at 2"),
-        (Heaviside(t), "not convex: it jumps by 1 at 0"),
+        (-Abs(t - 2), "not convex: its slope falls by 2 at u = 2"),
+        (Heaviside(t), "not convex: it jumps by 1 at u = 0"),
         (Max(0, t**2 - 1), "kinks where its argument is linear"),
         (log(t), "not smooth and finite"),
         (sqrt(t), "not smooth and finite"),
