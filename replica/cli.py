@@ -382,7 +382,7 @@ def _threshold(words: tuple[str, ...], digits: int | None, as_json: bool) -> Non
 @app.command(
     "optimise",
     epilog=_examples(
-        "optimise empirical-risk eps_g lambda alpha=2",
+        "optimise empirical-risk eps_g lambda loss=logistic alpha=2",
         "optimise empirical-risk eps_g lambda loss=hinge alpha=2 --between 0.01,1 --json",
     ),
 )

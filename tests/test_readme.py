@@ -44,6 +44,13 @@ ROWS = (
         None,
     ),
     ("the same, l1 minimisation", "alpha_L1", "basis-pursuit", {"density": 0.1}, None),
+    (
+        "logistic regression, signal 1",
+        "alpha_sep",
+        "empirical-risk",
+        {"teacher": "logistic"},
+        None,
+    ),
 )
 
 
@@ -68,6 +75,7 @@ def systems_table() -> str:
         "symmetric-binary-perceptron",
         "bayes-optimal-glm",
         "basis-pursuit",
+        "empirical-risk",
     ):
         entry = rp.formulas[name]
         options = getattr(entry, "options", {}) if isinstance(entry, rp.Family) else {}

@@ -127,7 +127,7 @@ def test_instances_depend_on_the_seed_alone():
 def test_without_scikit_learn(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
     with pytest.raises(rp.MissingExtra, match=r"pip install 'replica-theory\[experiments\]'"):
-        rp.simulate(RISK, p=20, alpha=2, lambda_=1, instances=1)
+        rp.simulate(RISK, loss="logistic", p=20, alpha=2, lambda_=1, instances=1)
     # linear algebra needs no one else
     assert rp.simulate(RISK, loss="square", p=20, alpha=2, lambda_=1, instances=1)["q"][0] > 0
 

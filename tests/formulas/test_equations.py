@@ -84,7 +84,6 @@ IN_MPMATH = {
     "gaussian-logistic": True,
     "square-l2-sign": False,
     "hinge-l1-sign": True,
-    "huber-l2-linear": True,
     "square-sign-sign-gaussian": True,
     "square-linear-relu-orthogonal": True,
 }

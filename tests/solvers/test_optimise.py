@@ -113,10 +113,10 @@ def test_the_greatest():
 @pytest.mark.slow
 def test_without_a_symbolic_slope():
     """A logistic teacher makes a mean within a mean, of which only differences are taken."""
-    found = rp.optimise(RISK, "eps_g", over="lambda_", teacher="logistic", alpha=2, rho=4)
-    near = rp.solve(
-        RISK, teacher="logistic", alpha=2, rho=4, lambda_=found.optimum * np.array([0.9, 1.1])
+    found = rp.optimise(
+        RISK(loss="logistic", teacher="logistic"), "eps_g", over="lambda_", alpha=2, rho=4
     )
+    near = rp.solve(found.formula, alpha=2, rho=4, lambda_=found.optimum * np.array([0.9, 1.1]))
     assert (near["eps_g"] > found.value).all()
     assert found.optimum_error < 1e-3
 
