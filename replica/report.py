@@ -239,7 +239,10 @@ def formula_json(target: Formula | Family, formula: Formula) -> dict[str, Any]:
             for name, threshold in formula.thresholds.items()
         },
         "starts": {
-            name: {str(q): float(value) for q, value in start.items()}
+            name: {
+                str(q): str(value) if getattr(value, "free_symbols", None) else float(value)
+                for q, value in start.items()
+            }
             for name, start in formula.starts.items()
         },
         "published": [_published_json(published) for published in formula.published],

@@ -12,10 +12,6 @@ import pytest
 import replica as rp
 
 # Of a family with many options, some of which exclude each other.
-SOME = {"empirical-risk": (("square", "l2", "sign"), ("logistic", "l2", "logistic"))}
-
-
-# Of a family with many options, some of which exclude each other.
 SOME = {
     "empirical-risk": (("square", "l2", "sign"), ("logistic", "l2", "logistic")),
     "hidden-manifold": (("square", "sign", "erf", "gaussian"),),
