@@ -12,6 +12,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from replica.blocks.activations import Activation
 from replica.blocks.channels import (
     Absolute,
     ComplexAbsolute,
@@ -24,6 +25,7 @@ from replica.blocks.channels import (
 )
 from replica.blocks.conditional import ContinuousChannel, DiscreteChannel
 from replica.blocks.constraints import CONSTRAINTS, Constraint, constraint
+from replica.blocks.features import Covariances, FeatureMatrix
 from replica.blocks.losses import ConvexLoss, Loss
 from replica.blocks.priors import (
     Discrete,
@@ -56,6 +58,7 @@ from replica.language.formula import (
     Formula,
     Instability,
     Limit,
+    LinearReadout,
     Option,
     Published,
     RiskMinimisation,
@@ -63,7 +66,8 @@ from replica.language.formula import (
     StorageExperiment,
     TeacherStudent,
 )
-from replica.language.means import LabelIntegral, LabelSum, Mean
+from replica.language.integrals import LabelIntegral
+from replica.language.means import LabelSum, Mean
 from replica.language.primitives import (
     LogCosh,
     LogH,
@@ -76,6 +80,7 @@ from replica.language.primitives import (
     Softmax,
     Tanh,
 )
+from replica.language.spectral import SpectralMean
 from replica.registry import cite, formulas
 
 if TYPE_CHECKING:
@@ -85,6 +90,7 @@ if TYPE_CHECKING:
         cover_probability,
         vc_dimension_bound,
     )
+    from replica.experiments.features import simulate_on_data
     from replica.experiments.result import Experiment
     from replica.experiments.simulate import simulate
     from replica.plot import plot
@@ -116,6 +122,7 @@ _ON_USE = {
     "optimise": "replica.solvers.optimise",
     "plot": "replica.plot",
     "simulate": "replica.experiments.simulate",
+    "simulate_on_data": "replica.experiments.features",
     "solve": "replica.solvers.saddle",
     "sweep": "replica.sweep",
     "threshold": "replica.solvers.thresholds",
@@ -127,6 +134,7 @@ __all__ = [
     "CONSTRAINTS",
     "Absence",
     "Absolute",
+    "Activation",
     "Boundary",
     "Branches",
     "Cases",
@@ -137,6 +145,7 @@ __all__ = [
     "ControlError",
     "ConvergenceError",
     "ConvexLoss",
+    "Covariances",
     "Crossing",
     "Cusp",
     "DeclarationError",
@@ -145,6 +154,7 @@ __all__ = [
     "Door",
     "Experiment",
     "Family",
+    "FeatureMatrix",
     "Fold",
     "Formula",
     "GaussBernoulli",
@@ -156,6 +166,7 @@ __all__ = [
     "Laplace",
     "Limit",
     "Linear",
+    "LinearReadout",
     "LogCosh",
     "LogH",
     "LogHDifference",
@@ -175,6 +186,7 @@ __all__ = [
     "Published",
     "Rademacher",
     "ReLU",
+    "Relation",
     "ReplicaError",
     "RiskMinimisation",
     "Root",
@@ -182,6 +194,7 @@ __all__ = [
     "Sign",
     "Softmax",
     "Solution",
+    "SpectralMean",
     "Status",
     "StorageExperiment",
     "Sweep",
@@ -202,6 +215,7 @@ __all__ = [
     "optimise",
     "plot",
     "simulate",
+    "simulate_on_data",
     "solve",
     "sweep",
     "threshold",

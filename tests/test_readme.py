@@ -45,6 +45,13 @@ ROWS = (
     ),
     ("the same, l1 minimisation", "alpha_L1", "basis-pursuit", {"density": 0.1}, None),
     (
+        "sign features, p = d, n/d separable",
+        "separability",
+        "hidden-manifold",
+        {"activation": "sign", "features_per_dimension": 1},
+        None,
+    ),
+    (
         "logistic regression, signal 1",
         "alpha_sep",
         "empirical-risk",
@@ -76,6 +83,8 @@ def systems_table() -> str:
         "bayes-optimal-glm",
         "basis-pursuit",
         "empirical-risk",
+        "hidden-manifold",
+        "gaussian-covariates",
     ):
         entry = rp.formulas[name]
         options = getattr(entry, "options", {}) if isinstance(entry, rp.Family) else {}

@@ -39,7 +39,8 @@ from sympy import (
 
 from replica.errors import UnknownName
 from replica.language.formula import Control, FrozenMapping
-from replica.language.means import LabelIntegral, Mean
+from replica.language.integrals import LabelIntegral
+from replica.language.means import Mean
 from replica.language.primitives import (
     BesselRatio,
     BesselRatioSlope,

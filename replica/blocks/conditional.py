@@ -33,7 +33,8 @@ from sympy import (
 from replica.blocks.channels import Channel, V, y
 from replica.errors import ControlError, DeclarationError
 from replica.language.formula import Control, FrozenMapping
-from replica.language.means import LabelIntegral, Mean, integrate_gaussian
+from replica.language.integrals import LabelIntegral, integrate_gaussian
+from replica.language.means import Mean
 from replica.language.rewriting import stabilise
 
 __all__ = ["ContinuousChannel", "DiscreteChannel"]

@@ -34,7 +34,7 @@ from replica.language.formula import RiskMinimisation
 from replica.language.rewriting import stabilise
 from replica.numerics.lowering import compile_layer
 
-__all__ = ["minimise_risk", "simulate_risk"]
+__all__ = ["loss_functions", "minimise_risk", "simulate_risk"]
 
 FloatArray = NDArray[np.float64]
 Solver = Callable[[ConvexLoss, FloatArray, FloatArray, float], FloatArray | None]
@@ -261,7 +261,7 @@ def _measure(
         measured["test_error"] = float(np.mean((1 - np.sign(student) * labels) / 2))
     if task.loss.is_constraint:
         return {**measured, "training_objective": size / n, "margin": 1 / math.sqrt(q)}
-    value, _ = _loss_functions(task.loss)
+    value, _ = loss_functions(task.loss)
     training = float(np.mean(value(y, X @ weights)))
     return {
         **measured,
@@ -290,7 +290,7 @@ def _solver(loss: ConvexLoss, penalty: str, where: str) -> tuple[str, Solver]:
 
 
 @lru_cache(maxsize=64)
-def _loss_functions(loss: ConvexLoss) -> tuple[Any, Any]:
+def loss_functions(loss: ConvexLoss) -> tuple[Any, Any]:
     """Return value and slope of a loss as functions of arrays of labels and fields."""
     value = stabilise(loss(_y, _u))
     functions = compile_layer((_y, _u), (value,)), compile_layer((_y, _u), (value.diff(_u),))
@@ -311,7 +311,7 @@ def _ridge(loss: ConvexLoss, X: FloatArray, y: FloatArray, strength: float) -> F
 def _smooth_quadratic(
     loss: ConvexLoss, X: FloatArray, y: FloatArray, strength: float
 ) -> FloatArray | None:
-    value, slope = _loss_functions(loss)
+    value, slope = loss_functions(loss)
 
     def risk(w: FloatArray) -> tuple[float, FloatArray]:
         u = X @ w
@@ -324,7 +324,7 @@ def _smooth_quadratic(
 def _smooth_absolute(
     loss: ConvexLoss, X: FloatArray, y: FloatArray, strength: float
 ) -> FloatArray | None:
-    value, slope = _loss_functions(loss)
+    value, slope = loss_functions(loss)
     p = X.shape[1]
 
     def risk(parts: FloatArray) -> tuple[float, FloatArray]:

@@ -10,11 +10,17 @@ from numpy.typing import ArrayLike
 
 from replica.errors import ControlError
 from replica.experiments.erm import simulate_risk
+from replica.experiments.features import simulate_readout
 from replica.experiments.result import Experiment
 from replica.experiments.storage import simulate_storage
 from replica.experiments.teacher_student import simulate_teacher_student
 from replica.language.controls import resolve
-from replica.language.formula import RiskMinimisation, StorageExperiment, TeacherStudent
+from replica.language.formula import (
+    LinearReadout,
+    RiskMinimisation,
+    StorageExperiment,
+    TeacherStudent,
+)
 
 __all__ = ["simulate"]
 
@@ -39,6 +45,7 @@ def simulate(
       ``converged``.
     * A `RiskMinimisation` is solved by convex programming (see `simulate_risk`). Measured: ``m``,
       ``q``, ``eps_g``, training and test losses, ``margin``, ``separable``.
+    * A `LinearReadout` is the same on features that are drawn (see `simulate_readout`).
 
     Parameters
     ----------
@@ -92,6 +99,7 @@ def simulate(
         StorageExperiment: simulate_storage,
         TeacherStudent: simulate_teacher_student,
         RiskMinimisation: simulate_risk,
+        LinearReadout: simulate_readout,
     }
     engine = engines.get(type(resolved.experiment))
     if engine is None:

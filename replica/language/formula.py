@@ -13,7 +13,7 @@ from sympy.logic.boolalg import Boolean
 
 from replica.errors import ControlError, DeclarationError, UnknownName
 from replica.language.calculus import residuals
-from replica.language.means import Mean
+from replica.language.means import BoundMean
 from replica.language.rewriting import stabilise
 from replica.language.vocabulary import first_unknown_node
 
@@ -30,8 +30,10 @@ __all__ = [
     "FrozenMapping",
     "Instability",
     "Limit",
+    "LinearReadout",
     "Option",
     "Published",
+    "Relation",
     "RiskMinimisation",
     "Root",
     "StorageExperiment",
@@ -95,6 +97,22 @@ class Control:
     def name(self) -> str:
         """Name as a Python keyword argument."""
         return control_name(self.symbol)
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A control that is a function of others, and is accepted in place of one of them.
+
+    Parameters
+    ----------
+    control : Control
+        Its symbol, domain and meaning; the default is not used.
+    value : Expr
+        In terms of the controls of the formula; invertible in each of them.
+    """
+
+    control: Control
+    value: Expr
 
 
 @dataclass(frozen=True)
@@ -440,6 +458,15 @@ class RiskMinimisation:
     penalty: Any
 
 
+@dataclass(frozen=True)
+class LinearReadout:
+    """Finite-size twin of risk minimisation on features: their law, the labels, and the loss."""
+
+    inputs: Any
+    channel: Any
+    loss: Any
+
+
 def _freeze(instance: Any) -> None:
     for item in fields(instance):
         value = getattr(instance, item.name)
@@ -477,6 +504,8 @@ class Formula:
         Where there is no saddle point for a known reason.
     controls : mapping of Symbol to (Interval, default) or to Control
         Parameters; default None means that the user must give it.
+    relations : mapping of str to Relation
+        Names under which controls may be given through others, such as the ratio of two.
     starts : mapping of str to mapping of Symbol to number or Expr
         Named starting points, ``"uninformed"`` first; expressions are in the controls.
     observables : mapping of str to Expr
@@ -519,6 +548,7 @@ class Formula:
     status: str = "conjecture"
     experiment: Any = None
     options: Mapping[str, Any] = field(default_factory=FrozenMapping)
+    relations: Mapping[str, Relation] = field(default_factory=FrozenMapping)
 
     def __post_init__(self) -> None:
         for text in ("name", "title"):
@@ -629,8 +659,8 @@ class Formula:
     def resolve(self, given: Mapping[str, Any]) -> tuple[Formula, dict[str, Any]]:
         """Return the formula and its controls; a formula has no options of its own."""
         for name in given:
-            if name not in self.controls:
-                raise UnknownName("control", name, self.controls, self.name)
+            if name not in self.controls and name not in self.relations:
+                raise UnknownName("control", name, [*self.controls, *self.relations], self.name)
         return self, dict(given)
 
     # ---- checks ---------------------------------------------------------------------------------
@@ -650,11 +680,11 @@ class Formula:
         allowed = set(extra)
         allowed |= {*self.overlaps, *self.conjugates.values()}
         allowed |= {control.symbol for control in self.controls.values()}
-        bound = {mean.field for mean in expression.atoms(Mean)}
+        bound = {mean.field for mean in expression.atoms(BoundMean)}
         for symbol in sorted(bound & allowed, key=str):
             raise DeclarationError(
                 f"formula {self.name}, {what}: {symbol} is declared as an overlap or control and "
-                f"also bound by a Mean; rename the Gaussian field"
+                f"also bound by a mean; rename the bound field"
             )
         loose = sorted(stable.free_symbols - allowed, key=str)
         if loose:
@@ -894,8 +924,8 @@ class Family:
         formula = self(**{k: w for k, w in given.items() if k in self.options})
         rest = {k: w for k, w in given.items() if k not in self.options}
         for name in rest:
-            if name not in formula.controls:
-                known = [*formula.controls, *self.options]
+            if name not in formula.controls and name not in formula.relations:
+                known = [*formula.controls, *formula.relations, *self.options]
                 raise UnknownName("control or option", name, known, self.name)
         return formula, rest
 

@@ -10,7 +10,7 @@ nothing divides by :math:`\sqrt v`, and v = 0 is exact.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from sympy import (
@@ -21,7 +21,6 @@ from sympy import (
     Dummy,
     Expr,
     Heaviside,
-    Interval,
     Mul,
     Pow,
     S,
@@ -32,29 +31,96 @@ from sympy import (
     exp,
     expand,
     expand_mul,
-    factor,
     pi,
-    powsimp,
-    sign,
     sqrt,
     sympify,
 )
 
 from replica.errors import DeclarationError
-from replica.language.primitives import LogH, MillsExcess, PositivePart
+from replica.language.primitives import MillsExcess
 
-__all__ = [
-    "LabelIntegral",
-    "LabelSum",
-    "Mean",
-    "cancel_terms",
-    "integrate_gaussian",
-    "nesting",
-    "outermost_means",
-]
+__all__ = ["BoundMean", "LabelSum", "Mean", "cancel_terms", "nesting", "outermost_means"]
 
 
-class Mean(Expr):
+class BoundMean(Expr):
+    """Average of a body over one bound symbol with a law: what all means have in common.
+
+    ``args`` are the body and the binding ``(field, law)``. The field is not visible from outside,
+    and two averages that differ by its name alone are equal.
+    """
+
+    is_commutative = True
+
+    @property
+    def body(self) -> Expr:
+        """The integrand."""
+        return self.args[0]
+
+    @property
+    def field(self) -> Symbol:
+        """The bound symbol."""
+        return self.args[1].args[0]
+
+    @property
+    def law(self) -> Any:
+        """What the field is drawn from."""
+        return self.args[1].args[1]
+
+    @property
+    def bound_symbols(self) -> list[Symbol]:
+        """The bound field, in the list sympy expects."""
+        return [self.field]
+
+    @property
+    def free_symbols(self) -> set[Symbol]:
+        """Symbols the value depends on: all but the bound field."""
+        return (self.body.free_symbols - {self.field}) | self.law.free_symbols
+
+    # Two means that differ by the name of the field are the same expectation: equality and
+    # hash are taken on a private name that depends on the depth of nesting only.
+    def _hashable_content(self) -> tuple[Any, ...]:
+        return self.body.xreplace({self.field: _Canonical(_depth(self))}), self.law
+
+    def _eval_is_extended_real(self) -> bool | None:
+        return self.body.is_extended_real
+
+    def _renamed(self, taken: Iterable[Symbol]) -> BoundMean:
+        """Return the same mean over a field whose name is not in `taken`."""
+        field = self.field
+        fresh = Dummy(field.name, **field.assumptions0) if field in set(taken) else field
+        if fresh is field:
+            return self
+        return type(self)(self.body.xreplace({field: fresh}), (fresh, self.law))
+
+    def _eval_subs(self, old: Expr, new: Expr) -> Expr:
+        law = self.law._subs(old, new)
+        if old.has_free(self.field):  # the bound field is not visible from outside
+            return type(self)(self.body, (self.field, law))
+        safe = self._renamed(new.free_symbols)
+        return type(self)(safe.body._subs(old, new), (safe.field, law))
+
+    def _xreplace(self, rule: dict[Basic, Basic]) -> tuple[Expr, bool]:
+        if self in rule:
+            return rule[self], True
+        if not isinstance(rule, dict):  # sympy's own passes give a rule that is no mapping
+            body, in_body = self.body._xreplace(rule)
+            law, in_law = self.law._xreplace(rule)
+            return type(self)(body, (self.field, law)), in_body or in_law
+        visible = {k: w for k, w in rule.items() if not k.has_free(self.field)}
+        taken = set().union(*(w.free_symbols for w in visible.values())) if visible else set()
+        safe = self._renamed(taken)
+        body, in_body = safe.body._xreplace(visible)
+        law, in_law = self.law._xreplace(rule)
+        if not (in_body or in_law):
+            return self, False
+        return type(self)(body, (safe.field, law)), True
+
+    def _sympystr(self, printer: Any) -> str:
+        field, law, body = (printer._print(a) for a in (self.field, self.law, self.body))
+        return f"{type(self).__name__}({body}, ({field}, {law}))"
+
+
+class Mean(BoundMean):
     r"""Expectation over one Gaussian field, :math:`\mathbb{E}_{x \sim \mathcal N(0, v)} f(x)`.
 
     Parameters
@@ -81,8 +147,6 @@ class Mean(Expr):
     0
     """
 
-    is_commutative = True
-
     def __new__(cls, body: Any, binding: Any) -> Expr:
         """Return the mean, with factors free of the field taken out."""
         # sympify of objects built in Python, never of text: strings are refused here
@@ -104,37 +168,9 @@ class Mean(Expr):
         return super().__new__(cls, body, Tuple(field, variance))
 
     @property
-    def body(self) -> Expr:
-        """The integrand."""
-        return self.args[0]
-
-    @property
-    def field(self) -> Symbol:
-        """The bound Gaussian field."""
-        return self.args[1].args[0]
-
-    @property
     def variance(self) -> Expr:
         """Variance of the field."""
-        return self.args[1].args[1]
-
-    @property
-    def bound_symbols(self) -> list[Symbol]:
-        """The bound field, in the list sympy expects."""
-        return [self.field]
-
-    @property
-    def free_symbols(self) -> set[Symbol]:
-        """Symbols the value depends on: all but the bound field."""
-        return (self.body.free_symbols - {self.field}) | self.variance.free_symbols
-
-    # Two means that differ by the name of the field are the same expectation: equality and
-    # hash are taken on a private name that depends on the depth of nesting only.
-    def _hashable_content(self) -> tuple[Any, ...]:
-        return self.body.xreplace({self.field: _Canonical(nesting(self))}), self.variance
-
-    def _eval_is_extended_real(self) -> bool | None:
-        return self.body.is_extended_real
+        return self.law
 
     def _eval_derivative(self, symbol: Symbol) -> Expr:
         body, field = self.body, self.field
@@ -145,45 +181,10 @@ class Mean(Expr):
             change += spread * body.diff(field).diff(field) / 2
         return Mean(cancel_terms(_one_step_powers(change)), (field, self.variance))
 
-    def _renamed(self, taken: Iterable[Symbol]) -> Mean:
-        """Return the same mean over a field whose name is not in `taken`."""
-        field = self.field
-        fresh = Dummy(field.name, **field.assumptions0) if field in set(taken) else field
-        if fresh is field:
-            return self
-        return Mean(self.body.xreplace({field: fresh}), (fresh, self.variance))
-
-    def _eval_subs(self, old: Expr, new: Expr) -> Expr:
-        variance = self.variance._subs(old, new)
-        if old.has_free(self.field):  # the bound field is not visible from outside
-            return Mean(self.body, (self.field, variance))
-        safe = self._renamed(new.free_symbols)
-        return Mean(safe.body._subs(old, new), (safe.field, variance))
-
-    def _xreplace(self, rule: dict[Basic, Basic]) -> tuple[Expr, bool]:
-        if self in rule:
-            return rule[self], True
-        if not isinstance(rule, dict):  # sympy's own passes give a rule that is no mapping
-            body, in_body = self.body._xreplace(rule)
-            variance, in_variance = self.variance._xreplace(rule)
-            return Mean(body, (self.field, variance)), in_body or in_variance
-        visible = {k: w for k, w in rule.items() if not k.has_free(self.field)}
-        taken = set().union(*(w.free_symbols for w in visible.values())) if visible else set()
-        safe = self._renamed(taken)
-        body, in_body = safe.body._xreplace(visible)
-        variance, in_variance = self.variance._xreplace(rule)
-        if not (in_body or in_variance):
-            return self, False
-        return Mean(body, (safe.field, variance)), True
-
     def _latex(self, printer: Any, exp: str | None = None) -> str:
         field, variance, body = (printer._print(a) for a in (self.field, self.variance, self.body))
         text = rf"\mathbb{{E}}_{{{field}\sim\mathcal{{N}}(0,{variance})}}\left[{body}\right]"
         return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
-
-    def _sympystr(self, printer: Any) -> str:
-        field, variance, body = (printer._print(a) for a in (self.field, self.variance, self.body))
-        return f"Mean({body}, ({field}, {variance}))"
 
 
 def LabelSum(body: Any, binding: tuple[Symbol, Iterable[Any]]) -> Expr:
@@ -215,138 +216,12 @@ def LabelSum(body: Any, binding: tuple[Symbol, Iterable[Any]]) -> Expr:
     return Add(*(sympify(body, strict=True).subs(variable, level) for level in levels))
 
 
-def LabelIntegral(body: Any, binding: tuple[Symbol, Interval], scale: Any = 1) -> Expr:
-    r"""Integral over a continuous label, :math:`\int dy\, f(y)`, as a mean by importance.
-
-    .. math:: \int dy\, f(y)
-              = E_{y \sim N(0, s^2)} \left[\sqrt{2 \pi}\, s\, e^{y^2 / 2 s^2} f(y)\right]
-
-    The weight cancels that of the mean, so the scale s chooses the nodes and not the value.
-
-    Parameters
-    ----------
-    body : Expr
-        The integrand.
-    binding : tuple of (Symbol, Interval)
-        The label and its range: all reals, or a half-line from some number to infinity.
-    scale : Expr
-        Size of usual labels.
-
-    Raises
-    ------
-    DeclarationError
-        If the range is another one.
-
-    Examples
-    --------
-    >>> from sympy import S, Symbol
-    >>> y = Symbol("y", real=True)
-    >>> LabelIntegral(exp(-(y**2)), (y, S.Reals))
-    sqrt(2)*sqrt(pi)*Mean(exp(-y**2/2), (y, 1))
-    """
-    label, support = binding
-    if not isinstance(support, Interval) or support.end is not S.Infinity:
-        raise DeclarationError(
-            f"LabelIntegral over {label}: the range is all reals or Interval(a, oo), not {support}"
-        )
-    width, body = sympify(scale, strict=True), sympify(body, strict=True)
-    weight = sqrt(2 * pi) * width * exp(label**2 / (2 * width**2))
-    if support.start is S.NegativeInfinity:
-        return Mean(body * weight, (label, width**2))
-    if not support.start.is_number:
-        raise DeclarationError(f"LabelIntegral over {label}: the range begins at {support.start}")
-    folded = body.subs(label, support.start + Abs(label))
-    return Mean(folded * weight / 2, (label, width**2))
-
-
-def integrate_gaussian(body: Any, field: Symbol, variance: Any) -> Expr:
-    r"""Return the mean, in closed form where each side of a kink is a Gaussian in the field.
-
-    .. math:: E_{x \sim N(0, v)}\, \theta(x - \kappa)\, e^{-a x^2/2 + b x + c}
-              = \frac{e^{c + b^2 v / 2 (1 + a v)}}{\sqrt{1 + a v}}\,
-                H\left(\frac{\kappa - \mu}{s}\right),
-              \qquad s^2 = \frac{v}{1 + a v}, \quad \mu = b s^2
-
-    Examples
-    --------
-    >>> from sympy import symbols
-    >>> x, y = symbols("x y", real=True)
-    >>> integrate_gaussian(exp(-((y - x) ** 2) / 2), x, 3)
-    exp(-y**2/8)/2
-    >>> integrate_gaussian(Heaviside(x - y), x, 1)
-    exp(LogH(y))
-    """
-    body, variance = sympify(body, strict=True), sympify(variance, strict=True)
-    if variance.is_zero:
-        return body.subs(field, 0)
-    total = S.Zero
-    for term in Add.make_args(body):
-        switches = [n for n in term.atoms(*_SWITCHES) if n.has_free(field)]
-        places = {switch.args[0] for switch in switches}
-        if not switches:
-            found = _gaussian_integral(term, field, variance, None)
-        elif len(places) == 1:
-            (place,) = places
-            sides = [
-                _gaussian_integral(
-                    term.xreplace({n: _SWITCHES[type(n)](place, side) for n in switches}),
-                    field,
-                    variance,
-                    side * place,
-                )
-                for side in (1, -1)
-            ]
-            found = None if None in sides else Add(*sides)
-        else:
-            found = None
-        total += Mean(term, (field, variance)) if found is None else found
-    return total
-
-
-# What a node with a kink at g = 0 is on the side where g > 0, or where g < 0.
-_SWITCHES: dict[type[Expr], Callable[[Expr, int], Expr]] = {
-    Abs: lambda g, side: side * g,
-    PositivePart: lambda g, side: g if side > 0 else S.Zero,
-    Heaviside: lambda g, side: S.One if side > 0 else S.Zero,
-    sign: lambda g, side: S(side),
-}
-
-
-def _gaussian_integral(
-    term: Expr, field: Symbol, variance: Expr, positive: Expr | None
-) -> Expr | None:
-    """Return the mean of exp(quadratic) where `positive`, affine in the field, is so."""
-    if term == 0:
-        return S.Zero
-    outside, inside = term.as_independent(field, as_Add=False)
-    inside = powsimp(inside)
-    if inside == 1:
-        exponent = S.Zero
-    elif isinstance(inside, exp) and inside.exp.is_polynomial(field):
-        exponent = inside.exp
-    else:
-        return None
-    coefficients = exponent.as_poly(field).all_coeffs()
-    if len(coefficients) > 3 or (len(coefficients) == 3 and not coefficients[0].is_negative):
-        return None
-    a, b, c = [S.Zero] * (3 - len(coefficients)) + coefficients
-    width = 1 - 2 * a * variance
-    whole = outside * exp(factor(c + b**2 * variance / (2 * width))) / sqrt(width)
-    if positive is None:
-        return whole
-    slope = positive.diff(field)
-    if slope == 0 or slope.has_free(field):
-        return None
-    middle = factor(positive.subs(field, b * variance / width))
-    return whole * exp(LogH(-middle / (Abs(slope) * sqrt(variance / width))))
-
-
-def outermost_means(*expressions: Expr) -> list[Mean]:
+def outermost_means(*expressions: Expr) -> list[BoundMean]:
     """Return the means of `expressions` that are not inside another mean, without repetition."""
-    found: dict[Mean, None] = {}
+    found: dict[BoundMean, None] = {}
 
     def walk(node: Basic) -> None:
-        if isinstance(node, Mean):
+        if isinstance(node, BoundMean):
             found.setdefault(node)
         else:
             for argument in node.args:
@@ -430,6 +305,12 @@ def nesting(node: Basic) -> int:
     """Return how many means are nested inside each other in `node`."""
     inner = max((nesting(argument) for argument in node.args), default=0)
     return inner + 1 if isinstance(node, Mean) else inner
+
+
+def _depth(node: Basic) -> int:
+    """Return how many averages of any kind are nested inside each other in `node`."""
+    inner = max((_depth(argument) for argument in node.args), default=0)
+    return inner + 1 if isinstance(node, BoundMean) else inner
 
 
 class _Canonical(Symbol):

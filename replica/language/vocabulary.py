@@ -33,11 +33,13 @@ from sympy import (
 from replica.language.envelope import Clip, Curve, Envelope, Proximal
 from replica.language.means import Mean
 from replica.language.primitives import PRIMITIVES
+from replica.language.spectral import CompanionStieltjes, SpectralMean, Spectrum
 
 __all__ = ["FUNCTIONS", "first_unknown_node"]
 
 FUNCTIONS: tuple[type[Basic], ...] = (
     *PRIMITIVES,
+    CompanionStieltjes,
     Clip,
     Proximal,
     Envelope,
@@ -60,7 +62,19 @@ FUNCTIONS: tuple[type[Basic], ...] = (
 )
 """Functions of the language; tanh and its kin have been rewritten into primitives by then."""
 
-_STRUCTURE = (Add, Mul, Pow, Symbol, Number, NumberSymbol, Mean, Tuple, Curve)
+_STRUCTURE = (
+    Add,
+    Mul,
+    Pow,
+    Symbol,
+    Number,
+    NumberSymbol,
+    Mean,
+    SpectralMean,
+    Spectrum,
+    Tuple,
+    Curve,
+)
 
 
 def first_unknown_node(expression: Basic) -> Basic | None:

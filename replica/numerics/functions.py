@@ -302,6 +302,24 @@ def _interval_mills_rounding(a: Any, b: Any) -> Any:
     return 4 + _interval_rounding(a, b) + decay
 
 
+def companion_stieltjes(z: Any, ratio: Any) -> Any:
+    z, ratio = np.broadcast_arrays(np.asarray(z, dtype=float), np.asarray(ratio, dtype=float))
+    middle = z + (ratio - 1)
+    root = _discriminant_root(z, ratio)
+    # of the two forms of the positive root, the one whose terms have the same sign
+    return np.where(middle > 0, 2 / (middle + root), (root - middle) / (2 * z))
+
+
+def _discriminant_root(z: Any, ratio: Any) -> Any:
+    return np.sqrt(np.maximum(z * z + 2 * z * (1 + ratio) + np.square(1 - ratio), 1e-300))
+
+
+def _companion_slopes(z: Any, ratio: Any) -> tuple[Any, ...]:
+    value = companion_stieltjes(z, ratio)
+    change = value / _discriminant_root(z, ratio)
+    return change * (1 + value), change
+
+
 # ---- mpmath -----------------------------------------------------------------------------------
 
 
@@ -356,7 +374,16 @@ def _precise_log_h(x: Any) -> Any:
     return mpmath.log(_precise_tail(x))
 
 
+def _precise_companion_stieltjes(z: Any, ratio: Any) -> Any:
+    middle = z + ratio - 1
+    root = mpmath.sqrt(z * z + 2 * z * (1 + ratio) + (1 - ratio) ** 2)
+    return 2 / (middle + root) if middle > 0 else (root - middle) / (2 * z)
+
+
 IMPLEMENTATIONS: dict[str, Implementation] = {
+    "CompanionStieltjes": Implementation(
+        companion_stieltjes, _companion_slopes, _precise_companion_stieltjes
+    ),
     "LogH": Implementation(
         log_h,
         lambda x, *ratio: (_mills_bound(x), *(0.0 for _ in ratio)),

@@ -24,7 +24,8 @@ import replica as rp
 from replica.blocks.channels import channel
 from replica.errors import ControlError, DeclarationError
 from replica.experiments.planted import planted_model
-from replica.language.means import LabelIntegral, Mean, integrate_gaussian
+from replica.language.integrals import LabelIntegral, integrate_gaussian
+from replica.language.means import Mean
 from replica.numerics.kernel import compile_kernel
 
 y, z, x, u = symbols("y z x u", real=True)

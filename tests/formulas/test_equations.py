@@ -31,10 +31,17 @@ REPRESENTATIVE = {
         ("gaussian", "logistic"),
     },
     "empirical-risk": {("square", "l2", "sign"), ("hinge", "l1", "sign")},
+    "hidden-manifold": {("square", "sign", "sign", "gaussian")},
+    "gaussian-covariates": set(),
 }
 # Of a family with many options, some of which exclude each other: its own tests have the others.
 SOME = {
     "empirical-risk": (*sorted(REPRESENTATIVE["empirical-risk"]), ("huber", "l2", "linear")),
+    "hidden-manifold": (
+        ("square", "sign", "sign", "gaussian"),
+        ("square", "linear", "relu", "orthogonal"),
+    ),
+    "gaussian-covariates": (("square", "linear", "power-law"),),
 }
 
 
@@ -77,6 +84,8 @@ IN_MPMATH = {
     "gaussian-logistic": True,
     "square-l2-sign": False,
     "hinge-l1-sign": True,
+    "square-sign-sign-gaussian": True,
+    "square-linear-relu-orthogonal": True,
 }
 
 

@@ -12,7 +12,11 @@ import pytest
 import replica as rp
 
 # Of a family with many options, some of which exclude each other.
-SOME = {"empirical-risk": (("square", "l2", "sign"), ("logistic", "l2", "logistic"))}
+SOME = {
+    "empirical-risk": (("square", "l2", "sign"), ("logistic", "l2", "logistic")),
+    "hidden-manifold": (("square", "sign", "erf", "gaussian"),),
+    "gaussian-covariates": (("square", "sign", "power-law"),),
+}
 
 
 def every_published() -> list[Any]:
