@@ -12,9 +12,10 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from replica.blocks.activations import Activation
 from replica.blocks.channels import (
     Absolute,
-    DiscreteChannel,
+    ComplexAbsolute,
     Door,
     Linear,
     Logistic,
@@ -22,7 +23,10 @@ from replica.blocks.channels import (
     ReLU,
     Sign,
 )
+from replica.blocks.conditional import ContinuousChannel, DiscreteChannel
 from replica.blocks.constraints import CONSTRAINTS, Constraint, constraint
+from replica.blocks.features import Covariances, FeatureMatrix
+from replica.blocks.losses import ConvexLoss, Loss
 from replica.blocks.priors import (
     Discrete,
     GaussBernoulli,
@@ -42,7 +46,9 @@ from replica.errors import (
     UnknownName,
 )
 from replica.language.bivariate import BivariateMills, BivariateNormalCDF, LogBivariateNormalCDF
+from replica.language.envelope import MoreauEnvelope
 from replica.language.formula import (
+    Absence,
     Boundary,
     Cases,
     CommitteeStudent,
@@ -54,12 +60,15 @@ from replica.language.formula import (
     Formula,
     Instability,
     Limit,
+    LinearReadout,
     Option,
     Published,
+    RiskMinimisation,
     Root,
     StorageExperiment,
     TeacherStudent,
 )
+from replica.language.integrals import LabelIntegral
 from replica.language.means import LabelSum, Mean
 from replica.language.primitives import (
     LogCosh,
@@ -73,6 +82,7 @@ from replica.language.primitives import (
     Softmax,
     Tanh,
 )
+from replica.language.spectral import SpectralMean
 from replica.registry import cite, formulas
 
 if TYPE_CHECKING:
@@ -82,11 +92,13 @@ if TYPE_CHECKING:
         cover_probability,
         vc_dimension_bound,
     )
+    from replica.experiments.features import simulate_on_data
     from replica.experiments.result import Experiment
     from replica.experiments.simulate import simulate
     from replica.plot import plot
     from replica.solvers.committee_instability import committee_instability
     from replica.solvers.diagram import Branches, branches
+    from replica.solvers.optimise import Optimum, optimise
     from replica.solvers.saddle import solve
     from replica.solvers.solution import Solution, Status, ThresholdResult
     from replica.solvers.thresholds import threshold
@@ -100,6 +112,7 @@ _ON_USE = {
     "Experiment": "replica.experiments.result",
     "Inference": "replica.experiments.amp",
     "Branches": "replica.solvers.diagram",
+    "Optimum": "replica.solvers.optimise",
     "Solution": "replica.solvers.solution",
     "Status": "replica.solvers.solution",
     "Sweep": "replica.sweep",
@@ -110,8 +123,10 @@ _ON_USE = {
     "committee_instability": "replica.solvers.committee_instability",
     "cover_count": "replica.experiments.counting",
     "cover_probability": "replica.experiments.counting",
+    "optimise": "replica.solvers.optimise",
     "plot": "replica.plot",
     "simulate": "replica.experiments.simulate",
+    "simulate_on_data": "replica.experiments.features",
     "solve": "replica.solvers.saddle",
     "sweep": "replica.sweep",
     "threshold": "replica.solvers.thresholds",
@@ -121,17 +136,23 @@ _ON_USE = {
 
 __all__ = [
     "CONSTRAINTS",
+    "Absence",
     "Absolute",
+    "Activation",
     "BivariateMills",
     "BivariateNormalCDF",
     "Boundary",
     "Branches",
     "Cases",
     "CommitteeStudent",
+    "ComplexAbsolute",
     "Constraint",
+    "ContinuousChannel",
     "Control",
     "ControlError",
     "ConvergenceError",
+    "ConvexLoss",
+    "Covariances",
     "Crossing",
     "Cusp",
     "DeclarationError",
@@ -140,16 +161,19 @@ __all__ = [
     "Door",
     "Experiment",
     "Family",
+    "FeatureMatrix",
     "Fold",
     "Formula",
     "GaussBernoulli",
     "Gaussian",
     "Inference",
     "Instability",
+    "LabelIntegral",
     "LabelSum",
     "Laplace",
     "Limit",
     "Linear",
+    "LinearReadout",
     "LogBivariateNormalCDF",
     "LogCosh",
     "LogH",
@@ -157,22 +181,28 @@ __all__ = [
     "LogScaledH",
     "LogSumExp",
     "Logistic",
+    "Loss",
     "LoweringError",
     "Mean",
     "Mills",
     "MissingExtra",
+    "MoreauEnvelope",
+    "Optimum",
     "Option",
     "PositivePart",
     "Probit",
     "Published",
     "Rademacher",
     "ReLU",
+    "Relation",
     "ReplicaError",
+    "RiskMinimisation",
     "Root",
     "Sech",
     "Sign",
     "Softmax",
     "Solution",
+    "SpectralMean",
     "Status",
     "StorageExperiment",
     "Sweep",
@@ -191,8 +221,10 @@ __all__ = [
     "cover_count",
     "cover_probability",
     "formulas",
+    "optimise",
     "plot",
     "simulate",
+    "simulate_on_data",
     "solve",
     "sweep",
     "threshold",

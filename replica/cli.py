@@ -380,6 +380,50 @@ def _threshold(words: tuple[str, ...], digits: int | None, as_json: bool) -> Non
 
 
 @app.command(
+    "optimise",
+    epilog=_examples(
+        "optimise empirical-risk eps_g lambda loss=logistic alpha=2",
+        "optimise empirical-risk eps_g lambda alpha=2 --between 0.1,2 --json",
+    ),
+)
+@_words("F QUANTITY CONTROL [K=V]...")
+@click.option("--between", metavar="LOW,HIGH", help="Where to look; by default everywhere.")
+@click.option("--maximise", is_flag=True, help="Look for the greatest value.")
+@_JSON
+def _optimise(words: tuple[str, ...], between: str | None, maximise: bool, as_json: bool) -> None:
+    """Tune a control: where a quantity is least."""
+    from replica.report import (
+        optimum_json,
+        optimum_text,
+        python_name,
+        shell_name,
+        terminal_width,
+    )
+    from replica.solvers.optimise import optimise
+
+    (name, *more), pairs = _split(words, "F", more=True)
+    if len(more) != 2:
+        formula = _default(formulas[name])
+        raise click.UsageError(
+            f"optimise takes a formula, a quantity ({', '.join(formula.observables)}) and the "
+            f"control to tune ({', '.join(map(shell_name, formula.controls))})"
+        )
+    _, formula, controls = _read(name, pairs, _number)
+    ends = _floats(name, "between", between)
+    if ends is not None and len(ends) != 2:
+        raise ControlError(f"{name}: --between takes two numbers, as 0.01,1")
+    found = optimise(
+        formula,
+        more[0],
+        over=python_name(more[1]),
+        between=None if ends is None else (ends[0], ends[1]),
+        maximise=maximise,
+        **controls,
+    )
+    _show(as_json, lambda: optimum_json(found), lambda: optimum_text(found, terminal_width()))
+
+
+@app.command(
     "branches",
     epilog=_examples("branches bayes-optimal-glm alpha=0.5:2 Delta=0.01"),
 )
@@ -525,18 +569,21 @@ def _simulate(
     epilog=_examples(
         "plot binary-perceptron entropy alpha=0.1:1:100 --out entropy.png",
         "plot spherical-perceptron alpha_G kappa=-1:2:61 --out capacity.pdf",
+        "plot bayes-optimal-glm alpha_IT alpha_AMP Delta=0:0.02:9 --out d.png",
     ),
 )
-@_words("F [QUANTITY] [K=V]... K=GRID...")
+@_words("F [QUANTITY]... [K=V]... K=GRID...")
 @click.option("--out", required=True, metavar="FILE", help="Figure to write: .png, .pdf or .svg.")
 @_JSON
 def _plot(words: tuple[str, ...], out: str, as_json: bool) -> None:
-    """Draw a quantity along one or two controls."""
+    """Draw quantities along one or two controls.
+
+    Several thresholds along one control are a phase diagram: impossible below alpha_IT, hard up
+    to alpha_AMP, easy above.
+    """
     from replica.report import plain
 
     (name, *quantity), pairs = _split(words, "F", more=True)
-    if len(quantity) > 1:
-        raise click.UsageError(f"unexpected word {quantity[1]!r}: plot draws one quantity")
     target = _file(out, _FIGURES)
     _require("matplotlib", feature="plotting", extra="plot")
     _, formula, controls = _read(name, pairs, _number_or_grid)
@@ -545,12 +592,12 @@ def _plot(words: tuple[str, ...], out: str, as_json: bool) -> None:
     matplotlib.use("Agg")
     from replica.plot import plot, save
 
-    save(plot(formula, quantity=quantity[0] if quantity else None, **controls), target)
+    save(plot(formula, quantity=quantity or None, **controls), target)
     content = {
         "formula": formula.name,
         "options": plain(formula.options),
         "controls": plain(controls),
-        "quantity": quantity[0] if quantity else None,
+        "quantity": ", ".join(quantity) or None,
         "out": out,
     }
     _show(as_json, lambda: content, lambda: f"wrote {out}")

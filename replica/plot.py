@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -22,8 +22,10 @@ from replica.errors import ControlError, DeclarationError, MissingExtra, Unknown
 from replica.experiments.result import Experiment
 from replica.language.formula import (
     Control,
+    Cusp,
     Family,
     Formula,
+    Instability,
     Limit,
     Published,
     control_name,
@@ -31,6 +33,7 @@ from replica.language.formula import (
 from replica.output import whole_file
 from replica.registry import bibliography, formulas
 from replica.solvers.solution import Status, ThresholdResult
+from replica.solvers.thresholds import threshold
 from replica.sweep import Sweep, sweep
 
 if TYPE_CHECKING:
@@ -53,6 +56,13 @@ THEORY: tuple[dict[str, Any], ...] = (
     {"color": "#56B4E9", "linestyle": "-", "linewidth": 3},
     {"color": "#E69F00", "linestyle": (0, (10, 2, 3, 2))},
 )
+LINES = {"alpha_IT": 0, "alpha_AMP": 1, "alpha_L1": 2, "alpha_WR": 3, "alpha_sp": 4}  # of THEORY
+# From dark to light, so that a phase is known without its hue; hard is hatched as well.
+PHASES: dict[str, dict[str, Any]] = {
+    "easy": {"facecolor": "#E3F1FA", "edgecolor": "none"},
+    "hard": {"facecolor": "#FBE3A1", "edgecolor": "#DDB44A", "hatch": "///"},
+    "impossible": {"facecolor": "#E6BBA9", "edgecolor": "none"},
+}
 UNSTABLE: dict[str, Any] = {"color": "0.5", "linestyle": (0, (3, 2)), "linewidth": 1.2}
 THRESHOLD: dict[str, Any] = {"color": "0.15", "linestyle": ":", "linewidth": 1.6}
 UNSTABLE_THRESHOLD: dict[str, Any] = {**THRESHOLD, "color": "0.5"}
@@ -98,6 +108,8 @@ _UNSTABLE_LABEL = "RS unstable"
 _NO_SADDLE_LABEL = "no saddle point"
 _FAILED_LABEL = "not converged"
 _ABOVE_AXIS = 0.025  # of the axes' height: half a marker
+_HEADROOM = 1.15  # of the highest threshold: what is above it is a phase too
+_FAR_ABOVE = 20
 _SUFFIXES = (".pdf", ".png", ".svg")
 
 
@@ -108,11 +120,13 @@ class _Frame:
     x: str
     rows: str = ""  # the control upwards, in a map
     quantities: list[str] = field(default_factory=list)  # upwards otherwise
-    lines: int = 0
+    lines: list[int] = field(default_factory=list)  # which of THEORY
     experiments: int = 0
     citations: int = 0
     formulas: list[Formula] = field(default_factory=list)
     fixed: dict[str, float] = field(default_factory=dict)  # controls of the first sweep
+    title: str = ""
+    phases: bool = False  # whether they are shown
 
 
 _FRAMES: WeakKeyDictionary[Axes, _Frame] = WeakKeyDictionary()
@@ -120,7 +134,7 @@ _FRAMES: WeakKeyDictionary[Axes, _Frame] = WeakKeyDictionary()
 
 def plot(
     *things: Any,
-    quantity: str | None = None,
+    quantity: str | Sequence[str] | None = None,
     kind: str = "auto",
     label: str | None = None,
     xlabel: str | None = None,
@@ -135,6 +149,8 @@ def plot(
       the replica-symmetric saddle is unstable. Along two controls: a map, or a line for each
       value of the shorter one.
     * `Formula`, `Family`: the same, of the sweep over the controls given here.
+    * Several thresholds along one control: the phase diagram, a line for each as far as it exists.
+      It is impossible below alpha_IT, hard up to alpha_AMP, and easy above.
     * `ThresholdResult`: a dotted vertical with name and value; a point in a phase diagram.
     * `Experiment`: points with their standard errors.
     * `Published`: a star with its tolerance and citation; bounds point to the allowed side.
@@ -142,10 +158,12 @@ def plot(
     Parameters
     ----------
     *things : Sweep, Formula, Family, ThresholdResult, Experiment, Published, or lists of them
-        The first sweep (else the first experiment, ...) decides what the axes are.
-    quantity : str, optional
-        Observable, overlap or threshold to draw; by default the threshold of the sweep, or the
-        first observable that the formula declares.
+        The first sweep (else the first experiment, ...) decides what the axes are. Texts are
+        names of quantities.
+    quantity : str or sequence of str, optional
+        Observables, overlaps or thresholds to draw; by default the thresholds of the sweep, or the
+        first observable that the formula declares. Of several formulas or sweeps, each draws those
+        that it has.
     kind : {"auto", "lines", "map"}
         How to draw a sweep along two controls; lines by default as long as line styles last.
     label : str, optional
@@ -178,16 +196,27 @@ def plot(
     >>> axes = rp.plot(binary, rp.threshold(binary, "alpha_G"), alpha=[0.2, 0.5, 0.8])
     >>> axes.get_xlabel(), axes.get_ylabel()
     ('patterns per weight, $\\alpha = n/p$', 'entropy per weight (nats)')
+
+    The noise at which learning the weights of a teacher is no longer hard:
+
+    >>> glm, lines = rp.formulas["bayes-optimal-glm"], ["alpha_IT", "alpha_AMP"]
+    >>> axes = rp.plot(glm, lines, Delta=[0, 0.006, 0.012])
+    >>> [text.get_text() for text in axes.get_legend().get_texts()][2:]
+    ['easy', 'hard', 'impossible']
     """
     _require_matplotlib()
     if kind not in ("auto", "lines", "map"):
         raise UnknownName("kind", kind, ("auto", "lines", "map"), "plot")
-    drawn = [_ready(thing, quantity, options_and_controls) for thing in _flat(things)]
-    if not drawn:
+    given = list(_flat(things))
+    names = _asked([thing for thing in given if isinstance(thing, str)], quantity)
+    given = [thing for thing in given if not isinstance(thing, str)]
+    if not given:
         raise DeclarationError("nothing to draw: give plot a sweep, a formula or a result")
-    if options_and_controls and not any(isinstance(t, (Formula, Family)) for t in _flat(things)):
-        names = ", ".join(options_and_controls)
-        raise DeclarationError(f"plot takes {names} only together with a formula to sweep")
+    _check(given, names, options_and_controls)
+    drawn = [ready for thing in given for ready in _ready(thing, names, options_and_controls)]
+    if options_and_controls and not any(isinstance(t, (Formula, Family)) for t in given):
+        keys = ", ".join(options_and_controls)
+        raise DeclarationError(f"plot takes {keys} only together with a formula to sweep")
     if label is not None and len(drawn) > 1:
         raise DeclarationError(
             f"one label for {len(drawn)} things: call plot once for each, with the same ax"
@@ -195,13 +224,13 @@ def plot(
     # Maps, then lines first: they fix the axes on which the rest is placed.
     drawn.sort(key=_order)
     known = None if ax is None else _FRAMES.get(ax)
-    frame = known or _frame(drawn[0], quantity, kind)
+    frame = known or _frame(drawn[0], names, kind)
     for thing in drawn:
-        _remember(frame, thing, quantity)
+        _remember(frame, thing, names)
     axes = ax if ax is not None else _new_axes()
     try:
         for thing in drawn:
-            _draw(axes, frame, thing, quantity, label)
+            _draw(axes, frame, thing, names, label)
     except BaseException:
         if ax is None:
             _discard(axes)
@@ -265,33 +294,116 @@ def _flat(things: Any) -> Iterator[Any]:
             yield thing
 
 
-def _ready(thing: Any, quantity: str | None, given: Mapping[str, Any]) -> Any:
-    """Return a sweep for a formula, everything else that can be drawn as it is."""
+def _asked(texts: Sequence[str], quantity: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names of the quantities to draw, none where the things decide."""
+    for text in texts:
+        if text in formulas:
+            raise DeclarationError(f"cannot draw a str: write rp.formulas[{text!r}]")
+    if quantity is None:
+        return tuple(dict.fromkeys(texts))
+    if texts:
+        raise DeclarationError(f"quantities are given twice, as {texts[0]!r} and as quantity=")
+    names = (quantity,) if isinstance(quantity, str) else quantity
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise DeclarationError(f"quantity must be a name or a list of names, not {quantity!r:.60}")
+    if not names:
+        raise DeclarationError("no quantity to draw: name one, or leave quantity= out")
+    return tuple(dict.fromkeys(names))
+
+
+def _check(things: Iterable[Any], names: Iterable[str], given: Mapping[str, Any]) -> None:
+    """Refuse, before anything is computed, a name that none of the things has."""
+    known: list[str] = []
+    places: list[str] = []
+    for thing in things:
+        if isinstance(thing, (Formula, Family)):
+            formula, _ = thing.resolve(given)
+            known += _quantities(formula)
+            places.append(formula.name)
+        elif isinstance(thing, Sweep):
+            known += thing.data
+            places.append(f"the sweep of {thing.formula.name}")
+        elif isinstance(thing, Experiment):
+            known += thing.observables
+            places.append(f"the experiment on {thing.formula}")
+    for name in names:
+        if known and name not in known:
+            raise UnknownName("quantity", name, set(known), " and ".join(dict.fromkeys(places)))
+
+
+def _quantities(formula: Formula) -> tuple[str, ...]:
+    return (*formula.thresholds, *map(str, formula.unknowns), *formula.observables)
+
+
+def _ready(thing: Any, names: tuple[str, ...], given: Mapping[str, Any]) -> list[Any]:
+    """Return sweep and thresholds for a formula, everything else that can be drawn as it is."""
     if isinstance(thing, (Formula, Family)):
-        formula, _ = thing.resolve(given)
-        return sweep(thing, quantity or _first_observable(formula), **given)
+        formula, controls = thing.resolve(given)
+        own = _own(names, _quantities(formula), _first_observable(formula))
+        flat = [name for name in own if _is_flat(formula, name, controls)]
+        if len(flat) == len(own):
+            return [sweep(thing, own, **given)]
+        fixed = {key: value for key, value in controls.items() if not _varies(value)}
+        return [
+            sweep(thing, [name for name in own if name not in flat], **given),
+            *(
+                threshold(formula, name, check=False, **_needed(formula, name, fixed))
+                for name in flat
+            ),
+        ]
     if type(thing) not in _ORDER:
         raise DeclarationError(
             f"cannot draw a {type(thing).__name__}: plot takes formulas, sweeps, thresholds, "
             f"experiments and published values"
         )
-    return thing
+    return [thing]
+
+
+def _is_flat(formula: Formula, name: str, controls: Mapping[str, Any]) -> bool:
+    """Return whether a threshold is one value, whatever the controls that vary."""
+    if name not in formula.thresholds:
+        return False
+    varied = {key for key, value in controls.items() if _varies(value)}
+    free = formula.determined(name)
+    if not isinstance(formula.thresholds[name], Cusp):
+        free -= {_determined(name, [formula])}
+    return bool(varied) and varied <= free
+
+
+def _varies(value: Any) -> bool:
+    return isinstance(value, (list, tuple, range)) or bool(np.ndim(value))
+
+
+def _needed(formula: Formula, name: str, controls: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the controls that a threshold takes."""
+    unused = formula.determined(name)
+    return {key: value for key, value in controls.items() if key not in unused}
+
+
+def _own(names: tuple[str, ...], known: Iterable[str], default: str) -> tuple[str, ...]:
+    """Return those of the names that are known; all, to be complained of, where none is."""
+    return tuple(name for name in names if name in known) or names or (default,)
 
 
 def _first_observable(formula: Formula) -> str:
     return next((name for name in formula.observables if name != "potential"), "potential")
 
 
-def _frame(first: Any, quantity: str | None, kind: str) -> _Frame:
+def _frame(first: Any, names: tuple[str, ...], kind: str) -> _Frame:
     """Return the axes that the leading thing asks for."""
     if isinstance(first, Sweep):
         dims = _dims(first)
         fixed = dict(first.attrs.get("controls", {}))
         if _as_map(first, kind):
+            if len(shown := _quantities_of_sweep(first, names)) > 1:
+                raise DeclarationError(
+                    f"{first.formula.name}: a map shows one quantity, not {', '.join(shown)}; "
+                    f"choose one, or kind='lines'"
+                )
             return _Frame(dims[0], rows=dims[1], fixed=fixed)
         return _Frame(max(dims, key=lambda name: first.coords[name].size), fixed=fixed)
     if isinstance(first, Experiment):
-        scalar = quantity is not None and np.ndim(first[quantity]) == 0
+        scalar = bool(names) and np.ndim(first[names[0]]) == 0
         return _Frame(next(iter(first.controls), "alpha") if scalar else "alpha")
     if isinstance(first, ThresholdResult):
         return _Frame(_determined(first.name, [first.formula]))
@@ -318,8 +430,8 @@ def _as_map(grid: Sweep, kind: str) -> bool:
     return len(dims) == 2 and (kind == "map" or (kind == "auto" and shortest > len(THEORY)))
 
 
-def _remember(frame: _Frame, thing: Any, quantity: str | None) -> None:
-    """Note the formula of a thing, and the quantity that it shows upwards if it does."""
+def _remember(frame: _Frame, thing: Any, names: tuple[str, ...]) -> None:
+    """Note the formula of a thing, and the quantities that it shows upwards if it does."""
     formula = getattr(thing, "formula", None)
     if isinstance(formula, str):
         found = formulas[formula] if formula in formulas else None
@@ -328,34 +440,36 @@ def _remember(frame: _Frame, thing: Any, quantity: str | None) -> None:
         frame.formulas.append(formula)
     if frame.rows:
         return
-    shown = ""
+    shown: tuple[str, ...] = ()
     if isinstance(thing, Sweep):
-        shown = _quantity_of_sweep(thing, quantity)
+        shown = _quantities_of_sweep(thing, names)
     elif isinstance(thing, Experiment):
-        shown = _quantity_of_experiment(thing, frame, quantity)
+        shown = (_quantity_of_experiment(thing, frame, names),)
     elif isinstance(thing, Published) and not frame.quantities and frame.x in thing.at:
-        shown = thing.quantity
-    if shown and shown not in frame.quantities:
-        frame.quantities.append(shown)
+        shown = (thing.quantity,)
+    frame.quantities += [name for name in shown if name not in frame.quantities]
 
 
-def _quantity_of_sweep(grid: Sweep, quantity: str | None) -> str:
-    if quantity is not None:
-        if quantity not in grid.data:
-            raise UnknownName("quantity", quantity, grid.data, f"the sweep of {grid.formula.name}")
-        return quantity
-    swept = [name for name in grid.data if name in grid.formula.thresholds]
+def _quantities_of_sweep(grid: Sweep, names: tuple[str, ...]) -> tuple[str, ...]:
+    if names:
+        own = _own(names, grid.data, "")
+        if own[0] not in grid.data:
+            raise UnknownName("quantity", own[0], grid.data, f"the sweep of {grid.formula.name}")
+        return own
+    swept = tuple(name for name in grid.data if name in grid.formula.thresholds)
+    if swept:
+        return swept if len(grid.dims) == 1 else swept[:1]
     favourite = _first_observable(grid.formula)
-    return swept[0] if swept else favourite if favourite in grid.data else next(iter(grid.data))
+    return (favourite if favourite in grid.data else next(iter(grid.data)),)
 
 
-def _quantity_of_experiment(experiment: Experiment, frame: _Frame, quantity: str | None) -> str:
+def _quantity_of_experiment(experiment: Experiment, frame: _Frame, names: tuple[str, ...]) -> str:
     curve = frame.x == "alpha"
     measured = {} if frame.rows else experiment.observables
     fitting = [name for name, value in measured.items() if bool(np.ndim(value)) == curve]
-    for name in (quantity, *frame.quantities):
+    for name in (*names, *frame.quantities):
         if name in fitting:
-            return str(name)
+            return name
     if not fitting or (curve and frame.quantities):
         raise DeclarationError(
             f"the experiment on {experiment.formula} measures "
@@ -428,17 +542,20 @@ def _discard(axes: Axes) -> None:
     pyplot.close(cast("Figure", axes.figure))
 
 
-def _draw(axes: Axes, frame: _Frame, thing: Any, quantity: str | None, label: str | None) -> None:
+def _draw(axes: Axes, frame: _Frame, thing: Any, names: tuple[str, ...], label: str | None) -> None:
     if isinstance(thing, Sweep):
-        name = _quantity_of_sweep(thing, quantity)
-        if not frame.rows:
-            _draw_lines(axes, frame, thing, name, label)
-        elif len(thing.dims) == 2:
-            _draw_map(axes, frame, thing, name, label)
-        else:
-            _draw_boundary(axes, frame, thing, name, label)
+        shown = _quantities_of_sweep(thing, names)
+        for name in shown:
+            if not frame.rows:
+                _draw_lines(axes, frame, thing, name, label, several=len(shown) > 1)
+            elif len(thing.dims) == 2:
+                _draw_map(axes, frame, thing, name, label)
+            else:
+                _draw_boundary(axes, frame, thing, name, label)
+        if len(shown) > 1 and len(thing.dims) == 1 and not frame.rows:
+            _draw_phases(axes, frame, thing, shown)
     elif isinstance(thing, Experiment):
-        _draw_experiment(axes, frame, thing, quantity, label)
+        _draw_experiment(axes, frame, thing, names, label)
     elif isinstance(thing, ThresholdResult):
         _draw_threshold(axes, frame, thing, label)
     else:
@@ -453,7 +570,9 @@ def _values(grid: Sweep, name: str) -> FloatArray:
     return np.where(grid.converged, found, np.nan)
 
 
-def _draw_lines(axes: Axes, frame: _Frame, grid: Sweep, name: str, label: str | None) -> None:
+def _draw_lines(
+    axes: Axes, frame: _Frame, grid: Sweep, name: str, label: str | None, several: bool
+) -> None:
     dims = _dims(grid)
     if frame.x not in dims:
         raise DeclarationError(
@@ -464,23 +583,48 @@ def _draw_lines(axes: Axes, frame: _Frame, grid: Sweep, name: str, label: str | 
     order = np.argsort(x, kind="stable")
     values = np.moveaxis(_values(grid, name), across, -1)[..., order]
     unstable = np.moveaxis(~grid.stable, across, -1)[..., order]
+    if isinstance(grid.formula.thresholds.get(name), Instability):
+        unstable = np.zeros_like(unstable)  # the flag is that of the thresholds beside this one
     text = label or _line_label(frame, grid, name)
+    if several:
+        symbol = _short_label(name)
+        if label is not None:
+            text = f"{label}, {symbol}"
+        elif grid.formula == frame.formulas[0]:
+            shared = _line_label(frame, grid, "")
+            if frame.title in ("", shared):  # said once, above the figure
+                frame.title, text = shared, symbol
     if len(dims) == 1:
-        _draw_line(axes, frame, x[order], values, unstable, text)
+        if name in grid.formula.thresholds and not np.isfinite(values).any():
+            text = f"{text}: none"
+        _draw_line(axes, frame, name, x[order], values, unstable, text)
         return
     other = dims[1 - across]
     for member, row, flags in zip(grid.coords[other], values, unstable, strict=True):
         member_text = _at(other, member, frame)
         if label is not None or len(frame.formulas) > 1 or len(frame.quantities) > 1:
             member_text = f"{text}, {member_text}"
-        _draw_line(axes, frame, x[order], row, flags, member_text)
+        _draw_line(axes, frame, name, x[order], row, flags, member_text)
+
+
+def _line_style(frame: _Frame, name: str) -> dict[str, Any]:
+    """Return the style that a threshold has in every figure, or the first that is free."""
+    preferred = [LINES[name]] if name in LINES else []
+    free = [k for k in (*preferred, *range(len(THEORY))) if k not in frame.lines]
+    frame.lines.append(free[0] if free else len(frame.lines) % len(THEORY))
+    return THEORY[frame.lines[-1]]
 
 
 def _draw_line(
-    axes: Axes, frame: _Frame, x: FloatArray, y: FloatArray, unstable: BoolArray, label: str
+    axes: Axes,
+    frame: _Frame,
+    name: str,
+    x: FloatArray,
+    y: FloatArray,
+    unstable: BoolArray,
+    label: str,
 ) -> None:
-    style = THEORY[frame.lines % len(THEORY)]
-    frame.lines += 1
+    style = _line_style(frame, name)
     finite = np.isfinite(y)
     stable = finite & ~unstable
     if stable.any() or not finite.any():
@@ -504,6 +648,41 @@ def _draw_line(
         axes.plot(x[alone], y[alone], ".", color=style["color"], label="_alone")
     if finite.any() and np.nanmin(y) < 0 < np.nanmax(y):
         _zero_line(axes)
+
+
+def _draw_phases(axes: Axes, frame: _Frame, grid: Sweep, names: Iterable[str]) -> None:
+    """Fill what the lines of a phase diagram separate, where both sides are known."""
+    x = np.asarray(grid.coords[frame.x], dtype=float)
+    order = np.argsort(x, kind="stable")
+    x = x[order]
+    lines = {
+        name: _values(grid, name)[order] for name in ("alpha_IT", "alpha_AMP") if name in names
+    }
+    highest = max((np.max(y, where=np.isfinite(y), initial=0) for y in lines.values()), default=0)
+    if frame.phases or not lines:
+        return
+    axes.update_datalim([(x[0], 0), (x[-1], _HEADROOM * highest or 1)])
+    frame.phases = True
+    nothing, far = np.zeros_like(x), np.full_like(x, _FAR_ABOVE * highest)
+    between: dict[str, tuple[FloatArray, FloatArray]] = {}
+    if "alpha_AMP" in lines:
+        between["easy"] = lines["alpha_AMP"], far
+    if len(lines) == 2:
+        between["hard"] = lines["alpha_IT"], lines["alpha_AMP"]
+    if "alpha_IT" in lines:
+        between["impossible"] = nothing, lines["alpha_IT"]
+    limits = axes.dataLim.frozen()
+    for phase, (low, high) in between.items():
+        known = np.isfinite(low) & np.isfinite(high)
+        known[known] = low[known] <= high[known]
+        if not (known[1:] & known[:-1]).any() or not (low < high)[known].any():
+            continue  # a single value has no area
+        area = axes.fill_between(
+            x, low, high, where=known.tolist(), label=phase, linewidth=0, zorder=0, **PHASES[phase]
+        )
+        area.sticky_edges.x.extend((x[0], x[-1]))  # no white frame around the phases
+        area.sticky_edges.y.append(0)
+    axes.dataLim.set(limits)  # "easy" has no end, the axes have
 
 
 def _zero_line(axes: Axes) -> None:
@@ -567,9 +746,13 @@ def _outline(line: Any) -> None:
 
 
 def _draw_experiment(
-    axes: Axes, frame: _Frame, experiment: Experiment, quantity: str | None, label: str | None
+    axes: Axes,
+    frame: _Frame,
+    experiment: Experiment,
+    names: tuple[str, ...],
+    label: str | None,
 ) -> None:
-    name = _quantity_of_experiment(experiment, frame, quantity)
+    name = _quantity_of_experiment(experiment, frame, names)
     style = EXPERIMENT[frame.experiments % len(EXPERIMENT)]
     frame.experiments += 1
     if frame.x == "alpha":
@@ -671,21 +854,37 @@ def _finish(
         axes.set_ylabel(_control_label(frame.rows, frame))
     elif len(frame.quantities) == 1:
         axes.set_ylabel(_quantity_label(frame.quantities[0], frame))
+    elif frame.quantities and (control := _common_control(frame)):
+        axes.set_ylabel(_control_label(control, frame))
     elif frame.quantities:
         axes.set_ylabel(", ".join(_short_label(name) for name in frame.quantities))
     else:
         axes.set_yticks([])  # only thresholds: the height means nothing
-    if title:
-        axes.set_title(title)
+    if title or (frame.title and not axes.get_title()):
+        axes.set_title(title or frame.title, fontsize=None if title else "medium")
     handles, labels = axes.get_legend_handles_labels()
     if labels:
-        last = sorted(range(len(labels)), key=lambda k: labels[k] == _UNSTABLE_LABEL)
+        order = {_UNSTABLE_LABEL: 1, **dict.fromkeys(PHASES, 2)}
+        last = sorted(range(len(labels)), key=lambda k: order.get(labels[k], 0))
         axes.legend(
             [handles[k] for k in last],
             [labels[k] for k in last],
             fontsize="small",
             handlelength=3.4,
         )
+
+
+def _common_control(frame: _Frame) -> str:
+    """Return the control that all quantities are thresholds in, empty if there is none."""
+    thresholds = {name for formula in frame.formulas for name in formula.thresholds}
+    if not thresholds.issuperset(frame.quantities):
+        return ""
+    controls = {_determined(name, _having(frame.formulas, name)) for name in frame.quantities}
+    return controls.pop() if len(controls) == 1 else ""
+
+
+def _having(candidates: Iterable[Formula], name: str) -> list[Formula]:
+    return [formula for formula in candidates if name in formula.thresholds]
 
 
 def _once(axes: Axes, label: str) -> str:
@@ -701,7 +900,7 @@ def _line_label(frame: _Frame, grid: Sweep, name: str) -> str:
     parts = [_words(grid.formula.name)]
     parts += [f"{option} = {value}" for option, value in grid.formula.options.items()]
     parts += [_at(key, value, frame) for key, value in grid.attrs.get("controls", {}).items()]
-    if len(frame.quantities) > 1:
+    if name and len(frame.quantities) > 1:
         parts.append(_short_label(name))
     return ", ".join(parts)
 

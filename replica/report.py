@@ -17,6 +17,7 @@ from replica.constants import Constant
 from replica.language.formula import Control, Family, Formula, Limit, Published
 from replica.registry import Registry
 from replica.solvers.diagram import Branches
+from replica.solvers.optimise import Optimum
 from replica.solvers.solution import Solution, Status, ThresholdResult, with_error
 from replica.solvers.thresholds import compare
 from replica.solvers.trajectory import Trajectory
@@ -29,6 +30,8 @@ __all__ = [
     "formula_text",
     "list_json",
     "list_text",
+    "optimum_json",
+    "optimum_text",
     "plain",
     "python_name",
     "shell_name",
@@ -147,6 +150,25 @@ def solution_json(solution: Solution) -> dict[str, Any]:
     }
 
 
+def optimum_json(found: Optimum) -> dict[str, Any]:
+    """Return a tuned control as a JSON object."""
+    return {
+        "formula": found.formula.name,
+        "options": plain(found.formula.options),
+        "controls": plain(found.controls),
+        "over": shell_name(found.over),
+        "optimum": plain(found.optimum),
+        "optimum_error": plain(found.optimum_error),
+        "quantity": found.quantity,
+        "value": plain(found.value),
+        "error": plain(found.error),
+        "curvature": plain(found.curvature),
+        "status": plain(found.status),
+        "overlaps": plain(found.solution.overlaps),
+        "observables": plain(found.solution.observables),
+    }
+
+
 def branches_json(found: Branches) -> dict[str, Any]:
     """Return branches as a JSON object: arrays along the curve, folds, stability."""
     return {
@@ -217,13 +239,18 @@ def formula_json(target: Formula | Family, formula: Formula) -> dict[str, Any]:
             for name, threshold in formula.thresholds.items()
         },
         "starts": {
-            name: {str(q): float(value) for q, value in start.items()}
+            name: {str(q): _start_json(value) for q, value in start.items()}
             for name, start in formula.starts.items()
         },
         "published": [_published_json(published) for published in formula.published],
         "cites": list(formula.cites),
         "experiment": formula.experiment is not None,
     }
+
+
+def _start_json(value: Any) -> float | str:
+    """Return a number, or an expression in the controls as text."""
+    return str(value) if getattr(value, "free_symbols", None) else float(value)
 
 
 def list_json(registry: Registry) -> dict[str, Any]:
@@ -508,6 +535,19 @@ def solution_text(solution: Solution, width: int) -> str:
         lines.append(_wrapped("note", solution.note, width))
     lines += _published_lines(_published_here(solution), width)
     return "\n".join(lines)
+
+
+def optimum_text(found: Optimum, width: int) -> str:
+    """Return a tuned control: its value, that of the quantity, and how flat this is there."""
+    given = {k: w for k, w in found.controls.items() if k != found.over}
+    rows = (
+        (found.quantity, with_error(found.value, found.error)),
+        (shell_name(found.over), with_error(found.optimum, found.optimum_error)),
+        ("curvature", f"{found.curvature:.6g} of {found.quantity} in {shell_name(found.over)}"),
+        ("status", _status(found.status, str(found.solution.validity))),
+    )
+    lines = [_heading(found.formula.name, found.formula.options, given)]
+    return "\n".join(lines + [_wrapped(name, text, width) for name, text in rows])
 
 
 # ---- many results -------------------------------------------------------------------------------

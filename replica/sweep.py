@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from replica.errors import ControlError, MissingExtra, UnknownName
 from replica.language.controls import resolve
-from replica.language.formula import Family, Formula
+from replica.language.formula import Family, Formula, control_name
 from replica.output import Checkpoint, Report, progress_bar, whole_file
 from replica.solvers.saddle import solve
 from replica.solvers.solution import Status
@@ -373,7 +373,9 @@ def _plan(
                 )
     formula, values = resolve(target, given, optional={"*"})
     names, of_thresholds = _quantities(formula, quantity)
-    coords = {name: values[name] for name in given if isinstance(values.get(name), np.ndarray)}
+    _check_related(formula, given)
+    order = dict.fromkeys((*given, *values))  # a control that is given through another comes last
+    coords = {name: values[name] for name in order if isinstance(values.get(name), np.ndarray)}
     if not coords:
         raise ControlError(
             f"{formula.name}: no control is an array, so there is no grid; "
@@ -392,6 +394,18 @@ def _plan(
         resolve(formula, values)  # every control is needed: complain of a missing one now
     everything = quantity is None
     return _Plan(formula, names, of_thresholds, coords, fixed, settings, everything)
+
+
+def _check_related(formula: Formula, given: Mapping[str, Any]) -> None:
+    """Refuse arrays of related controls: their product grid is in terms of the controls."""
+    for name, relation in formula.relations.items():
+        others = {control_name(symbol) for symbol in relation.value.free_symbols}
+        both = [k for k in (name, *sorted(others)) if isinstance(given.get(k), np.ndarray)]
+        if name in both and len(both) > 1:
+            raise ControlError(
+                f"{formula.name}: {' and '.join(both)} are both arrays and not independent; give "
+                f"the grid in {' and '.join(sorted(others))}"
+            )
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -47,6 +47,20 @@ ROWS = (
     ("committee of two, specialisation", "alpha_spec", "committee-machine", {}, None),
     ("the same, +-1 weights", "alpha_IT", "committee-machine", {"prior": "rademacher"}, None),
     ("committee of many, n/(K p)", "alpha_IT", "committee-machine-large-k", {}, None),
+    (
+        "sign features, p = d, n/d separable",
+        "separability",
+        "hidden-manifold",
+        {"activation": "sign", "features_per_dimension": 1},
+        None,
+    ),
+    (
+        "logistic regression, signal 1",
+        "alpha_sep",
+        "empirical-risk",
+        {"teacher": "logistic"},
+        None,
+    ),
 )
 
 
@@ -73,6 +87,9 @@ def systems_table() -> str:
         "basis-pursuit",
         "committee-machine",
         "committee-machine-large-k",
+        "empirical-risk",
+        "hidden-manifold",
+        "gaussian-covariates",
     ):
         entry = rp.formulas[name]
         options = getattr(entry, "options", {}) if isinstance(entry, rp.Family) else {}

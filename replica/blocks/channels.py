@@ -17,35 +17,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from sympy import (
+    Abs,
+    EulerGamma,
     Expr,
-    Heaviside,
     Interval,
     Rational,
     S,
     Symbol,
-    SympifyError,
     exp,
     log,
     oo,
     pi,
-    sign,
     sqrt,
     symbols,
     sympify,
 )
 
-from replica.errors import ControlError, DeclarationError, UnknownName
+from replica.errors import UnknownName
 from replica.language.formula import Control, FrozenMapping
+from replica.language.integrals import LabelIntegral
 from replica.language.means import Mean
 from replica.language.primitives import (
+    BesselRatio,
+    BesselRatioSlope,
     LogCosh,
     LogH,
     LogHDifference,
+    LogScaledI0,
+    LogScaledK0,
+    LogScaledK1,
     LogSumExp,
     Sech,
     Softmax,
@@ -55,7 +59,7 @@ __all__ = [
     "CHANNELS",
     "Absolute",
     "Channel",
-    "DiscreteChannel",
+    "ComplexAbsolute",
     "Door",
     "Linear",
     "Logistic",
@@ -70,7 +74,7 @@ y, omega, V = Symbol("y", real=True), Symbol("omega", real=True), Symbol("V", po
 _u, _x = symbols("u x", real=True)
 
 _NOISE = Control(Delta, Interval(0, oo), 0, "variance of the noise on the field")
-_SMALLEST = Rational(1, 10**25)  # beside the mass beyond the range of the field, 1e-19
+_NEVER_ZERO = Rational(1, 10**100)  # R(x)/x is 1/2 there, and 0/0 at zero
 _BALANCED = S("0.6744897501960817432")
 _WIDTH = Control(K, Interval.open(0, oo), _BALANCED, "half-width of the door")
 
@@ -96,6 +100,8 @@ class Channel:
         labels tell one weight vector of a discrete prior from all others.
     even : bool
         Whether z and -z give the same label, so that m = 0 is always a fixed point.
+    parts : int
+        Real parts of a field: two where it is complex.
     controls : mapping of str to Control
     """
 
@@ -106,6 +112,7 @@ class Channel:
     noise: Symbol | None = None
     jumps: bool = False
     even: bool = False
+    parts: int = 1
     controls: Mapping[str, Control] = field(default_factory=FrozenMapping)
 
     def log_partition(self, label: Any, mean: Any, variance: Any) -> Expr:
@@ -267,6 +274,81 @@ class _Linear(Channel):
         return z + np.sqrt(controls.get("Delta", 0.0)) * rng.standard_normal(np.shape(z))
 
 
+def _over_product(body: Callable[[Expr, Expr], Expr], largest: Expr = S.Zero) -> Expr:
+    r"""Return :math:`\int_0^\infty dx\, f(x, \log x)` in t, with :math:`\log x = t - e^{-t}`.
+
+    Both ends then fall off doubly exponentially; `largest` is the size of t where the upper end
+    does.
+    """
+    t = (1 + largest / 9) * _x  # the range of the mean begins at 9
+    x = exp(t - exp(-t))
+    slope = (1 + largest / 9) * (1 + exp(-t))
+    return LabelIntegral(body(x, t - exp(-t)) * x * slope, (_x, S.Reals))
+
+
+@dataclass(frozen=True)
+class _ComplexAbsolute(Channel):
+    # The two parts of a field are independent given its mean and variance; the free entropy is
+    # counted per part, as that of the weights is.
+
+    def free_entropy(self, gap: Any, rho: Any) -> Expr:
+        r"""Return half of :math:`E \log p(y|\omega)`.
+
+        With :math:`r = \sqrt{m/\rho}` and R the ratio of I_1 to I_0 the mean is
+
+        .. math:: \tfrac12 (\log 2 \rho - \gamma) - \log D - 1 + \frac{D}{\rho}
+                  \int_0^\infty dx\, x K_0(x) I_0(rx) \left[\log I_0(rx) - rx R(rx)\right]
+        """
+        r = sqrt(1 - gap / rho)
+
+        def body(x: Expr, logarithm: Expr) -> Expr:
+            field = r * x + _NEVER_ZERO
+            entropy = LogScaledI0(field) + field * (1 - BesselRatio(field))
+            fall = gap / rho / (1 + r) * x  # x - field
+            weight = LogScaledK0(logarithm) + LogScaledI0(field) + logarithm - fall
+            return exp(weight) * entropy
+
+        phase = gap / rho * _over_product(body, log(1 + rho / gap))
+        return ((log(2 * rho) - EulerGamma) / 2 - log(gap) - 1 + phase) / 2
+
+    def strength(self, gap: Any, rho: Any) -> Expr:
+        r"""Return what is seen of each part of the field.
+
+        .. math:: \frac1D \left[1 - \frac{D}{2\rho}
+                  \int_0^\infty dx\, x^2 K_1(x) I_0(rx) \left[1 - R(rx)^2\right]\right]
+        """
+        r = sqrt(1 - gap / rho)
+
+        def body(x: Expr, logarithm: Expr) -> Expr:
+            field = r * x + _NEVER_ZERO
+            undecided = BesselRatio(field) / field + BesselRatioSlope(field)  # 1 - R^2
+            fall = gap / rho / (1 + r) * x  # x - field
+            weight = LogScaledK1(logarithm) + LogScaledI0(field) + 2 * logarithm - fall
+            return exp(weight) * undecided
+
+        return (1 - gap / (2 * rho) * _over_product(body, log(1 + rho / gap))) / gap
+
+    def weak_recovery(self, rho: Any) -> Expr:
+        """Return E (|z|^2 / 2 rho - 1)^2 = 1."""
+        return S.One
+
+    def possible(self, label: Any) -> Any:
+        """Tell that labels are not negative."""
+        return np.isfinite(label) & (np.asarray(label) >= 0)
+
+    def mean_label(self, mean: Any, variance: Any) -> Expr:
+        """Return the mean of Rice's law, of |z| given |omega|."""
+        k = mean**2 / (4 * variance)
+        scaled = exp(LogScaledI0(k))
+        return sqrt(pi * variance / 2) * scaled * (1 + 2 * k + 2 * k * BesselRatio(k))
+
+    def squared_error(self, gap: Any, rho: Any) -> Expr:
+        """Return the mean variance of |z|."""
+        # |omega|^2 / m is the square of a Rayleigh variable
+        mean = self.mean_label(sqrt(rho - gap) * _u, gap)
+        return 2 * rho - sqrt(pi / 2) * Mean(Abs(_u) * mean**2, (_u, 1))
+
+
 @dataclass(frozen=True)
 class _ReLU(Channel):
     def log_partition(self, label: Any, mean: Any, variance: Any) -> Expr:
@@ -331,24 +413,37 @@ class _Absolute(Channel):
             + LogCosh(label * mean / variance)
         )
 
-    # Given |z|, its sign is a Rademacher weight seen with precision m z^2 / (rho D).
+    # Both means over z and omega depend on their product alone, whose density is K_0 / pi: with
+    # r = sqrt(m / rho) one integral is left, here in the logarithm of the product.
 
     def free_entropy(self, gap: Any, rho: Any) -> Expr:
-        r"""Return :math:`-\tfrac12 \log(2 \pi e D) + E \log(1 + e^{-2 h})`, h ~ N(a, a).
+        r"""Return :math:`-\tfrac12 \log(2 \pi e D)` plus the entropy of the sign given the rest.
 
-        Here :math:`a = (\rho - D) z^2 / (\rho D)` is the precision with which the sign is seen. The
-        mean over h is taken in the undecided region, by its weight relative to N(0, a).
+        .. math:: \frac1\pi \sqrt{\frac{D}{\rho}} \int_0^\infty dx\, 2 \cosh(rx)
+                  \left[\log(2 \cosh rx) - rx \tanh rx\right] K_0(x)
         """
-        precision = (rho - gap) * _u**2 / (rho * gap)
-        weight = exp(_x - precision / 2)
-        both = Mean(weight * LogSumExp(S.Zero, -2 * _x), (_x, precision))
-        return -log(2 * pi * gap) / 2 - S.Half + Mean(both, (_u, rho))
+
+        def body(x: Expr, logarithm: Expr) -> Expr:
+            h = sqrt(1 - gap / rho) * x
+            entropy = LogSumExp(S.Zero, -2 * h) + 2 * h * Softmax(-2 * h, S.Zero)
+            return 2 * exp(LogCosh(h) + LogScaledK0(logarithm) - x) * entropy
+
+        unknown = sqrt(gap / rho) * _over_product(body) / pi
+        return -log(2 * pi * gap) / 2 - S.Half + unknown
 
     def strength(self, gap: Any, rho: Any) -> Expr:
-        r"""Return :math:`\frac1D - \frac{1}{D^2} E\, z^2 \mathrm{sech}^2 h`."""
-        precision = (rho - gap) * _u**2 / (rho * gap)
-        undecided = exp(-precision / 2) * Mean(Sech(_x), (_x, precision))
-        return 1 / gap - Mean(_u**2 * undecided, (_u, rho)) / gap**2
+        r"""Return what is seen of the field.
+
+        .. math:: \frac1D \left[1 - \frac2\pi \sqrt{\frac D\rho}
+                  \int_0^\infty dx\, x\, \mathrm{sech}(rx) K_1(x)\right]
+        """
+
+        def body(x: Expr, logarithm: Expr) -> Expr:
+            # x K_1(x) is 1 at zero
+            weight = exp(LogScaledK1(logarithm) + logarithm - x)
+            return weight * Sech(sqrt(1 - gap / rho) * x)
+
+        return (1 - 2 * sqrt(gap / rho) * _over_product(body) / pi) / gap
 
     def weak_recovery(self, rho: Any) -> Expr:
         """Return E (z^2/rho - 1)^2 = 2."""
@@ -370,27 +465,6 @@ class _Absolute(Channel):
     def sample(self, rng: np.random.Generator, z: Any, controls: Mapping[str, float]) -> Any:
         """Return |z|."""
         return np.abs(z)
-
-
-@dataclass(frozen=True)
-class _FromProbabilities(Channel):
-    probabilities: tuple[Expr, ...] = ()
-
-    def log_partition(self, label: Any, mean: Any, variance: Any) -> Expr:
-        """Return the log of the mean of P(y|z), finite where the mean underflows."""
-        own = self.probabilities[[float(one) for one in self.labels].index(float(label))]
-        return log(Mean(own.subs(_u, mean + _x), (_x, variance)) + _SMALLEST)
-
-    def label_entropy(self, rho: Any) -> Expr:
-        """Return the entropy of the label given the field, in nats per pattern."""
-        if self.deterministic:
-            return S.Zero
-        terms = (-p * log(p + _SMALLEST) for p in self.probabilities)
-        return Mean(sum(terms, S.Zero), (_u, rho))
-
-    def sample(self, rng: np.random.Generator, z: Any, controls: Mapping[str, float]) -> Any:
-        """Draw labels with their probabilities at z."""
-        raise NotImplementedError  # needs the numerics: the experiment draws from probabilities
 
 
 def Sign() -> Channel:
@@ -418,6 +492,19 @@ def Absolute() -> Channel:
     return _Absolute("abs", dimension=S.One, even=True)
 
 
+def ComplexAbsolute() -> Channel:
+    """Return y = |z| of complex z, phase retrieval; alpha counts patterns per complex weight.
+
+    Real and imaginary part of a weight each have the law of the prior.
+
+    Examples
+    --------
+    >>> ComplexAbsolute().weak_recovery(1)
+    1
+    """
+    return _ComplexAbsolute("complex-abs", dimension=Rational(1, 2), even=True, parts=2)
+
+
 def ReLU() -> Channel:
     """Return y = max(0, z)."""
     return _ReLU("relu", dimension=Rational(1, 2))
@@ -438,80 +525,11 @@ def Logistic() -> Channel:
     return _Logistic("logistic", (-1, 1), deterministic=False)
 
 
-def DiscreteChannel(probabilities: Mapping[Any, Any], field: Symbol, name: str = "") -> Channel:
-    r"""Return a channel from P(y|z), one expression in the field for each label.
-
-    Parameters
-    ----------
-    probabilities : mapping of number to Expr
-        P(y|z) of each label y.
-    field : Symbol
-        The field z in the expressions.
-    name : str
-        For tables and messages.
-
-    Raises
-    ------
-    ControlError
-        If the probabilities do not sum to one, or are negative, at some z; it is in the message.
-
-    Examples
-    --------
-    >>> from sympy import Heaviside, Symbol
-    >>> z = Symbol("z", real=True)
-    >>> flip = {s: Rational(9, 10) * Heaviside(s * z) + Heaviside(-s * z) / 10 for s in (-1, 1)}
-    >>> DiscreteChannel(flip, z, name="flipped sign").labels
-    (-1, 1)
-    """
-    if not isinstance(field, Symbol) or not isinstance(probabilities, Mapping):
-        raise DeclarationError(
-            "DiscreteChannel takes a mapping of labels to expressions and the symbol of the field"
-        )
-    labels = tuple(probabilities)
-    if len(labels) < 2 or any(isinstance(y, bool) or not isinstance(y, Real) for y in labels):
-        raise DeclarationError(
-            f"DiscreteChannel: the labels must be two or more real numbers, not {labels}"
-        )
-    try:
-        stated = [sympify(p, strict=True) for p in probabilities.values()]
-    except SympifyError as error:
-        raise DeclarationError(f"DiscreteChannel: not an expression: {error.expr!r}") from None
-    expressions = tuple(p.subs(field, _u) for p in stated)
-    loose = set().union(*(e.free_symbols for e in expressions)) - {_u}
-    if loose:
-        raise DeclarationError(f"DiscreteChannel: unbound symbol {', '.join(map(str, loose))}")
-    certain = True
-    for place in (-7.3, -2.1, -0.6, -0.01, 0.02, 0.7, 1.9, 6.8):
-        found = [expression.subs(_u, place).evalf() for expression in expressions]
-        if not all(value.is_real for value in found):
-            raise ControlError(
-                f"DiscreteChannel: at z = {place:g} the probabilities are "
-                f"{', '.join(map(str, found))}: not real numbers"
-            )
-        values = [float(value) for value in found]
-        certain = certain and all(value in (0.0, 1.0) for value in values)
-        if min(values) < -1e-12 or abs(sum(values) - 1) > 1e-9:
-            raise ControlError(
-                f"DiscreteChannel: at z = {place:g} the probabilities of the labels are "
-                f"{', '.join(f'{v:.6g}' for v in values)} and sum to {sum(values):.9g}, not to one"
-            )
-    flipped = [expression.subs(_u, -_u) for expression in expressions]
-    even = all((one - two).equals(0) for one, two in zip(expressions, flipped, strict=True))
-    steps = any(e.has(Heaviside, sign) for e in expressions)
-    return _FromProbabilities(
-        name or f"discrete({', '.join(map(str, labels))})",
-        labels,
-        deterministic=certain,
-        jumps=steps,
-        even=even,
-        probabilities=expressions,
-    )
-
-
 CHANNELS: Mapping[str, Callable[[], Channel]] = {
     "linear": Linear,
     "sign": Sign,
     "abs": Absolute,
+    "complex-abs": ComplexAbsolute,
     "door": Door,
     "relu": ReLU,
     "logistic": Logistic,

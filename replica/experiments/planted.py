@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.integrate import cumulative_simpson
 from sympy import Dummy, Expr, S, Symbol, exp
 
 from replica.blocks import channels, priors
 from replica.blocks.channels import Channel, V, omega, y
+from replica.blocks.conditional import ContinuousChannelLaw
 from replica.blocks.priors import Prior
 from replica.errors import ControlError, DeclarationError, UnknownName
 from replica.experiments.checks import one_number, shown
@@ -27,6 +29,9 @@ from replica.numerics.kernel import Kernel, compile_kernel
 __all__ = ["SMALLEST_VARIANCE", "PlantedModel", "planted_model"]
 
 FloatArray = NDArray[np.float64]
+
+# Labels at which a density is tabulated, from -200 to 200 in units of its scale.
+_SINH_RANGE, _LABELS = 6.0, 2401
 
 _field, _precision = Dummy("r", real=True), Dummy("g", positive=True)
 # Derivatives of means over the field (logistic, discrete channels) have all their digits with
@@ -135,16 +140,34 @@ class PlantedModel:
         try:
             return np.asarray(self.channel.sample(rng, fields, self.controls), dtype=np.float64)
         except NotImplementedError:
-            if not self.channel.labels:
-                raise ControlError(
-                    f"the channel {self.channel.name} cannot be simulated: it has continuous "
-                    "labels and no method `sample`"
-                ) from None
-        probabilities = _probabilities(self.channel)(fields, *self._values(self.channel))
+            pass
         rank = rng.random(fields.shape)
+        if isinstance(self.channel, ContinuousChannelLaw):
+            return self._inverse_cumulative(self.channel, fields, rank)
+        if not self.channel.labels:
+            raise ControlError(
+                f"the channel {self.channel.name} cannot be simulated: it has continuous "
+                "labels and no method `sample`"
+            )
+        probabilities = _probabilities(self.channel)(fields, *self._values(self.channel))
         below = np.cumsum(probabilities, axis=0)[:-1]
         own = np.array([float(label) for label in self.channel.labels])
         return np.asarray(own[(below < rank).sum(axis=0)])
+
+    def _inverse_cumulative(
+        self, channel: ContinuousChannelLaw, fields: FloatArray, rank: FloatArray
+    ) -> FloatArray:
+        """Return where the cumulative law at each field reaches `rank`."""
+        start = float(channel.support.start)
+        reach = np.linspace(0.0 if np.isfinite(start) else -_SINH_RANGE, _SINH_RANGE, _LABELS)
+        grid = float(channel.scale) * np.sinh(reach) + (start if np.isfinite(start) else 0.0)
+        kernel, values = _density(channel), self._values(channel)
+        drawn = np.empty(fields.size)
+        for k, (field, u) in enumerate(zip(fields.ravel(), rank.ravel(), strict=True)):
+            (density,) = kernel(grid, field, *values)
+            below = cumulative_simpson(density, x=grid, initial=0.0)
+            drawn[k] = np.interp(u * below[-1], np.maximum.accumulate(below), grid)
+        return drawn.reshape(fields.shape)
 
     def check_labels(self, labels: FloatArray, where: str) -> None:
         """Refuse labels the channel cannot produce, naming the first."""
@@ -184,6 +207,11 @@ def planted_model(where: str, prior: Any, channel: Any, given: Mapping[str, Any]
             raise DeclarationError(
                 f"{where}: {name} = {shown(block)} is neither a {kind.__name__} nor the name of one"
             )
+    if out.parts != 1:
+        raise ControlError(
+            f"{where}: the channel {out.name} has complex fields; message passing and drawn "
+            "instances are for real ones (the channel abs is its real form)"
+        )
     declared = {**own.controls, **out.controls}
     for name in given:
         if name not in declared:
@@ -235,3 +263,9 @@ def _probabilities(channel: Channel) -> Kernel:
     """P(y|z) of each label: the partition function of a field without variance."""
     each = tuple(exp(channel.log_partition(own, omega, S.Zero)) for own in channel.labels)
     return compile_kernel((omega, *_symbols(channel)), each)
+
+
+@lru_cache(maxsize=64)
+def _density(channel: ContinuousChannelLaw) -> Kernel:
+    density = exp(channel.log_partition(y, omega, S.Zero))
+    return compile_kernel((y, omega, *_symbols(channel)), (density,))

@@ -10,11 +10,19 @@ from numpy.typing import ArrayLike
 
 from replica.errors import ControlError
 from replica.experiments.committee import simulate_committee
+from replica.experiments.erm import simulate_risk
+from replica.experiments.features import simulate_readout
 from replica.experiments.result import Experiment
 from replica.experiments.storage import simulate_storage
 from replica.experiments.teacher_student import simulate_teacher_student
 from replica.language.controls import resolve
-from replica.language.formula import CommitteeStudent, StorageExperiment, TeacherStudent
+from replica.language.formula import (
+    CommitteeStudent,
+    LinearReadout,
+    RiskMinimisation,
+    StorageExperiment,
+    TeacherStudent,
+)
 
 __all__ = ["simulate"]
 
@@ -39,6 +47,9 @@ def simulate(
       ``converged``.
     * A `CommitteeStudent` is learned by message passing with vectors. Measured: ``q00`` and
       ``q01``, up to the exchange of the units, ``eps_g``; ``steps``, ``converged``.
+    * A `RiskMinimisation` is solved by convex programming (see `simulate_risk`). Measured: ``m``,
+      ``q``, ``eps_g``, training and test losses, ``margin``, ``separable``.
+    * A `LinearReadout` is the same on features that are drawn (see `simulate_readout`).
 
     Parameters
     ----------
@@ -74,7 +85,9 @@ def simulate(
         The formula has no experiment, a value is outside its range, or the computation would not
         end in reasonable time.
     ConvergenceError
-        A linear programme could not be decided (not met so far).
+        A linear programme could not be decided (not met so far), or a minimiser not found.
+    MissingExtra
+        The solver is in a package that is not installed.
 
     Examples
     --------
@@ -90,6 +103,8 @@ def simulate(
         StorageExperiment: simulate_storage,
         TeacherStudent: simulate_teacher_student,
         CommitteeStudent: simulate_committee,
+        RiskMinimisation: simulate_risk,
+        LinearReadout: simulate_readout,
     }
     engine = engines.get(type(resolved.experiment))
     if engine is None:

@@ -302,7 +302,7 @@ def _separate(task: _Task, rng: np.random.Generator) -> _Outcome:
             if size > len(drawn):
                 # At kappa = 0 the scale of the patterns is free: entries of order 1.
                 drawn = np.vstack([drawn, rng.standard_normal((size - len(drawn), p))])
-            if not _strictly_separable(drawn[:size], task.where):
+            if not strictly_separable(drawn[:size], task.where):
                 return False
         return True
 
@@ -333,7 +333,7 @@ def _separate(task: _Task, rng: np.random.Generator) -> _Outcome:
     return _Outcome(largest, exact=True)
 
 
-def _strictly_separable(patterns: FloatArray, where: str) -> bool:
+def strictly_separable(patterns: FloatArray, where: str) -> bool:
     r"""Decide whether some w has every field positive.
 
     .. math:: \max_{w, t} t \quad \text{with} \quad x_\mu \cdot w \ge t, \; |w_i| \le 1

@@ -25,7 +25,8 @@ def solve_linear(expression: Expr, symbol: Symbol) -> Expr | None:
     """
     slope = expression.diff(symbol)
     if slope.has_free(symbol):  # as it stands it has the digits of the author's form
-        slope = slope.expand()
+        # exp(a + b) stays whole: one factor alone may overflow
+        slope = slope.expand(power_exp=False, power_base=False, log=False)
     if slope == 0 or slope.has_free(symbol):
         return None
     return -expression.subs(symbol, 0) / slope

@@ -15,6 +15,7 @@ import sympy
 
 from replica.errors import ControlError, DeclarationError
 from replica.language.formula import Control, Family, Formula
+from replica.language.relations import settle
 
 __all__ = ["exact", "read_number", "resolve"]
 
@@ -52,6 +53,8 @@ def resolve(
         )
     # the control lambda is lambda_ in Python: accept either spelling
     formula, controls = target.resolve(given)
+    if formula.relations:
+        controls = settle(formula, _related_numbers(formula, controls))
     values: dict[str, Any] = {}
     for name, control in formula.controls.items():
         if name in controls and controls[name] is not None:
@@ -64,6 +67,15 @@ def resolve(
                 f"{_interval(control)}"
             )
     return formula, values
+
+
+def _related_numbers(formula: Formula, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the given controls, all read as numbers: they are about to be computed with."""
+    known = {**formula.controls, **{k: r.control for k, r in formula.relations.items()}}
+    return {
+        name: None if value is None else read_number(value, known[name], formula.name)
+        for name, value in given.items()
+    }
 
 
 def _interval(control: Control) -> str:

@@ -13,11 +13,12 @@ from sympy.logic.boolalg import Boolean
 
 from replica.errors import ControlError, DeclarationError, UnknownName
 from replica.language.calculus import residuals
-from replica.language.means import Mean
+from replica.language.means import BoundMean
 from replica.language.rewriting import stabilise
 from replica.language.vocabulary import first_unknown_node
 
 __all__ = [
+    "Absence",
     "Boundary",
     "Cases",
     "CommitteeStudent",
@@ -30,8 +31,11 @@ __all__ = [
     "FrozenMapping",
     "Instability",
     "Limit",
+    "LinearReadout",
     "Option",
     "Published",
+    "Relation",
+    "RiskMinimisation",
     "Root",
     "StorageExperiment",
     "TeacherStudent",
@@ -94,6 +98,22 @@ class Control:
     def name(self) -> str:
         """Name as a Python keyword argument."""
         return control_name(self.symbol)
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A control that is a function of others, and is accepted in place of one of them.
+
+    Parameters
+    ----------
+    control : Control
+        Its symbol, domain and meaning; the default is not used.
+    value : Expr
+        In terms of the controls of the formula; invertible in each of them.
+    """
+
+    control: Control
+    value: Expr
 
 
 @dataclass(frozen=True)
@@ -390,6 +410,35 @@ class Boundary:
 
 
 @dataclass(frozen=True)
+class Absence:
+    r"""Controls at which there is no saddle point, and why.
+
+    Parameters
+    ----------
+    in_ : Symbol
+        The control that decides.
+    side : {"<", ">"}
+        Whether there is none below or above `than`.
+    than : str or Expr
+        A threshold of the formula, or a value.
+    reason : str
+        One sentence; the message appends the value of `than`.
+    when : Boolean
+        A condition on the controls without which this says nothing.
+    """
+
+    in_: Symbol
+    side: str
+    than: Any
+    reason: str
+    when: Any = True
+
+    def __post_init__(self) -> None:
+        if self.side not in ("<", ">"):
+            raise DeclarationError(f"an Absence is on the side < or >, not {self.side!r}")
+
+
+@dataclass(frozen=True)
 class StorageExperiment:
     """Finite-size twin of a storage problem: which weights, which accepted fields."""
 
@@ -411,6 +460,24 @@ class CommitteeStudent:
 
     prior: Any
     channel: Any
+
+
+@dataclass(frozen=True)
+class RiskMinimisation:
+    """Finite-size twin of risk minimisation: who gave the labels, and what is minimised."""
+
+    channel: Any
+    loss: Any
+    penalty: Any
+
+
+@dataclass(frozen=True)
+class LinearReadout:
+    """Finite-size twin of risk minimisation on features: their law, the labels, and the loss."""
+
+    inputs: Any
+    channel: Any
+    loss: Any
 
 
 def _freeze(instance: Any) -> None:
@@ -446,10 +513,14 @@ class Formula:
         form than the derivative: a sum of squares in place of a difference. It must be equal.
     boundary : Boundary, optional
         A saddle point at the edge of the domain.
+    absences : sequence of Absence
+        Where there is no saddle point for a known reason.
     controls : mapping of Symbol to (Interval, default) or to Control
         Parameters; default None means that the user must give it.
-    starts : mapping of str to mapping of Symbol to number
-        Named starting points, ``"uninformed"`` first.
+    relations : mapping of str to Relation
+        Names under which controls may be given through others, such as the ratio of two.
+    starts : mapping of str to mapping of Symbol to number or Expr
+        Named starting points, ``"uninformed"`` first; expressions are in the controls.
     subspaces : mapping of str to mapping of Symbol to number
         Invariant subspaces by name, as the unknowns that keep a value in them: states that
         respect a symmetry, which no iteration leaves.
@@ -482,6 +553,7 @@ class Formula:
     conjugates: Mapping[Symbol, Symbol] = field(default_factory=FrozenMapping)
     updates: Mapping[Symbol, Expr] = field(default_factory=FrozenMapping)
     boundary: Boundary | None = None
+    absences: tuple[Absence, ...] = ()
     ensemble: str = ""
     starts: Mapping[str, Mapping[Symbol, Any]] = field(default_factory=FrozenMapping)
     subspaces: Mapping[str, Mapping[Symbol, Any]] = field(default_factory=FrozenMapping)
@@ -493,6 +565,7 @@ class Formula:
     status: str = "conjecture"
     experiment: Any = None
     options: Mapping[str, Any] = field(default_factory=FrozenMapping)
+    relations: Mapping[str, Relation] = field(default_factory=FrozenMapping)
 
     def __post_init__(self) -> None:
         for text in ("name", "title"):
@@ -571,7 +644,7 @@ class Formula:
     @property
     def equations(self) -> tuple[Eq, ...]:
         """Saddle-point equations as sympy equalities, derived from the potential."""
-        paired = set(self.conjugates) | set(self.conjugates.values())
+        paired = {*self.conjugates, *self.conjugates.values(), *self.updates}
         return tuple(
             Eq(unknown, residual + unknown) if unknown in paired else Eq(residual, 0)
             for unknown, residual in self.residuals.items()
@@ -596,6 +669,7 @@ class Formula:
             updates={s: there(e) for s, e in self.updates.items() if s not in rule},
             observables={k: there(e) for k, e in self.observables.items()},
             boundary=None,
+            absences=tuple(a for a in self.absences if not isinstance(a.than, str)),
             starts={},
             subspaces={},
             stability="",
@@ -631,8 +705,8 @@ class Formula:
     def resolve(self, given: Mapping[str, Any]) -> tuple[Formula, dict[str, Any]]:
         """Return the formula and its controls; a formula has no options of its own."""
         for name in given:
-            if name not in self.controls:
-                raise UnknownName("control", name, self.controls, self.name)
+            if name not in self.controls and name not in self.relations:
+                raise UnknownName("control", name, [*self.controls, *self.relations], self.name)
         return self, dict(given)
 
     # ---- checks ---------------------------------------------------------------------------------
@@ -652,11 +726,11 @@ class Formula:
         allowed = set(extra)
         allowed |= {*self.overlaps, *self.conjugates.values()}
         allowed |= {control.symbol for control in self.controls.values()}
-        bound = {mean.field for mean in expression.atoms(Mean)}
+        bound = {mean.field for mean in expression.atoms(BoundMean)}
         for symbol in sorted(bound & allowed, key=str):
             raise DeclarationError(
                 f"formula {self.name}, {what}: {symbol} is declared as an overlap or control and "
-                f"also bound by a Mean; rename the Gaussian field"
+                f"also bound by a mean; rename the bound field"
             )
         loose = sorted(stable.free_symbols - allowed, key=str)
         if loose:
@@ -696,12 +770,27 @@ class Formula:
                     f"formula {self.name}: {name} is both overlap and control, or names two of them"
                 )
         for what, places in (("start", self.starts), ("subspace", self.subspaces)):
-            for start, place in places.items():
+            for name, place in places.items():
                 for symbol in place:
                     if symbol not in self.unknowns:
                         raise DeclarationError(
-                            f"formula {self.name}, {what} {start}: {symbol} is not an overlap"
+                            f"formula {self.name}, {what} {name}: {symbol} is not an overlap"
                         )
+        for start, place in self.starts.items():
+            for symbol in place:
+                if isinstance(place[symbol], Expr):
+                    self._check_start(start, symbol, place[symbol])
+        for absence in self.absences:
+            if isinstance(absence.than, str):
+                self.threshold(absence.than)
+
+    def _check_start(self, start: str, symbol: Symbol, place: Expr) -> None:
+        loose = place.free_symbols - {control.symbol for control in self.controls.values()}
+        if loose:
+            raise DeclarationError(
+                f"formula {self.name}, start {start}: {symbol} = {place} depends on "
+                f"{', '.join(sorted(map(str, loose)))}, which is not a control"
+            )
 
     def _stable_threshold(self, name: str, threshold: Any) -> Threshold:
         """Return a threshold with its expressions checked and made stable."""
@@ -884,8 +973,8 @@ class Family:
         formula = self(**{k: w for k, w in given.items() if k in self.options})
         rest = {k: w for k, w in given.items() if k not in self.options}
         for name in rest:
-            if name not in formula.controls:
-                known = [*formula.controls, *self.options]
+            if name not in formula.controls and name not in formula.relations:
+                known = [*formula.controls, *formula.relations, *self.options]
                 raise UnknownName("control or option", name, known, self.name)
         return formula, rest
 

@@ -39,10 +39,88 @@ from sympy import (
 from replica.errors import DeclarationError
 from replica.language.primitives import MillsExcess
 
-__all__ = ["LabelSum", "Mean", "cancel_terms", "nesting", "outermost_means"]
+__all__ = ["BoundMean", "LabelSum", "Mean", "cancel_terms", "nesting", "outermost_means"]
 
 
-class Mean(Expr):
+class BoundMean(Expr):
+    """Average of a body over one bound symbol with a law: what all means have in common.
+
+    ``args`` are the body and the binding ``(field, law)``. The field is not visible from outside,
+    and two averages that differ by its name alone are equal.
+    """
+
+    is_commutative = True
+
+    @property
+    def body(self) -> Expr:
+        """The integrand."""
+        return self.args[0]
+
+    @property
+    def field(self) -> Symbol:
+        """The bound symbol."""
+        return self.args[1].args[0]
+
+    @property
+    def law(self) -> Any:
+        """What the field is drawn from."""
+        return self.args[1].args[1]
+
+    @property
+    def bound_symbols(self) -> list[Symbol]:
+        """The bound field, in the list sympy expects."""
+        return [self.field]
+
+    @property
+    def free_symbols(self) -> set[Symbol]:
+        """Symbols the value depends on: all but the bound field."""
+        return (self.body.free_symbols - {self.field}) | self.law.free_symbols
+
+    # Two means that differ by the name of the field are the same expectation: equality and
+    # hash are taken on a private name that depends on the depth of nesting only.
+    def _hashable_content(self) -> tuple[Any, ...]:
+        return self.body.xreplace({self.field: _Canonical(_depth(self))}), self.law
+
+    def _eval_is_extended_real(self) -> bool | None:
+        return self.body.is_extended_real
+
+    def _renamed(self, taken: Iterable[Symbol]) -> BoundMean:
+        """Return the same mean over a field whose name is not in `taken`."""
+        field = self.field
+        fresh = Dummy(field.name, **field.assumptions0) if field in set(taken) else field
+        if fresh is field:
+            return self
+        return type(self)(self.body.xreplace({field: fresh}), (fresh, self.law))
+
+    def _eval_subs(self, old: Expr, new: Expr) -> Expr:
+        law = self.law._subs(old, new)
+        if old.has_free(self.field):  # the bound field is not visible from outside
+            return type(self)(self.body, (self.field, law))
+        safe = self._renamed(new.free_symbols)
+        return type(self)(safe.body._subs(old, new), (safe.field, law))
+
+    def _xreplace(self, rule: dict[Basic, Basic]) -> tuple[Expr, bool]:
+        if self in rule:
+            return rule[self], True
+        if not isinstance(rule, dict):  # sympy's own passes give a rule that is no mapping
+            body, in_body = self.body._xreplace(rule)
+            law, in_law = self.law._xreplace(rule)
+            return type(self)(body, (self.field, law)), in_body or in_law
+        visible = {k: w for k, w in rule.items() if not k.has_free(self.field)}
+        taken = set().union(*(w.free_symbols for w in visible.values())) if visible else set()
+        safe = self._renamed(taken)
+        body, in_body = safe.body._xreplace(visible)
+        law, in_law = self.law._xreplace(rule)
+        if not (in_body or in_law):
+            return self, False
+        return type(self)(body, (safe.field, law)), True
+
+    def _sympystr(self, printer: Any) -> str:
+        field, law, body = (printer._print(a) for a in (self.field, self.law, self.body))
+        return f"{type(self).__name__}({body}, ({field}, {law}))"
+
+
+class Mean(BoundMean):
     r"""Expectation over one Gaussian field, :math:`\mathbb{E}_{x \sim \mathcal N(0, v)} f(x)`.
 
     Parameters
@@ -69,8 +147,6 @@ class Mean(Expr):
     0
     """
 
-    is_commutative = True
-
     def __new__(cls, body: Any, binding: Any) -> Expr:
         """Return the mean, with factors free of the field taken out."""
         # sympify of objects built in Python, never of text: strings are refused here
@@ -92,37 +168,9 @@ class Mean(Expr):
         return super().__new__(cls, body, Tuple(field, variance))
 
     @property
-    def body(self) -> Expr:
-        """The integrand."""
-        return self.args[0]
-
-    @property
-    def field(self) -> Symbol:
-        """The bound Gaussian field."""
-        return self.args[1].args[0]
-
-    @property
     def variance(self) -> Expr:
         """Variance of the field."""
-        return self.args[1].args[1]
-
-    @property
-    def bound_symbols(self) -> list[Symbol]:
-        """The bound field, in the list sympy expects."""
-        return [self.field]
-
-    @property
-    def free_symbols(self) -> set[Symbol]:
-        """Symbols the value depends on: all but the bound field."""
-        return (self.body.free_symbols - {self.field}) | self.variance.free_symbols
-
-    # Two means that differ by the name of the field are the same expectation: equality and
-    # hash are taken on a private name that depends on the depth of nesting only.
-    def _hashable_content(self) -> tuple[Any, ...]:
-        return self.body.xreplace({self.field: _Canonical(nesting(self))}), self.variance
-
-    def _eval_is_extended_real(self) -> bool | None:
-        return self.body.is_extended_real
+        return self.law
 
     def _eval_derivative(self, symbol: Symbol) -> Expr:
         body, field = self.body, self.field
@@ -133,45 +181,10 @@ class Mean(Expr):
             change += spread * body.diff(field).diff(field) / 2
         return Mean(cancel_terms(_one_step_powers(change)), (field, self.variance))
 
-    def _renamed(self, taken: Iterable[Symbol]) -> Mean:
-        """Return the same mean over a field whose name is not in `taken`."""
-        field = self.field
-        fresh = Dummy(field.name, **field.assumptions0) if field in set(taken) else field
-        if fresh is field:
-            return self
-        return Mean(self.body.xreplace({field: fresh}), (fresh, self.variance))
-
-    def _eval_subs(self, old: Expr, new: Expr) -> Expr:
-        variance = self.variance._subs(old, new)
-        if old.has_free(self.field):  # the bound field is not visible from outside
-            return Mean(self.body, (self.field, variance))
-        safe = self._renamed(new.free_symbols)
-        return Mean(safe.body._subs(old, new), (safe.field, variance))
-
-    def _xreplace(self, rule: dict[Basic, Basic]) -> tuple[Expr, bool]:
-        if self in rule:
-            return rule[self], True
-        if not isinstance(rule, dict):  # sympy's own passes give a rule that is no mapping
-            body, in_body = self.body._xreplace(rule)
-            variance, in_variance = self.variance._xreplace(rule)
-            return Mean(body, (self.field, variance)), in_body or in_variance
-        visible = {k: w for k, w in rule.items() if not k.has_free(self.field)}
-        taken = set().union(*(w.free_symbols for w in visible.values())) if visible else set()
-        safe = self._renamed(taken)
-        body, in_body = safe.body._xreplace(visible)
-        variance, in_variance = self.variance._xreplace(rule)
-        if not (in_body or in_variance):
-            return self, False
-        return Mean(body, (safe.field, variance)), True
-
     def _latex(self, printer: Any, exp: str | None = None) -> str:
         field, variance, body = (printer._print(a) for a in (self.field, self.variance, self.body))
         text = rf"\mathbb{{E}}_{{{field}\sim\mathcal{{N}}(0,{variance})}}\left[{body}\right]"
         return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
-
-    def _sympystr(self, printer: Any) -> str:
-        field, variance, body = (printer._print(a) for a in (self.field, self.variance, self.body))
-        return f"Mean({body}, ({field}, {variance}))"
 
 
 def LabelSum(body: Any, binding: tuple[Symbol, Iterable[Any]]) -> Expr:
@@ -203,12 +216,12 @@ def LabelSum(body: Any, binding: tuple[Symbol, Iterable[Any]]) -> Expr:
     return Add(*(sympify(body, strict=True).subs(variable, level) for level in levels))
 
 
-def outermost_means(*expressions: Expr) -> list[Mean]:
+def outermost_means(*expressions: Expr) -> list[BoundMean]:
     """Return the means of `expressions` that are not inside another mean, without repetition."""
-    found: dict[Mean, None] = {}
+    found: dict[BoundMean, None] = {}
 
     def walk(node: Basic) -> None:
-        if isinstance(node, Mean):
+        if isinstance(node, BoundMean):
             found.setdefault(node)
         else:
             for argument in node.args:
@@ -292,6 +305,12 @@ def nesting(node: Basic) -> int:
     """Return how many means are nested inside each other in `node`."""
     inner = max((nesting(argument) for argument in node.args), default=0)
     return inner + 1 if isinstance(node, Mean) else inner
+
+
+def _depth(node: Basic) -> int:
+    """Return how many averages of any kind are nested inside each other in `node`."""
+    inner = max((_depth(argument) for argument in node.args), default=0)
+    return inner + 1 if isinstance(node, BoundMean) else inner
 
 
 class _Canonical(Symbol):

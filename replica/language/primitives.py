@@ -20,6 +20,11 @@ primitive                 value                                       derivative
 ``LogSumExp(a,b,...)``    log(e^a + e^b + ...)                        Softmax of each argument
 ``Softmax(a,b,...)``      e^a / (e^a + e^b + ...), a comes first      closed
 ``PositivePart(x)``       max(0, x)                                   Heaviside(x)
+``LogScaledI0(x)``        log I_0(x) - x, x >= 0                      BesselRatio(x) - 1
+``BesselRatio(x)``        R = I_1(x) / I_0(x), x >= 0                 BesselRatioSlope(x)
+``BesselRatioSlope(x)``   1 - R/x - R^2                               closed in the two
+``LogScaledK0(s)``        log K_0(e^s) + e^s                          closed in the two
+``LogScaledK1(s)``        log K_1(e^s) + e^s                          closed in the two
 ========================  ==========================================  =========================
 """
 
@@ -27,16 +32,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import Expr, Function, Heaviside, S, log, sqrt
+from sympy import Expr, Function, Heaviside, S, exp, log, sqrt
 from sympy.core.function import ArgumentIndexError
 from sympy.core.sorting import default_sort_key
 
 __all__ = [
     "PRIMITIVES",
+    "BesselRatio",
+    "BesselRatioSlope",
     "LogCosh",
     "LogH",
     "LogHDifference",
     "LogScaledH",
+    "LogScaledI0",
+    "LogScaledK0",
+    "LogScaledK1",
     "LogSumExp",
     "LowerMills",
     "Mills",
@@ -332,6 +342,84 @@ class PositivePart(Primitive):
         return text if exp is None else rf"{text}^{{{exp}}}"
 
 
+class LogScaledI0(Primitive):
+    r"""Logarithm of the scaled modified Bessel function, :math:`\log I_0(x) - x`, for x >= 0.
+
+    The partition function of a phase.
+
+    Examples
+    --------
+    >>> from sympy import Symbol
+    >>> LogScaledI0(Symbol("x", real=True)).diff()
+    BesselRatio(x) - 1
+    """
+
+    nargs = 1
+    latex_name = r"\log I_{0s}"
+
+    @classmethod
+    def eval(cls, x: Expr) -> Expr | None:  # noqa: D102
+        return S.Zero if x.is_zero else None
+
+    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
+        return BesselRatio(self.args[0]) - 1
+
+
+class BesselRatio(Primitive):
+    r"""Mean direction of a phase in a field, :math:`R(x) = I_1(x) / I_0(x)`, for x >= 0."""
+
+    nargs = 1
+    latex_name = r"R"
+
+    @classmethod
+    def eval(cls, x: Expr) -> Expr | None:  # noqa: D102
+        return S.Zero if x.is_zero else None
+
+    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
+        return BesselRatioSlope(self.args[0])
+
+
+class BesselRatioSlope(Primitive):
+    r"""Slope of the mean direction, :math:`R'(x) = 1 - R/x - R^2`, about 1/2x^2 at large x."""
+
+    nargs = 1
+    latex_name = r"R'"
+
+    @classmethod
+    def eval(cls, x: Expr) -> Expr | None:  # noqa: D102
+        return S.Half if x.is_zero else None
+
+    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
+        x = self.args[0]
+        return (BesselRatio(x) / x - self) / x - 2 * BesselRatio(x) * self
+
+
+class LogScaledK0(Primitive):
+    r"""Scaled Bessel function of the second kind, :math:`\log K_0(e^s) + e^s`.
+
+    The product of two Gaussian variables has the density :math:`K_0(|x|) / \pi`. The argument is
+    given by its logarithm, which neither under- nor overflows where integrals end.
+    """
+
+    nargs = 1
+    latex_name = r"\log K_{0s}"
+
+    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
+        (s,) = self.args
+        return exp(s) * (1 - exp(LogScaledK1(s) - self))
+
+
+class LogScaledK1(Primitive):
+    r"""Scaled Bessel function of the second kind, :math:`\log K_1(e^s) + e^s`."""
+
+    nargs = 1
+    latex_name = r"\log K_{1s}"
+
+    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
+        (s,) = self.args
+        return exp(s) * (1 - exp(LogScaledK0(s) - self)) - 1
+
+
 PRIMITIVES: tuple[type[Primitive], ...] = (
     LogH,
     Mills,
@@ -346,4 +434,9 @@ PRIMITIVES: tuple[type[Primitive], ...] = (
     LogSumExp,
     Softmax,
     PositivePart,
+    LogScaledI0,
+    BesselRatio,
+    BesselRatioSlope,
+    LogScaledK0,
+    LogScaledK1,
 )

@@ -31,14 +31,20 @@ from sympy import (
 )
 
 from replica.language.bivariate import BIVARIATE
+from replica.language.envelope import Clip, Curve, Envelope, Proximal
 from replica.language.means import Mean
 from replica.language.primitives import PRIMITIVES
+from replica.language.spectral import CompanionStieltjes, SpectralMean, Spectrum
 
 __all__ = ["FUNCTIONS", "first_unknown_node"]
 
 FUNCTIONS: tuple[type[Basic], ...] = (
     *PRIMITIVES,
     *BIVARIATE,
+    CompanionStieltjes,
+    Clip,
+    Proximal,
+    Envelope,
     exp,
     log,
     cosh,
@@ -58,7 +64,19 @@ FUNCTIONS: tuple[type[Basic], ...] = (
 )
 """Functions of the language; tanh and its kin have been rewritten into primitives by then."""
 
-_STRUCTURE = (Add, Mul, Pow, Symbol, Number, NumberSymbol, Mean, Tuple)
+_STRUCTURE = (
+    Add,
+    Mul,
+    Pow,
+    Symbol,
+    Number,
+    NumberSymbol,
+    Mean,
+    SpectralMean,
+    Spectrum,
+    Tuple,
+    Curve,
+)
 
 
 def first_unknown_node(expression: Basic) -> Basic | None:

@@ -32,6 +32,7 @@ from sympy import (
 )
 
 from replica.language.bivariate import BIVARIATE, LogBivariateNormalCDF
+from replica.language.envelope import Clip, Proximal
 from replica.language.means import Mean
 from replica.language.primitives import LogH, LogHDifference, LogSumExp, PositivePart, Softmax
 
@@ -120,6 +121,15 @@ def _of_node(node: Basic, field: Symbol, inner: dict[Symbol, Expr]) -> list[Feat
         for zero in zeros:
             for branch in _branches(zero):
                 features += _of_argument(branch, field, inner, smooth=False)
+    elif isinstance(node, Clip):
+        for end in node.args[1:]:
+            features += _of_argument(node.args[0] - end, field, inner, smooth=False)
+    elif isinstance(node, Proximal):
+        curve, argument, V = node.args
+        for centre, width in curve.features(V):
+            for feature in _of_argument(argument - centre, field, inner, smooth=True):
+                if feature is not None:
+                    features.append(replace(feature, width=width * feature.width))
     elif isinstance(node, log) or (isinstance(node, Pow) and not node.exp.is_Integer):
         features = _of_singular(node.args[0], field, inner)
     elif isinstance(node, Pow) and node.exp.is_negative:
@@ -198,8 +208,9 @@ def _of_affine(
     if slope == 0 or slope.has_free(field):
         return None
     if slope.has_free(*inner):  # a product with an inner field: its zero stays where both vanish
-        product = argument.subs(field, 0) == 0 and not smooth
-        return Feature(S.Zero, S.Zero) if product else None
+        if argument.subs(field, 0) != 0:
+            return None
+        return Feature(S.Zero, _width_of_product(slope, inner) if smooth else S.Zero)
     spread = S.One if smooth else S.Zero
     for other, variance in inner.items():
         tilt = argument.diff(other)
@@ -225,6 +236,12 @@ def _of_corner(one: Expr, two: Expr, field: Symbol, inner: dict[Symbol, Expr]) -
     return None
 
 
+def _width_of_product(slope: Expr, inner: dict[Symbol, Expr]) -> Expr:
+    """Return 1/|slope| at the usual size of the inner fields."""
+    usual = {other: sqrt(variance) for other, variance in inner.items()}
+    return 1 / Abs(slope.xreplace(usual))
+
+
 def _of_crossing(one: Expr, two: Expr, field: Symbol, inner: dict[Symbol, Expr]) -> Feature | None:
     """Return where two exponents cross: there their sum turns from one to the other.
 
@@ -239,7 +256,10 @@ def _of_crossing(one: Expr, two: Expr, field: Symbol, inner: dict[Symbol, Expr])
         return _of_quadrants(one, two, field, inner)
     same = isinstance(one, Function) and one.func is two.func and len(one.args) == 1
     if not same:
-        return None
+        # the tails beside Gaussians change the crossing little: it is that of the Gaussians
+        terms = Add.make_args(expand(difference.xreplace(_without_tails(difference))))
+        rest = Add(*(term for term in terms if term.has_free(field)))
+        return _of_affine(rest, field, inner, smooth=True)
     crossing = _of_affine(one.args[0] - two.args[0], field, inner, smooth=True)
     if crossing is None:
         return None
@@ -267,6 +287,10 @@ def _of_quadrants(one: Expr, two: Expr, field: Symbol, inner: dict[Symbol, Expr]
             seen = PositivePart(1 + one.subs(at) / _DIGITS)
             return Feature(crossing.centre, 1 / (Abs(slope) * seen))
     return None
+
+
+def _without_tails(expression: Expr) -> dict[Expr, Expr]:
+    return {node: S.Zero for node in expression.atoms(LogH, LogHDifference)}
 
 
 def _of_gaussian(exponent: Expr, field: Symbol, inner: dict[Symbol, Expr]) -> Feature | None:

@@ -22,6 +22,12 @@ from numpy.typing import NDArray
 from scipy import special
 
 from replica.numerics import bivariate
+from replica.numerics.proximal import (
+    precise_proximal,
+    proximal,
+    proximal_rounding,
+    proximal_slopes,
+)
 
 __all__ = ["IMPLEMENTATIONS", "Implementation"]
 
@@ -55,6 +61,70 @@ def log_h(x: Any, ratio: Any = None) -> Any:
     if left.any():
         result[left] = special.log_ndtr(-x[left])
     return result
+
+
+_ASYMPTOTIC = 1e6  # scipy's Bessel functions give no number at 1e10
+_ASYMPTOTIC_SLOPE = 800.0
+
+
+def log_scaled_i0(x: Any) -> Any:
+    near = np.clip(x, 1e-3, _ASYMPTOTIC)
+    y = 1 / np.maximum(x, _ASYMPTOTIC)
+    far = y * (0.125 + y * 0.0625) - 0.5 * np.log(2 * np.pi * np.maximum(x, _ASYMPTOTIC))
+    small = -x + x * x / 4 * (1 - x * x / 16)
+    known = np.log(special.ive(0, near))
+    return np.where(x < 1e-3, small, np.where(x > _ASYMPTOTIC, far, known))
+
+
+def bessel_ratio(x: Any) -> Any:
+    near = np.minimum(x, _ASYMPTOTIC)
+    known = special.ive(1, near) / special.ive(0, near)
+    y = 1 / np.maximum(x, _ASYMPTOTIC)
+    return np.where(x > _ASYMPTOTIC, 1 - y * (0.5 + y * 0.125), known)
+
+
+def bessel_ratio_slope(x: Any) -> Any:
+    x = np.maximum(x, 1e-100)
+    ratio = bessel_ratio(x)
+    far = np.maximum(x, _ASYMPTOTIC_SLOPE)
+    # from the series of R at large x, 1 - 1/2x - 1/8x^2 - 1/8x^3 - 25/128x^4 - ...
+    y = 1 / far
+    series = y * y * (0.5 + y * (0.25 + y * (0.375 + y * (0.78125 + y * (2.03125 + y * 6.1875)))))
+    return np.where(x > _ASYMPTOTIC_SLOPE, series, 1 - ratio / x - ratio * ratio)
+
+
+def _precise_bessel_ratio(x: Any) -> Any:
+    return mpmath.besseli(1, x) / mpmath.besseli(0, x)
+
+
+def log_scaled_k(n: int, s: Any) -> Any:
+    """Return log K_n(e^s) + e^s, n = 0 or 1, where e^s under- or overflows too."""
+    s = np.asarray(s, dtype=float)
+    x = np.exp(np.clip(s, -40.0, np.log(_ASYMPTOTIC)))
+    near = np.log(special.kve(n, x))
+    # K_0 = -log(x/2) - gamma, K_1 = 1/x; sqrt(pi/2x) e^-x
+    small = np.log(_LOG_TWO - np.euler_gamma - np.minimum(s, -40.0)) if n == 0 else -s
+    y = np.exp(-np.maximum(s, np.log(_ASYMPTOTIC)))
+    far = 0.5 * (np.log(np.pi / 2) - s) + (4 * n * n - 1) / 8 * y * (1 - y / 2)
+    return np.where(s < -40, small, np.where(s > np.log(_ASYMPTOTIC), far, near))
+
+
+def _precise_log_scaled_i0(x: Any) -> Any:
+    with mpmath.workprec(mpmath.mp.prec + 10 + 4 * abs(int(mpmath.mag(x)) if x else 0)):
+        return mpmath.log(mpmath.besseli(0, x)) - x
+
+
+def _scaled_k(n: int) -> Implementation:
+    def precise(s: Any) -> Any:
+        with mpmath.workprec(mpmath.mp.prec + 10 + max(0, int(3 * s))):  # e^s cancels
+            return mpmath.log(mpmath.besselk(n, mpmath.exp(s))) + mpmath.exp(s)
+
+    return Implementation(
+        lambda s: log_scaled_k(n, s),
+        lambda s: (1.0 + n,),
+        precise,
+        rounding=lambda s: np.abs(s) + 1.0,
+    )
 
 
 def mills(x: Any) -> Any:
@@ -233,6 +303,24 @@ def _interval_mills_rounding(a: Any, b: Any) -> Any:
     return 4 + _interval_rounding(a, b) + decay
 
 
+def companion_stieltjes(z: Any, ratio: Any) -> Any:
+    z, ratio = np.broadcast_arrays(np.asarray(z, dtype=float), np.asarray(ratio, dtype=float))
+    middle = z + (ratio - 1)
+    root = _discriminant_root(z, ratio)
+    # of the two forms of the positive root, the one whose terms have the same sign
+    return np.where(middle > 0, 2 / (middle + root), (root - middle) / (2 * z))
+
+
+def _discriminant_root(z: Any, ratio: Any) -> Any:
+    return np.sqrt(np.maximum(z * z + 2 * z * (1 + ratio) + np.square(1 - ratio), 1e-300))
+
+
+def _companion_slopes(z: Any, ratio: Any) -> tuple[Any, ...]:
+    value = companion_stieltjes(z, ratio)
+    change = value / _discriminant_root(z, ratio)
+    return change * (1 + value), change
+
+
 # ---- mpmath -----------------------------------------------------------------------------------
 
 
@@ -287,7 +375,16 @@ def _precise_log_h(x: Any) -> Any:
     return mpmath.log(_precise_tail(x))
 
 
+def _precise_companion_stieltjes(z: Any, ratio: Any) -> Any:
+    middle = z + ratio - 1
+    root = mpmath.sqrt(z * z + 2 * z * (1 + ratio) + (1 - ratio) ** 2)
+    return 2 / (middle + root) if middle > 0 else (root - middle) / (2 * z)
+
+
 IMPLEMENTATIONS: dict[str, Implementation] = {
+    "CompanionStieltjes": Implementation(
+        companion_stieltjes, _companion_slopes, _precise_companion_stieltjes
+    ),
     "LogH": Implementation(
         log_h,
         lambda x, *ratio: (_mills_bound(x), *(0.0 for _ in ratio)),
@@ -315,6 +412,26 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
         _guarded(lambda x: x * x / 2 + _precise_log_h(x)),
         rounding=lambda x: 1.0 + 0 * x,
     ),
+    "LogScaledI0": Implementation(
+        log_scaled_i0,
+        lambda x: (1.0,),
+        _precise_log_scaled_i0,
+        rounding=lambda x: 1.0 + 0 * x,
+    ),
+    "BesselRatio": Implementation(
+        bessel_ratio,
+        lambda x: (0.5,),
+        _precise_bessel_ratio,
+        rounding=lambda x: 2 * np.minimum(x, 1.0),
+    ),
+    "BesselRatioSlope": Implementation(
+        bessel_ratio_slope,
+        lambda x: (0.3,),
+        _guarded(lambda x: 1 - _precise_bessel_ratio(x) / x - _precise_bessel_ratio(x) ** 2),
+        rounding=lambda x: np.where(np.abs(x) < _ASYMPTOTIC_SLOPE, 4.0, 0.0),
+    ),
+    "LogScaledK0": _scaled_k(0),
+    "LogScaledK1": _scaled_k(1),
     "LogCosh": Implementation(
         log_cosh,
         lambda x: (np.minimum(np.abs(x), 1),),
@@ -375,6 +492,14 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
         bivariate.bivariate_mills_slopes,
         _guarded(bivariate.precise_bivariate_mills),
         rounding=bivariate.bivariate_mills_rounding,
+    ),
+    "Clip": Implementation(
+        lambda x, low, high: np.minimum(np.maximum(x, low), high),
+        lambda x, low, high: (1.0, 1.0, 1.0),
+        lambda x, low, high: min(max(x, low), high),
+    ),
+    "Proximal": Implementation(
+        proximal, proximal_slopes, precise_proximal, rounding=proximal_rounding
     ),
     "LogSumExp": Implementation(log_sum_exp, _log_sum_exp_slopes, _precise_log_sum_exp),
     "Softmax": Implementation(

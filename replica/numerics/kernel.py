@@ -20,7 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr, Symbol
 
-from replica.numerics.lowering import Integral, Layer, compile_layer, lower, on_namespace
+from replica.numerics.hoisting import hoist
+from replica.numerics.lowering import (
+    Integral,
+    Layer,
+    WeightedSum,
+    compile_layer,
+    lower,
+    on_namespace,
+)
 from replica.numerics.quadrature import (
     HALF_RANGE,
     TRAPEZOID_STEP,
@@ -81,13 +89,16 @@ class Kernel:
     def __init__(self, arguments: Sequence[Symbol], expressions: Sequence[Expr]) -> None:
         self.arguments = tuple(arguments)
         self.expressions = tuple(expressions)
-        self._layer = _CompiledLayer(lower(self.arguments, self.expressions))
+        constants, left = hoist(self.expressions)
+        self._first = Kernel(self.arguments, tuple(constants)) if constants else None
+        self._layer = _CompiledLayer(lower((*self.arguments, *constants.values()), left))
 
     def __call__(self, *values: Any, refinement: int = 0) -> tuple[Array, ...]:
         """Return the expressions at `values`, broadcast against each other."""
         flat, shape = _flatten(values)
         with np.errstate(all="ignore"):
-            results = self._layer.evaluate(flat, refinement)
+            constants = self._first(*flat, refinement=refinement) if self._first else ()
+            results = self._layer.evaluate([*flat, *constants], refinement)
         size = flat[0].shape
         return tuple(_full(r, size).reshape(shape) for r in results)
 
@@ -99,6 +110,8 @@ class Kernel:
         bounds = [_full(bound, shape).reshape(size) for _, bound in parts]
         arguments = [Bounded(n, b) for n, b in zip(numbers, bounds, strict=False)]
         with np.errstate(all="ignore"):
+            if self._first:
+                arguments += self._first.bounded(*arguments, refinement=refinement)
             results = self._layer.evaluate_bounded(arguments, refinement)
         final = []
         for result in results:
@@ -139,7 +152,10 @@ class _CompiledLayer:
 
     def __init__(self, layer: Layer) -> None:
         self.function = compile_layer(layer.symbols, layer.expressions)
-        self.integrals = [_CompiledIntegral(integral) for integral in layer.integrals]
+        self.integrals = [
+            _CompiledSum(part) if isinstance(part, WeightedSum) else _CompiledIntegral(part)
+            for part in layer.integrals
+        ]
         self._bounded: FunctionType | None = None
 
     @property
@@ -154,11 +170,59 @@ class _CompiledLayer:
             means += integral.evaluate(arguments, refinement)
         return list(self.function(*arguments, *means))
 
-    def evaluate_bounded(self, arguments: list[Bounded], refinement: int) -> list[Any]:
+    def evaluate_bounded(
+        self, arguments: list[Bounded], refinement: int, inner: bool = False
+    ) -> list[Any]:
         means: list[Any] = []
         for integral in self.integrals:
-            means += integral.evaluate_bounded(arguments, refinement)
+            means += integral.evaluate_bounded(arguments, refinement, inner)
         return list(self.bounded_function(*arguments, *means))
+
+
+class _CompiledSum:
+    """Means over the same list of eigenvalues."""
+
+    def __init__(self, part: WeightedSum) -> None:
+        self.count = len(part.results)
+        self.body = _CompiledLayer(part.body)
+        self.points = np.array(part.spectrum.points)
+        self.weights = np.array(part.spectrum.weights)
+
+    def _chunks(self, points: int) -> list[slice]:
+        size = max(1, _CHUNK // self.points.size)
+        return [slice(start, start + size) for start in range(0, points, size)]
+
+    def evaluate(self, arguments: list[Array], refinement: int) -> list[Any]:
+        results = np.empty((self.count, arguments[0].shape[0]))
+        for chunk in self._chunks(arguments[0].shape[0]):
+            shape, inside = self._laid_out([a[chunk] for a in arguments])
+            for k, body in enumerate(self.body.evaluate(inside, refinement)):
+                results[k, chunk] = _full(body, inside[0].shape).reshape(shape) @ self.weights
+        return list(results)
+
+    def _laid_out(self, arguments: list[Array]) -> tuple[tuple[int, int], list[Array]]:
+        shape = arguments[0].size, self.points.size
+        repeated = [np.repeat(a, self.points.size) for a in arguments]
+        return shape, [*repeated, np.tile(self.points, shape[0])]
+
+    def evaluate_bounded(
+        self, arguments: list[Bounded], refinement: int, inner: bool = False
+    ) -> list[Bounded]:
+        points = arguments[0].value.shape[0]
+        values, bounds = np.empty((self.count, points)), np.empty((self.count, points))
+        rounding = UNIT * (2 + 2 * np.log2(self.points.size))
+        for chunk in self._chunks(points):
+            shape, inside = self._laid_out([a.value[chunk] for a in arguments])
+            _, spread = self._laid_out([a.bound[chunk] for a in arguments])
+            spread[-1] = np.zeros_like(inside[-1])  # the eigenvalues are what they are
+            exact = [Bounded(a, b) for a, b in zip(inside, spread, strict=True)]
+            for k, body in enumerate(self.body.evaluate_bounded(exact, refinement)):
+                value, bound = (
+                    _full(part, inside[0].shape).reshape(shape) for part in bounded_parts(body)
+                )
+                values[k, chunk] = value @ self.weights
+                bounds[k, chunk] = (bound + rounding * np.abs(value)) @ self.weights
+        return [Bounded(value, bound) for value, bound in zip(values, bounds, strict=True)]
 
 
 class _CompiledIntegral:
@@ -236,6 +300,15 @@ class _CompiledIntegral:
                     jobs.append((chunk, lay))
                     start += size
         return jobs
+
+    def _widest(self, members: NDArray[np.intp], refinement: int) -> list[Job]:
+        """Return jobs that repeat these points by the trapezoid over the widest range."""
+        if self.kinks:
+            return []
+        rule = trapezoid_rule(_MAX_HALVINGS + refinement, WIDEST_RANGE, self.even)
+        size = max(1, _CHUNK // rule.nodes.size)
+        starts = range(0, members.size, size)
+        return [(members[start : start + size], partial(_same, rule)) for start in starts]
 
     def _panels(self, centres: Array, widths: Array, refinement: int) -> Rule:
         reach = half_range(refinement)
@@ -321,7 +394,9 @@ class _CompiledIntegral:
 
     # ---- values with bounds -------------------------------------------------------------------
 
-    def evaluate_bounded(self, arguments: list[Bounded], refinement: int) -> list[Bounded]:
+    def evaluate_bounded(
+        self, arguments: list[Bounded], refinement: int, inner: bool
+    ) -> list[Bounded]:
         numbers = [a.value for a in arguments]
         points = numbers[0].shape[0]
         exact_variance, variance_bound = bounded_parts(self.bounded_variance(*arguments)[0])
@@ -350,6 +425,11 @@ class _CompiledIntegral:
                     values[k, members], bounds[k, members] = value, bound + moved * largest
 
         _run(work, self._rules(numbers, variance, refinement))
+        lost = np.flatnonzero(inner & usable & np.isinf(bounds).any(axis=0))
+        if lost.size:
+            # Tails that do not fall within the range, at nodes of an outer field where next to
+            # nothing may be left: no bound there would be none anywhere.
+            _run(work, self._widest(lost, refinement))
         bounds[:, ~usable] = np.inf
         values[:, ~usable] = np.nan
         return [Bounded(value, bound) for value, bound in zip(values, bounds, strict=True)]
@@ -405,7 +485,7 @@ class _CompiledIntegral:
             Bounded(np.repeat(a.value, shape[1]), np.repeat(a.bound, shape[1])) for a in inside
         ]
         flat_nodes = Bounded(nodes.value.reshape(-1), nodes.bound.reshape(-1))
-        flat = self.body.evaluate_bounded([*repeated, flat_nodes], refinement)
+        flat = self.body.evaluate_bounded([*repeated, flat_nodes], refinement, inner=True)
         parts = [bounded_parts(value) for value in flat]
         size = nodes.value.size
         return [
@@ -480,13 +560,15 @@ def _beyond(body: Array, rule: Rule) -> Array:
     total = np.zeros(body.shape[0])
     for side in (-1,) if rule.even else (1, -1):
         t = side * nodes[:, ::side]
-        inner = np.argmax(t > t[:, :1] + 0.5, axis=1)  # far enough in to show the slope
-        first, there = t[:, 0], t[np.arange(t.shape[0]), inner]
-        decay = np.exp(-0.5 * first**2), np.exp(-0.5 * there**2)
-        ends = body[:, ::side]
-        edge = np.abs(ends[:, 0]) * decay[0]
-        inside = np.abs(ends[:, inner[0]] if shared else ends[rows, inner]) * decay[1]
-        rate = np.log(inside / edge) / (there - first)
+        ends, first = body[:, ::side], t[:, 0]
+        edge = np.abs(ends[:, 0]) * np.exp(-0.5 * first**2)
+        rate = np.zeros(body.shape[0])
+        for distance in (0.5, 1.0):  # the integrand may change its sign at one of them
+            inner = np.argmax(t > t[:, :1] + distance, axis=1)
+            there = t[np.arange(t.shape[0]), inner]
+            inside = np.abs(ends[:, inner[0]] if shared else ends[rows, inner])
+            inside = inside * np.exp(-0.5 * there**2)
+            rate = np.fmax(rate, np.log(inside / edge) / (there - first))
         total += np.where(edge > 0, edge / np.where(rate > 0, rate, 0.0), 0.0)
     return total * (2 if rule.even else 1) / np.sqrt(2 * np.pi)
 

@@ -22,6 +22,7 @@ from sympy import (
     Expr,
     Function,
     Heaviside,
+    Integer,
     Max,
     Min,
     Pow,
@@ -39,13 +40,23 @@ from replica.language.bivariate import (
     BivariateNormalCDF,
     LogBivariateNormalCDF,
 )
-from replica.language.means import Mean, outermost_means
+from replica.language.envelope import unfold
+from replica.language.means import BoundMean, outermost_means
 from replica.language.primitives import LogH, Mills, MillsExcess
+from replica.language.spectral import WeightedPoints, in_closed_form
 from replica.language.vocabulary import first_unknown_node
 from replica.numerics.features import Feature, find_features
 from replica.numerics.functions import IMPLEMENTATIONS
 
-__all__ = ["Integral", "Layer", "compile_layer", "lower", "on_namespace", "precise_function"]
+__all__ = [
+    "Integral",
+    "Layer",
+    "WeightedSum",
+    "compile_layer",
+    "lower",
+    "on_namespace",
+    "precise_function",
+]
 
 
 @dataclass(frozen=True)
@@ -64,12 +75,22 @@ class Integral:
 
 
 @dataclass(frozen=True)
+class WeightedSum:
+    """Means over the same list of eigenvalues: values for the symbols `results`, by one sum."""
+
+    field: Symbol
+    spectrum: WeightedPoints
+    results: tuple[Symbol, ...]
+    body: Layer
+
+
+@dataclass(frozen=True)
 class Layer:
     """Expressions in `arguments` and in the results of `integrals`."""
 
     arguments: tuple[Symbol, ...]
     expressions: tuple[Expr, ...]
-    integrals: tuple[Integral, ...] = field(default=())
+    integrals: tuple[Integral | WeightedSum, ...] = field(default=())
 
     @property
     def symbols(self) -> tuple[Symbol, ...]:
@@ -86,26 +107,32 @@ def lower(arguments: tuple[Symbol, ...], expressions: tuple[Expr, ...]) -> Layer
         For a node without a numerical meaning, or a symbol that is not among `arguments`; the
         message shows the sub-expression.
     """
+    expressions = tuple(in_closed_form(expression) for expression in expressions)
     for expression in expressions:
         _check(expression, frozenset(arguments))
-    groups: dict[Expr, list[Mean]] = {}
+    expressions = tuple(unfold(expression) for expression in expressions)
+    groups: dict[Basic, list[BoundMean]] = {}
     for mean in outermost_means(*expressions):
-        groups.setdefault(mean.variance, []).append(mean)
-    integrals = []
+        groups.setdefault(mean.law, []).append(mean)
+    integrals: list[Integral | WeightedSum] = []
     replaced: dict[Basic, Basic] = {}
-    for variance, means in groups.items():
+    for law, means in groups.items():
         name = Dummy("x", real=True)
         values: dict[Expr, Symbol] = {}
         for mean in means:  # the same integrand under another name is evaluated once
             body = mean.body.xreplace({mean.field: name})
             replaced[mean] = values.setdefault(body, Dummy(f"mean{len(values)}", real=True))
         bodies, results = tuple(values), tuple(values.values())
+        body_layer = lower((*arguments, name), bodies)
+        if isinstance(law, WeightedPoints):
+            integrals.append(WeightedSum(name, law, results, body_layer))
+            continue
         integrals.append(
             Integral(
                 field=name,
-                variance=variance,
+                variance=law,
                 results=results,
-                body=lower((*arguments, name), bodies),
+                body=body_layer,
                 features=find_features(bodies, name),
                 even=all(
                     _same_squares(body.xreplace({name: -name})) == _same_squares(body)
@@ -151,6 +178,10 @@ class _Printer(PythonCodePrinter):
 
     _print_exp = _print_log = _print_sin = _print_cos = _print_cosh = _print_sinh = _print_Function
     _print_atan = _print_asin = _print_acos = _print_erf = _print_erfc = _print_Function
+
+    def _print_Integer(self, expr: Integer) -> str:
+        # numpy takes larger numbers for objects
+        return str(expr.p) if abs(expr.p) < 2**53 else repr(float(expr.p))
 
     def _print_sign(self, expr: sign) -> str:
         return f"sign({self._print(expr.args[0])})"

@@ -16,7 +16,8 @@ from mpmath.calculus.quadrature import GaussLegendre
 from sympy import Expr, Symbol
 
 from replica.numerics.features import has_kink
-from replica.numerics.lowering import Integral, Layer, lower, precise_function
+from replica.numerics.hoisting import hoist
+from replica.numerics.lowering import Integral, Layer, WeightedSum, lower, precise_function
 
 __all__ = ["PreciseKernel"]
 
@@ -47,12 +48,16 @@ class PreciseKernel:
     """
 
     def __init__(self, arguments: Sequence[Symbol], expressions: Sequence[Expr]) -> None:
-        self._layer = _PreciseLayer(lower(tuple(arguments), tuple(expressions)))
+        constants, left = hoist(expressions)
+        self._first = PreciseKernel(arguments, tuple(constants)) if constants else None
+        self._layer = _PreciseLayer(lower((*arguments, *constants.values()), left))
 
     def __call__(self, values: Sequence[Any], digits: int) -> tuple[list[Any], list[Any]]:
         """Return values and error estimates, as mpmath numbers."""
         with mpmath.workdps(digits + _GUARD):
             numbers = [_to_mpf(value) for value in values]
+            if self._first:  # with digits to spare, so that their error is not felt
+                numbers += self._first(numbers, digits + _GUARD // 2)[0]
             return self._layer.evaluate(numbers, digits)
 
 
@@ -65,7 +70,10 @@ def _to_mpf(value: Any) -> Any:
 class _PreciseLayer:
     def __init__(self, layer: Layer) -> None:
         self.function = precise_function(layer.symbols, layer.expressions)
-        self.integrals = [_PreciseIntegral(integral) for integral in layer.integrals]
+        self.integrals = [
+            _PreciseSum(part) if isinstance(part, WeightedSum) else _PreciseIntegral(part)
+            for part in layer.integrals
+        ]
 
     def evaluate(self, arguments: list[Any], digits: int) -> tuple[list[Any], list[Any]]:
         means: list[Any] = []
@@ -85,6 +93,22 @@ class _PreciseLayer:
         return values, [
             spread + unit * abs(value) for spread, value in zip(spreads, values, strict=True)
         ]
+
+
+class _PreciseSum:
+    def __init__(self, part: WeightedSum) -> None:
+        self.count = len(part.results)
+        self.body = _PreciseLayer(part.body)
+        self.spectrum = part.spectrum
+
+    def evaluate(self, arguments: list[Any], digits: int) -> tuple[list[Any], list[Any]]:
+        totals, errors = [mpmath.mpf(0)] * self.count, [mpmath.mpf(0)] * self.count
+        for point, weight in zip(self.spectrum.points, self.spectrum.weights, strict=True):
+            values, spread = self.body.evaluate([*arguments, mpmath.mpf(point)], digits)
+            for k, (value, error) in enumerate(zip(values, spread, strict=True)):
+                totals[k] += weight * value
+                errors[k] += weight * error
+        return totals, errors
 
 
 class _PreciseIntegral:

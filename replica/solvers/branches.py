@@ -31,6 +31,7 @@ Array = NDArray[np.float64]
 
 _COARSE, _FINE = 24, 160
 _ROUGH = -1  # refinement that a first guess needs
+_CLEAR = 1e-7  # relative error of a point of the curve that is drawn
 _CLOSEST = 1e-30
 _LEAVING = 1e-5  # where a curve leaves the saddle point of no overlap with enough digits
 _AT_ONCE = 500  # points whose whole curves are held at the same time
@@ -291,6 +292,10 @@ class ExplicitCurve:
             grid = np.geomspace(begin, end, count) if begin > 0 else np.linspace(begin, end, count)
         inside = np.flatnonzero((value >= low) & (value <= high))
         z, value = z[inside], value[inside]
+        # where the quadrature loses the curve, its noise would turn it
+        (known,) = self._along(()).bounded(*z.T, *rest)
+        clear = known.bound <= _CLEAR * np.abs(known.value)
+        z, value = z[clear], value[clear]
         trivial = self.trivial_branch(rest, self.control, high)
         if trivial is not None:
             here = (trivial[1] >= low) & (trivial[1] <= high)

@@ -4,7 +4,7 @@ r"""The one iteration loop, elementwise over a grid, with three ways to propose 
   takes the Newton step of its own equation;
 * Anderson: the same, mixed with the last differences;
 * Newton: with the symbolic Jacobian, shortened until it stays in the domain and the residual
-  falls.
+  falls; for positive unknowns that all have updates, on logarithms.
 
 Each point has its own status, and points that are done stop working.
 """
@@ -21,20 +21,27 @@ from numpy.typing import NDArray
 from replica.solvers.solution import Status
 from replica.solvers.system import System, newton_step, scale
 
-__all__ = ["Anderson", "Damped", "Iterated", "Newton", "iterate"]
+__all__ = ["Anderson", "Damped", "Iterated", "LogNewton", "Newton", "iterate"]
 
 Array = NDArray[np.float64]
 
 _SHORTENINGS = 60
+_TRUSTED = 3.0  # in logarithms: beyond a factor of twenty a linear model says little
+
+
+def _added(here: Array, step: Array, length: Array) -> Array:
+    return here + length[:, None] * step
 
 
 class Proposal(Protocol):
     """A way to propose the next point from residuals and Jacobians."""
 
-    descends: bool
-
     def step(self, system: System, z: Array, residual: Array, jacobian: Array) -> Array:
         """Return the proposed change of every unknown at every point."""
+        ...
+
+    def moved(self, here: Array, step: Array, length: Array) -> Array:
+        """Return the points at a fraction `length` of the way."""
         ...
 
     def keep(self, active: NDArray[np.bool_]) -> None:
@@ -55,7 +62,7 @@ class Newton:
         A step below this, relative above one, is the last: it leaves an error of its square.
     """
 
-    descends = True
+    growth = 2.0  # of the residual, that a step may bring
 
     def __init__(self, last_step: float = 1e-7) -> None:
         self.last_step = last_step
@@ -63,6 +70,18 @@ class Newton:
     def step(self, system: System, z: Array, residual: Array, jacobian: Array) -> Array:
         """Return the Newton step."""
         return newton_step(jacobian, residual)
+
+    def moved(self, here: Array, step: Array, length: Array) -> Array:
+        """Return points along a straight line."""
+        return _added(here, step, length)
+
+    def norm(self, residual: Array, z: Array) -> Array:
+        """Return the size of the residuals, which a step may not enlarge."""
+        return _norm(residual, z)
+
+    def completed(self, system: System, z: Array, parameters: Sequence[Array]) -> Array:
+        """Return the point from which to go on."""
+        return z
 
     def keep(self, active: NDArray[np.bool_]) -> None:
         """Newton has no memory."""
@@ -72,10 +91,40 @@ class Newton:
         return np.asarray((np.abs(step) <= self.last_step * size).all(axis=1))
 
 
+class LogNewton(Newton):
+    r"""Newton steps for :math:`\log(\mathrm{update}(z) / z) = 0` in the unknowns :math:`\log z`.
+
+    Norms and responses that diverge as powers of a control are affine on these scales.
+    """
+
+    def step(self, system: System, z: Array, residual: Array, jacobian: Array) -> Array:
+        """Return the Newton step in log z."""
+        update = z + residual
+        identity = np.eye(z.shape[1])
+        slopes = (jacobian + identity) * z[:, None, :] / update[:, :, None] - identity
+        step = newton_step(slopes, np.log(update / z))
+        longest = np.abs(step).max(axis=1, keepdims=True)
+        return np.asarray(step * np.minimum(1.0, _TRUSTED / longest))
+
+    def moved(self, here: Array, step: Array, length: Array) -> Array:
+        """Return points along a line that is straight in the logarithms."""
+        return np.asarray(here * np.exp(length[:, None] * step))
+
+    def converged(self, step: Array, size: Array) -> NDArray[np.bool_]:
+        """Tell where the relative step is so small that its square is below rounding."""
+        return np.asarray((np.abs(step) <= self.last_step).all(axis=1))
+
+    def norm(self, residual: Array, z: Array) -> Array:
+        """Return how far the logarithms of updates and unknowns are apart."""
+        return np.asarray(np.abs(np.log1p(residual / z)).max(axis=1))
+
+    def completed(self, system: System, z: Array, parameters: Sequence[Array]) -> Array:
+        """Return the point with explicit unknowns as functions of the others, not linearised."""
+        return system.completed(z, parameters)
+
+
 class Damped:
     """Damped fixed-point steps."""
-
-    descends = False
 
     def __init__(self, damping: float = 0.5, tolerance: float = 1e-12) -> None:
         self.damping = damping
@@ -87,6 +136,10 @@ class Damped:
         safe = np.where(own == 0, 1.0, own)
         full = np.where(system.paired, residual, -residual / safe)
         return (1 - self.damping) * full
+
+    def moved(self, here: Array, step: Array, length: Array) -> Array:
+        """Return points along a straight line."""
+        return _added(here, step, length)
 
     def keep(self, active: NDArray[np.bool_]) -> None:
         """Plain damping has no memory."""
@@ -199,7 +252,9 @@ def iterate(
         taken += 1
         here = z[active]
         step = proposal.step(system, here, residual, jacobian)
-        trial, length = _into_domain(system, here, step, chosen)
+        trial, length = _into_domain(proposal, system, here, step, chosen)
+        if isinstance(proposal, Newton):
+            trial = proposal.completed(system, trial, chosen)
         done = np.full(active.size, -1)
         stays = (trial == here).all(axis=1)
         last = proposal.converged(step, system.room(here, chosen)) & (length == 1.0)
@@ -219,32 +274,39 @@ def iterate(
         if active.size == 0:
             break
         tried = (trial, *evaluate(trial, chosen, refinement))
-        if proposal.descends:
-            tried = _descend(system, here, step, length, residual, tried, chosen, refinement)
+        if isinstance(proposal, Newton):
+            tried = _descend(
+                proposal, system, here, step, length, residual, tried, chosen, refinement
+            )
         z[active], residual, jacobian = tried
         last_jacobian[active] = jacobian
     return Iterated(z, status, taken, last_jacobian, last_step)
 
 
 def _into_domain(
-    system: System, here: Array, step: Array, parameters: Sequence[Array]
+    proposal: Proposal,
+    system: System,
+    here: Array,
+    step: Array,
+    parameters: Sequence[Array],
 ) -> tuple[Array, Array]:
     """Halve steps that leave the domain; return the new points and the lengths taken."""
     step = np.where(np.isfinite(step), step, 0.0)
     length = np.ones(here.shape[0])
-    trial = system.onto_edge(here + step, parameters)
+    trial = system.onto_edge(proposal.moved(here, step, length), parameters)
     for _ in range(_SHORTENINGS):
         outside = ~system.inside(trial, parameters)
         if not outside.any():
             break
         length[outside] /= 2
-        trial[outside] = here[outside] + length[outside, None] * step[outside]
+        trial[outside] = proposal.moved(here[outside], step[outside], length[outside])
     else:
         trial[outside] = here[outside]
     return trial, length
 
 
 def _descend(
+    proposal: Newton,
     system: System,
     here: Array,
     step: Array,
@@ -256,13 +318,15 @@ def _descend(
 ) -> tuple[Array, Array, Array]:
     """Shorten Newton steps at the points where the residual grew."""
     trial, new_residual, new_jacobian = tried
-    before = _norm(residual, here)
+    before = proposal.norm(residual, here)
     for _ in range(5):
-        worse = ~(_norm(new_residual, trial) <= np.maximum(2 * before, 1e-13))
+        level = np.maximum(proposal.growth * before, 1e-13)
+        worse = ~(proposal.norm(new_residual, trial) <= level)
         if not worse.any():
             break
         length[worse] /= 4
-        trial[worse] = here[worse] + length[worse, None] * np.nan_to_num(step[worse])
+        trial[worse] = proposal.moved(here[worse], np.nan_to_num(step[worse]), length[worse])
         inner = [p[worse] for p in parameters]
+        trial[worse] = proposal.completed(system, trial[worse], inner)
         new_residual[worse], new_jacobian[worse] = system.evaluate(trial[worse], inner, refinement)
     return trial, new_residual, new_jacobian

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache, partial
 from typing import Any
 
 import mpmath
@@ -16,8 +17,17 @@ from replica.language.controls import exact, resolve
 from replica.language.formula import Family, Formula, control_name
 from replica.numerics.kernel import compile_kernel
 from replica.numerics.lowering import compile_layer
+from replica.solvers.absence import absent_points
 from replica.solvers.branches import ExplicitCurve, explicit_curve
-from replica.solvers.iteration import Anderson, Damped, Iterated, Newton, Proposal, iterate
+from replica.solvers.iteration import (
+    Anderson,
+    Damped,
+    Iterated,
+    LogNewton,
+    Newton,
+    Proposal,
+    iterate,
+)
 from replica.solvers.precision import check_digits, decimal_text, precise_solution
 from replica.solvers.solution import Solution, Status, failure
 from replica.solvers.symmetry import attracted, embedded, refuse_symmetric
@@ -137,12 +147,16 @@ def solve(
     with np.errstate(all="ignore"):  # what is not finite is found by looking at it
         if method == "auto" and curve is not None:
             ended, note = _on_branch(system, curve, flat, str(start or "uninformed"))
-        elif method == "auto" and found.subspaces and start in (None, "uninformed"):
-            ended = _attracted(found, system, flat, max_steps)
         else:
-            ended = solve_flat(system, _starts(found, start), flat, method, max_steps)
+            absent, note = absent_points(found, values, shape)
+            if method == "auto" and found.subspaces and start in (None, "uninformed"):
+                run = partial(_attracted, found, system, max_steps=max_steps)
+            else:
+                attempts = _starts(found, start)
+                run = partial(solve_flat, system, attempts, method=method, max_steps=max_steps)
+            ended = _where_present(run, system, flat, absent)
         solution = _assemble(found, chosen, system, values, flat, shape, ended, tolerance)
-    if note and solution.status == Status.NO_SADDLE:
+    if note and np.any(solution.status == Status.NO_SADDLE):
         solution = replace(solution, note=note)
     if shape == ():
         if ended.boundary is not None and found.boundary is not None:
@@ -210,6 +224,30 @@ def _attracted(
     if not ended.boundary.any():
         return replace(ended, boundary=None)
     return _at_boundary(system, formula, ended, ended.boundary)
+
+
+def _where_present(
+    run: Callable[[list[Array]], Iterated],
+    system: System,
+    parameters: list[Array],
+    absent: NDArray[np.bool_],
+) -> Iterated:
+    """Run a solver at the points that may have a saddle point."""
+    if not absent.any():
+        return run(parameters)
+    points, n = absent.size, system.size
+    z, step = np.full((points, n), np.nan), np.full((points, n), np.nan)
+    jacobian = np.full((points, n, n), np.nan)
+    status, steps, boundary = np.full(points, int(Status.NO_SADDLE)), 0, None
+    rest = ~absent
+    if rest.any():
+        found = run([p[rest] for p in parameters])
+        z[rest], jacobian[rest], step[rest] = found.z, found.jacobian, found.step
+        status[rest], steps = found.status, found.steps
+        if found.boundary is not None:
+            boundary = np.zeros(points, dtype=bool)
+            boundary[rest] = found.boundary
+    return Iterated(z, status, steps, jacobian, step, boundary)
 
 
 def _on_branch(
@@ -341,32 +379,38 @@ def _one_start(
     }
     if method != "auto":
         return iterate(system, begin, parameters, proposals[method], max_steps)
+    limit = min(_NEWTON_STEPS, max_steps)
     if not system.paired.any():
-        return iterate(system, begin, parameters, Newton(), min(_NEWTON_STEPS, max_steps))
-    cheap = system.deep and bool(system.paired.all())
-    first = iterate(
-        system,
-        begin,
-        parameters,
-        Damped(0.2),
-        min(_BASIN_STEPS, max_steps),
-        refinement=-1 if cheap else 0,
-        slopes=not cheap,
-    )
-    go_on = (first.status == Status.MAX_STEPS) | (first.status == Status.CONVERGED)
+        return iterate(system, begin, parameters, Newton(), limit)
+    cheap = system.deep and bool(system.paired.all()) and not system.logarithmic
+    if system.logarithmic:
+        first = iterate(system, begin, parameters, LogNewton(), limit)
+        go_on = first.status != Status.CONVERGED  # an unknown may vanish, which has no logarithm
+        middle = begin
+    else:
+        first = iterate(
+            system,
+            begin,
+            parameters,
+            Damped(0.2),
+            min(_BASIN_STEPS, max_steps),
+            refinement=-1 if cheap else 0,
+            slopes=not cheap,
+        )
+        go_on = (first.status == Status.MAX_STEPS) | (first.status == Status.CONVERGED)
+        middle = first.z
     if not go_on.any():
         return first
     inner = [p[go_on] for p in parameters]
-    limit = min(_NEWTON_STEPS, max_steps)
     z, status, jacobian = first.z.copy(), first.status.copy(), first.jacobian.copy()
     step = first.step.copy()
     if cheap:  # a coarse rule leads to the root; the verification takes the last step
-        second = iterate(system, first.z[go_on], inner, Newton(_NEARLY), limit, refinement=-1)
+        second = iterate(system, middle[go_on], inner, Newton(_NEARLY), limit, refinement=-1)
         second = replace(
             second, jacobian=np.full_like(second.jacobian, np.nan), step=second.step * np.nan
         )
     else:
-        second = iterate(system, first.z[go_on], inner, Newton(), limit)
+        second = iterate(system, middle[go_on], inner, Newton(), limit)
     z[go_on], status[go_on], jacobian[go_on] = second.z, second.status, second.jacobian
     step[go_on] = second.step
     return Iterated(z, status, first.steps + second.steps, jacobian, step)
@@ -426,6 +470,11 @@ def _default_starts(formula: Formula) -> dict[str, dict[Symbol, Any]]:
     return {"uninformed": place(0.1), "middle": place(0.5), "informed": place(0.95)}
 
 
+@lru_cache(maxsize=256)
+def _following(parameters: tuple[Symbol, ...], place: Expr) -> Any:
+    return compile_layer(parameters, (place,))
+
+
 def _initial(system: System, attempt: Mapping[Symbol, Any], parameters: Sequence[Array]) -> Array:
     """Return the starting array; unknowns that are not given take their update at the others."""
     points = parameters[0].shape[0]
@@ -433,7 +482,10 @@ def _initial(system: System, attempt: Mapping[Symbol, Any], parameters: Sequence
     missing = []
     for k, symbol in enumerate(system.unknowns):
         if symbol in attempt:
-            z[:, k] = np.asarray(attempt[symbol], dtype=float)
+            value = sympify(attempt[symbol])
+            if value.free_symbols:  # a start that follows the controls
+                (value,) = _following(system.parameters, value)(*parameters)
+            z[:, k] = np.asarray(value, dtype=float)
         else:
             missing.append(k)
     if missing:
@@ -441,6 +493,8 @@ def _initial(system: System, attempt: Mapping[Symbol, Any], parameters: Sequence
         for k in missing:
             if system.paired[k]:
                 z[:, k] = residual[k] + z[:, k]
+        if set(system.explicit) <= set(missing):
+            z = system.completed(z, parameters)  # without the cancellation
     low, high = system.bounds(z, parameters)
     bad = ~np.isfinite(z) | (z < low) | (z > high)
     return np.where(bad, np.clip(np.ones_like(z), low, high), z)

@@ -58,6 +58,8 @@ class System:
         Unknowns whose equation has the form update minus unknown.
     symbolic : bool
         Whether a symbolic Jacobian is worth its size; differences otherwise.
+    explicit : collection of Symbol
+        Unknowns whose updates depend on the other ones alone.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class System:
         domains: Mapping[Symbol, Interval],
         paired: frozenset[Symbol] = frozenset(),
         symbolic: bool = True,
+        explicit: frozenset[Symbol] = frozenset(),
     ) -> None:
         if len(equations) != len(unknowns):
             raise DeclarationError(
@@ -80,14 +83,30 @@ class System:
         self.arguments = (*self.unknowns, *self.parameters)
         self.symbolic = symbolic
         self.paired = np.array([symbol in paired for symbol in unknowns], dtype=bool)
+        # scales, such as norms and responses, rather than overlaps of bounded range
+        self.logarithmic = bool(self.paired.all()) and all(s.is_positive for s in unknowns)
         self._intervals = [domains[symbol] for symbol in unknowns]
         self.open_low = np.array([bool(i.left_open) for i in self._intervals])
         self.open_high = np.array([bool(i.right_open) for i in self._intervals])
+
+        self.explicit = [k for k, symbol in enumerate(unknowns) if symbol in explicit]
 
     @cached_property
     def residual(self) -> Kernel:
         """Kernel of the equations alone."""
         return compile_kernel(self.arguments, self.equations)
+
+    @cached_property
+    def _updates(self) -> Kernel:
+        updates = tuple(self.equations[k] + self.unknowns[k] for k in self.explicit)
+        return compile_kernel(self.arguments, updates)
+
+    def completed(self, z: Array, parameters: Sequence[Array]) -> Array:
+        """Return points with the explicit unknowns as the others determine them."""
+        z = z.copy()
+        if self.explicit:
+            z[:, self.explicit] = np.stack(self._updates(*z.T, *parameters), axis=1)
+        return z
 
     @cached_property
     def _with_jacobian(self) -> Kernel | None:
@@ -477,11 +496,16 @@ def _inverse(jacobian: Array) -> Array:
 @lru_cache(maxsize=64)
 def saddle_system(formula: Formula) -> System:
     """Return the stationarity equations of a formula as a system, compiled once."""
-    paired = frozenset(formula.conjugates) | frozenset(formula.conjugates.values())
+    conjugates = frozenset(formula.conjugates.values())
+    paired = {*formula.conjugates, *conjugates, *formula.updates}
+    explicit = all(
+        (formula.residuals[s] + s).free_symbols.isdisjoint(conjugates) for s in conjugates
+    )
     return System(
         tuple(formula.residuals[symbol] for symbol in formula.unknowns),
         formula.unknowns,
         tuple(control.symbol for control in formula.controls.values()),
         formula.domains,
-        paired,
+        frozenset(paired),
+        explicit=conjugates if explicit else frozenset(),
     )

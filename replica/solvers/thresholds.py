@@ -195,6 +195,12 @@ def _read(
     declaration = found.threshold(name)
     solved = found.determined(name)
     given = {key for key in controls if key in found.controls and controls[key] is not None}
+    for key, relation in found.relations.items():  # what it says may be what is solved for
+        if controls.get(key) is not None and solved & set(
+            map(control_name, relation.value.free_symbols)
+        ):
+            solved = solved | {key}
+            given.add(key)
     for key in sorted(solved & given):
         raise ControlError(
             f"{found.name}: {name} does not take {key}: it is determined or does not matter; "

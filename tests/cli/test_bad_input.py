@@ -102,7 +102,11 @@ CASES = [
     # plots and experiments
     ("plot binary-perceptron entropy alpha=0.1:1:3", 2, ["--out"]),
     ("plot binary-perceptron entropy alpha=0.1:1:3 --out e.exe", 2, ["e.exe", ".png"]),
-    ("plot binary-perceptron entropy q alpha=0.1:1:3 --out e.png", 2, ["'q'", "one quantity"]),
+    ("plot binary-perceptron entropy alpha_G kappa=0:1:3 --out e.png", 2, ["alpha_G apart"]),
+    ("plot bayes-optimal-glm alpha_IT alpha_APM Delta=0:1:3 --out e.png", 2, ["mean alpha_AMP"]),
+    ("plot bayes-optimal-glm alpha_IT alpha_AMP Delta=0 --out e.png", 2, ["no grid"]),
+    ("plot bayes-optimal-glm alpha_IT alpha_AMP Delta=-1,0 --out e.png", 2, ["Delta = -1", "[0"]),
+    ("plot bayes-optimal-glm alpha_IT alpha=0:1:3 --out e.png", 2, ["alpha = 0"]),
     ("plot binary-perceptron entropi alpha=0.1:1:3 --out e.png", 2, ["entropy"]),
     ("plot binary-perceptron entropy alpha=0.5 --out e.png", 2, ["no grid"]),
     ("simulate binary-perceptron", 2, ["--p"]),

@@ -9,6 +9,7 @@ import pytest
 
 import replica as rp
 from replica.cli import app
+from replica.report import shell_name
 
 KRAUTH_MEZARD = "0.8330785997395792336890868932669659080521"
 
@@ -233,6 +234,23 @@ def test_plot_writes_a_figure(replica, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
 
+def test_plot_writes_a_phase_diagram(replica, tmp_path):
+    out = tmp_path / "phases.svg"
+    words = "plot bayes-optimal-glm alpha_IT prior=gauss-bernoulli channel=linear alpha_AMP"
+    done = replica(*words.split(), "density=0.1:0.5:3", "--json", "--out", str(out))
+    assert done.code == 0
+    assert done.json["quantity"] == "alpha_IT, alpha_AMP"
+    assert done.json["controls"] == {"density": pytest.approx([0.1, 0.3, 0.5])}
+    assert done.err == ""
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+
+
+def test_a_phase_diagram_without_a_transition_is_no_error(replica, tmp_path):
+    words = "plot bayes-optimal-glm alpha_IT alpha_AMP prior=gaussian Delta=0,1 --out"
+    done = replica(*words.split(), str(tmp_path / "none.png"))
+    assert (done.code, done.err) == (0, "")
+
+
 def test_simulate(replica):
     found = replica("simulate binary-perceptron --p 8 --alpha 0.5,1 --seed 3 --json").json
     assert found["p"] == 8
@@ -258,11 +276,12 @@ def test_show_tells_what_a_formula_takes(replica, name):
     formula = rp.formulas[name]
     formula = formula() if isinstance(formula, rp.Family) else formula
     assert found["formula"] == name
-    assert found["controls"].keys() == formula.controls.keys()
+    controls = {shell_name(control) for control in formula.controls}
+    assert found["controls"].keys() == controls
     assert found["thresholds"].keys() == formula.thresholds.keys()
     assert found["potential"] == str(formula.potential)
     text = replica("show", name).out
-    for word in (*formula.controls, *formula.thresholds, *formula.cites, formula.status):
+    for word in (*controls, *formula.thresholds, *formula.cites, formula.status):
         assert word in text
 
 

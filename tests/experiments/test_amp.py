@@ -11,6 +11,7 @@ from scipy import special
 from sympy import Rational, Symbol, erfc, sqrt
 
 from replica.blocks import channels, priors
+from replica.blocks.conditional import DiscreteChannel
 from replica.errors import ControlError, ConvergenceError, DeclarationError, UnknownName
 from replica.experiments import amp
 from replica.experiments.planted import planted_model
@@ -195,7 +196,7 @@ def test_blocks_with_parameters():
 def test_a_channel_of_probabilities_is_the_channel():
     z = Symbol("z", real=True)
     half = Rational(1, 2)
-    probit = channels.DiscreteChannel(
+    probit = DiscreteChannel(
         {1: erfc(-z / sqrt(2)) * half, -1: erfc(z / sqrt(2)) * half}, z, name="by hand"
     )
     teacher, X, y = draw("gaussian", "probit", 300, 2.0)

@@ -10,6 +10,7 @@ from sympy import Heaviside, Interval, Rational, S, Symbol, log, oo, symbols
 
 import replica as rp
 from replica.blocks import channels, priors
+from replica.blocks.conditional import DiscreteChannel
 from replica.errors import ControlError, UnknownName
 from replica.experiments import Experiment, simulate, simulate_teacher_student, teacher_student
 from replica.experiments.planted import planted_model
@@ -106,10 +107,8 @@ def test_noiseless_labels_are_what_eps_bayes_is_about():
 def test_labels_of_a_channel_of_probabilities():
     z = Symbol("z", real=True)
     flip = {s: Rational(9, 10) * Heaviside(s * z) + Heaviside(-s * z) / 10 for s in (-1, 1)}
-    flipped = channels.DiscreteChannel(flip, z, name="flipped")
-    three = channels.DiscreteChannel(
-        {0: Heaviside(-z), 1: Heaviside(z) / 4, 5: 3 * Heaviside(z) / 4}, z
-    )
+    flipped = DiscreteChannel(flip, z, name="flipped")
+    three = DiscreteChannel({0: Heaviside(-z), 1: Heaviside(z) / 4, 5: 3 * Heaviside(z) / 4}, z)
     fields = np.repeat([-1.5, 0.7], 20_000)
     rng = np.random.default_rng(0)
     labels = planted_model("test", "gaussian", flipped, {}).draw_labels(rng, fields)
@@ -125,7 +124,7 @@ def test_labels_of_a_channel_of_probabilities():
 def test_a_channel_of_probabilities_is_simulated():
     z = Symbol("z", real=True)
     flip = {s: Rational(9, 10) * Heaviside(s * z) + Heaviside(-s * z) / 10 for s in (-1, 1)}
-    formula = planted("rademacher", channels.DiscreteChannel(flip, z, name="flipped"))
+    formula = planted("rademacher", DiscreteChannel(flip, z, name="flipped"))
     result = simulate(formula, p=300, alpha=1.5, instances=4)
     assert (result["converged"] == 1).all()
     assert agree(result, "m", result["q"], 0.05)

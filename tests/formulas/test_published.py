@@ -11,12 +11,20 @@ import pytest
 
 import replica as rp
 
+# Of a family with many options, some of which exclude each other.
+SOME = {
+    "empirical-risk": (("square", "l2", "sign"), ("logistic", "l2", "logistic")),
+    "hidden-manifold": (("square", "sign", "erf", "gaussian"),),
+    "gaussian-covariates": (("square", "sign", "power-law"),),
+}
+
 
 def every_published() -> list[Any]:
     found = []
     for name, target in rp.formulas.items():
         options = target.options if isinstance(target, rp.Family) else {}
-        for choice in itertools.product(*(option.choices for option in options.values())):
+        every = itertools.product(*(option.choices for option in options.values()))
+        for choice in SOME.get(name, every):
             chosen = dict(zip(options, choice, strict=True))
             formula = target(**chosen) if chosen else target
             for entry in formula.published:

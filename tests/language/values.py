@@ -37,7 +37,16 @@ def _log_sum_exp(*arguments: Any) -> Any:
     return mpmath.log(mpmath.fsum(mpmath.exp(a) for a in arguments))
 
 
+def _bessel_ratio(x: Any) -> Any:
+    return mpmath.besseli(1, x) / mpmath.besseli(0, x)
+
+
 PRIMITIVE_VALUES = {
+    "LogScaledI0": lambda x: mpmath.log(mpmath.besseli(0, x)) - x,
+    "BesselRatio": _bessel_ratio,
+    "BesselRatioSlope": lambda x: 1 - _bessel_ratio(x) / x - _bessel_ratio(x) ** 2,
+    "LogScaledK0": lambda s: mpmath.log(mpmath.besselk(0, mpmath.exp(s))) + mpmath.exp(s),
+    "LogScaledK1": lambda s: mpmath.log(mpmath.besselk(1, mpmath.exp(s))) + mpmath.exp(s),
     "LogH": lambda x: mpmath.log1p(-_tail(-x)) if x < 0 else mpmath.log(_tail(x)),
     "Mills": lambda x: _density(x) / _tail(x),
     "MillsExcess": lambda x: _density(x) / _tail(x) - x,

@@ -1,0 +1,243 @@
+r"""Averages of a loss over patterns whose labels a teacher gave.
+
+Teacher field z and student field omega (without the pattern's own influence) are Gaussian, with
+variances rho and Q and covariance M. Given :math:`\omega = \sqrt Q\, x` the teacher field is
+:math:`N(\omega_0, V_0)`, :math:`\omega_0 = M \omega / Q`, :math:`V_0 = \rho - M^2 / Q`, and
+:math:`Z_y = E\, P(y|z)` is the law of the label. With the Moreau envelope of the loss,
+
+.. math:: \Psi = E_x \sum_y Z_y\, \mathcal M_y, \qquad
+          a_V = E_x \sum_y Z_y\, \partial^2_\omega \mathcal M_y = 2\, \partial_Q \Psi, \quad
+          a_q = E_x \sum_y Z_y\, (\partial_\omega \mathcal M_y)^2 = -2\, \partial_V \Psi, \quad
+          a_m = -E_x \sum_y \partial_{\omega_0} Z_y\, \partial_\omega \mathcal M_y
+              = -\partial_M \Psi.
+
+These hold for weights on Gaussian patterns and, with other M, Q and V, for the hidden manifold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sympy import Expr, Heaviside, S, Symbol, exp, sqrt
+
+from replica.blocks.channels import Channel, Delta
+from replica.blocks.losses import ConvexLoss
+from replica.errors import ControlError
+from replica.language.means import Mean
+from replica.language.primitives import LogH, MillsExcess
+from replica.language.rewriting import stabilise
+
+__all__ = ["PatternAverages", "pattern_averages", "separability", "test_error"]
+
+_x = Symbol("x", real=True)
+_omega = Symbol("omega", real=True)
+_V = Symbol("V", positive=True)
+
+
+@dataclass(frozen=True)
+class PatternAverages:
+    r"""Averages over patterns, per pattern.
+
+    Attributes
+    ----------
+    envelope : Expr
+        :math:`\Psi`, the mean envelope.
+    response, square, signal : Expr
+        :math:`a_V`, :math:`a_q` and :math:`a_m`.
+    training_loss : Expr
+        Mean loss at the proximal point, on the patterns of the training set.
+    test_loss : Expr
+        Mean loss of a new pattern.
+    """
+
+    envelope: Expr
+    response: Expr
+    square: Expr
+    signal: Expr
+    training_loss: Expr
+    test_loss: Expr
+
+
+def pattern_averages(
+    channel: Channel, loss: ConvexLoss, M: Any, Q: Any, V: Any, rho: Any
+) -> PatternAverages:
+    r"""Return the averages that a saddle point of risk minimisation needs.
+
+    Parameters
+    ----------
+    channel : Channel
+        P(y|z) of the teacher: labels -1 and 1, or the linear channel.
+    loss : ConvexLoss
+        For the linear channel a function of y - u.
+    M, Q, V, rho : Expr
+        Covariance of teacher and student field, variance of the student's, its response, and
+        variance of the teacher's.
+
+    Raises
+    ------
+    ControlError
+        For a channel with other continuous labels.
+    DeclarationError
+        For a loss that is no function of y - u where labels are continuous.
+
+    Examples
+    --------
+    >>> from sympy import symbols
+    >>> from replica.blocks.channels import Linear
+    >>> from replica.blocks.losses import Square
+    >>> M, Q, V = symbols("M Q V", positive=True)
+    >>> pattern_averages(Linear(), Square(), M, Q, V, 1).response
+    1/(V + 1)
+    """
+    if channel.labels:
+        return _of_labels(channel, loss, M, Q, V, rho)
+    if channel.name != "linear":
+        raise ControlError(
+            f"risk minimisation needs a teacher with labels -1 and 1, or a linear one, not "
+            f"{channel}"
+        )
+    return _of_residuals(loss, M, Q, V, rho)
+
+
+def _of_residuals(loss: ConvexLoss, M: Any, Q: Any, V: Any, rho: Any) -> PatternAverages:
+    """Return the averages over u - y, which is Gaussian."""
+    label = Symbol("label", real=True)
+    envelope = loss.envelope(label, label + _omega, _V)
+    slope = envelope.diff(_omega)
+    spread = sqrt(rho + Delta - 2 * M + Q)
+
+    def mean(body: Expr) -> Expr:
+        return _gaussian(body, spread * _x, V)
+
+    response = mean(slope.diff(_omega))
+    return PatternAverages(
+        envelope=mean(envelope),
+        response=response,
+        square=mean(slope**2),
+        signal=response,
+        training_loss=mean(loss.envelope.value(label, label + _omega, _V)),
+        test_loss=mean(stabilise(loss(S.Zero, _omega))),
+    )
+
+
+def _of_labels(
+    channel: Channel, loss: ConvexLoss, M: Any, Q: Any, V: Any, rho: Any
+) -> PatternAverages:
+    student = sqrt(Q) * _x
+    teacher, variance = M * student / Q, rho - M**2 / Q
+    field = Symbol("z", real=True)
+
+    def mean(function: Callable[[Any], Expr], slope_of_law: bool = False) -> Expr:
+        """Return the mean of a sum over labels."""
+        bodies = []
+        for label in channel.labels:
+            law = channel.log_partition(label, field, variance)
+            weight = exp(law).diff(field) if slope_of_law else exp(law)
+            bodies.append(
+                weight.subs(field, teacher) * function(label).subs({_omega: student, _V: V})
+            )
+        return _mean_of_sum(bodies)
+
+    def slope(label: Any) -> Expr:
+        return loss.envelope.slope(label, _omega, _V)
+
+    signal = -mean(slope, slope_of_law=True)
+    curvature = slope(channel.labels[-1]).diff(_omega)
+    if not curvature.has_free(_omega) and all(
+        slope(label).diff(_omega) == curvature for label in channel.labels
+    ):
+        response = curvature.subs(_V, V)
+    else:
+        response = mean(lambda label: slope(label).diff(_omega))
+    return PatternAverages(
+        envelope=mean(lambda label: loss.envelope(label, _omega, _V)),
+        response=response,
+        square=mean(lambda label: slope(label) ** 2),
+        signal=signal,
+        training_loss=mean(lambda label: loss.envelope.value(label, _omega, _V)),
+        test_loss=mean(lambda label: stabilise(loss(S(label), _omega))),
+    )
+
+
+def _gaussian(body: Expr, omega: Expr, V: Any) -> Expr:
+    return Mean(body.subs({_omega: omega, _V: V}), (_x, S.One))
+
+
+def test_error(channel: Channel, M: Any, Q: Any, rho: Any) -> Expr:
+    r"""Return the fraction of new patterns whose label is not the sign of the student's field.
+
+    Examples
+    --------
+    >>> from replica.blocks.channels import Probit
+    >>> test_error(Probit(), 0, 1, 1)  # one half
+    Mean(Heaviside(x), (x, 1))
+    """
+    student = sqrt(Q) * _x
+    field = Symbol("z", real=True)
+    bodies = []
+    for label in channel.labels:
+        law = exp(channel.log_partition(label, field, rho - M**2 / Q))
+        bodies.append(law.subs(field, M * student / Q) * Heaviside(-label * _x))
+    return _mean_of_sum(bodies)
+
+
+def _mean_of_sum(bodies: Sequence[Expr]) -> Expr:
+    """Return the mean over x of a sum, each body once where a reflection maps it to another."""
+    counted: list[tuple[int, Expr]] = []
+    for body in bodies:
+        mirror = _reflected(body)
+        for k, (count, other) in enumerate(counted):
+            if other in (body, mirror):
+                counted[k] = (count + 1, other)
+                break
+        else:
+            counted.append((1, body))
+    return sum((count * Mean(body, (_x, S.One)) for count, body in counted), S.Zero)
+
+
+def _reflected(body: Expr) -> Expr:
+    """Return the body at -x, with the fields of inner means reflected as well."""
+    inner = {
+        mean: Mean(mean.body.subs(mean.field, -mean.field), (mean.field, mean.variance))
+        for mean in body.atoms(Mean)
+    }
+    return body.xreplace(inner).subs(_x, -_x)
+
+
+def separability(channel: Channel, scale: Any, variance: Any, t: Any) -> Expr:
+    r"""Return :math:`h(t)`, whose minimum over t is the largest p/n that is not separable.
+
+    .. math:: h(t) = E_x \sum_y P(y|x)\, E_z \max(0,\, z - t y x)^2, \qquad x, z \sim N(0, 1)
+
+    Patterns with labels -1 and 1 in p dimensions are linearly separable below
+    :math:`\alpha = n/p = 1 / \min_t h(t)`, whatever the loss: t is how much of the direction of
+    the teacher the separating weights hold.
+
+    Parameters
+    ----------
+    channel : Channel
+        With labels -1 and 1.
+    scale, variance : Expr
+        The teacher field is N(scale x, variance) given the direction x that a student can see.
+    t : Expr
+
+    References
+    ----------
+    Candes and Sur, Annals of Statistics 48 (2020) 27.
+
+    Examples
+    --------
+    >>> from replica.blocks.channels import Probit
+    >>> separability(Probit(), 0, 0, S.Zero)  # random labels: Cover's two patterns per weight
+    1/2
+    """
+    field = Symbol("z", real=True)
+    bodies = []
+    for label in channel.labels:
+        law = exp(channel.log_partition(label, field, variance)).subs(field, scale * _x)
+        a = t * label * _x
+        # E max(0, z - a)^2 without the cancellation of (1 + a^2) H(a) - a phi(a)
+        bodies.append(law * exp(LogH(a)) * (1 - a * MillsExcess(a)))
+    return _mean_of_sum(bodies)

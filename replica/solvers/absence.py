@@ -1,0 +1,97 @@
+"""Where there is no saddle point for a reason that the formula declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sympy import S, sympify
+
+from replica.errors import ConvergenceError
+from replica.language.controls import exact
+from replica.language.formula import Absence, Formula, control_name
+from replica.numerics.lowering import compile_layer
+
+__all__ = ["absent_points"]
+
+
+def absent_points(
+    formula: Formula, values: Mapping[str, Any], shape: tuple[int, ...]
+) -> tuple[NDArray[np.bool_], str]:
+    """Return at which points of a grid there is no saddle point, flat, and the reason.
+
+    Parameters
+    ----------
+    formula : Formula
+    values : mapping of str to number or array
+        All controls; they broadcast to `shape`.
+    shape : tuple of int
+    """
+    found = np.zeros(int(np.prod(shape)), dtype=bool)
+    reason = ""
+    for absence in formula.absences:
+        here = _condition(absence, values, shape)
+        if not here.any():
+            continue
+        names = [key for key in values if np.ndim(values[key])]
+        free = _free(absence, formula, values)
+        boundary = np.full(shape, np.nan)
+        if not free & set(names):
+            boundary[...] = _boundary(absence, formula, {k: values[k] for k in free})
+        control = np.broadcast_to(_floats(values[control_name(absence.in_)]), shape)
+        here &= control <= boundary if absence.side == "<" else control >= boundary
+        if here.any():
+            found |= here.reshape(-1)
+            reason = reason or _sentence(absence, float(boundary.flat[0]))
+    return found, reason
+
+
+def _floats(value: Any) -> NDArray[np.float64]:
+    return np.asarray(value, dtype=float)
+
+
+def _condition(
+    absence: Absence, values: Mapping[str, Any], shape: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """Tell at which points the condition on the controls holds."""
+    condition = sympify(absence.when)
+    if condition in (S.true, S.false):
+        return np.full(shape, condition == S.true)
+    (symbol,) = condition.free_symbols
+    numbers = _floats(values[control_name(symbol)])
+    distinct, member = np.unique(numbers, return_inverse=True)
+    holds = np.array([condition.subs(symbol, exact(x)) == S.true for x in distinct], dtype=bool)
+    return np.array(np.broadcast_to(holds[member].reshape(numbers.shape), shape))
+
+
+def _free(absence: Absence, formula: Formula, values: Mapping[str, Any]) -> set[str]:
+    """Return the controls on which the boundary depends."""
+    if isinstance(absence.than, str):
+        return set(values) - formula.determined(absence.than)
+    used = sympify(absence.than).free_symbols
+    return {k for k, control in formula.controls.items() if control.symbol in used}
+
+
+def _boundary(absence: Absence, formula: Formula, values: Mapping[str, Any]) -> float:
+    """Return the value of the control that decides, infinite where there is none."""
+    from replica.solvers.thresholds import threshold  # which solves for saddle points itself
+
+    if isinstance(absence.than, str):
+        try:
+            return threshold(formula, absence.than, **values).value
+        except ConvergenceError:
+            return np.inf
+    symbols = tuple(formula.controls[k].symbol for k in values)
+    numbers = [_floats(value) for value in values.values()]
+    (number,) = compile_layer(symbols, (sympify(absence.than),))(*numbers)
+    return float(number)
+
+
+def _sentence(absence: Absence, boundary: float) -> str:
+    if not isinstance(absence.than, str):
+        return absence.reason
+    if np.isinf(boundary):
+        return f"{absence.reason}; here that is at every {control_name(absence.in_)}"
+    return f"{absence.reason}; that is decided by {absence.than} = {boundary:.6g}"

@@ -1,0 +1,401 @@
+r"""The best value of a control: `optimise`, such as the penalty of least generalisation error.
+
+Along the saddle points an observable o changes with a control c by the implicit function theorem,
+
+.. math:: \frac{do}{dc} = \partial_c o - \partial_z o \, J^{-1} \partial_c F, \qquad F(z, c) = 0,
+
+and the optimum is a root of this slope, found on a grid and then by bracketing. A root of the
+slope has all digits of the slope, where a minimum of the value is flat and has half of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sympy import DiracDelta, Expr
+
+from replica.errors import ControlError, ConvergenceError, UnknownName
+from replica.language.controls import resolve
+from replica.language.formula import Control, Family, Formula
+from replica.language.means import nesting
+from replica.numerics.kernel import Kernel, compile_kernel
+from replica.solvers.saddle import solve, solve_flat
+from replica.solvers.solution import Solution, Status, with_error
+from replica.solvers.system import System, saddle_system
+
+__all__ = ["Optimum", "optimise"]
+
+Array = NDArray[np.float64]
+
+_GRID, _ZOOM = 25, 9
+_WIDEST = (1e-6, 1e4)  # of an unbounded control, before the search goes further
+_FURTHER = 1e-12, 1e8
+_CLOSE = 1e-13  # width of a bracket
+_SHIFT, _STEP = 1e-4, 1e-3  # of the coordinate, to see how a slope or, without one, a value changes
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The value of a control at which an observable is least or greatest.
+
+    Attributes
+    ----------
+    formula : Formula
+    quantity, over : str
+        The observable and the control.
+    optimum, optimum_error : float
+        The control there. The quantity is flat there: this error is much larger than that of
+        the value.
+    value, error : float
+        The quantity there.
+    curvature : float
+        Its second derivative in the control: near by it is
+        value + curvature (over - optimum)^2 / 2.
+    status : Status
+    solution : Solution
+        The saddle point there.
+    """
+
+    formula: Formula
+    quantity: str
+    over: str
+    optimum: float
+    optimum_error: float
+    value: float
+    error: float
+    curvature: float
+    status: Status
+    solution: Solution = field(repr=False)
+    maximise: bool = False
+
+    @property
+    def controls(self) -> Mapping[str, Any]:
+        """All controls, the optimal one among them."""
+        return self.solution.controls
+
+    def __float__(self) -> float:
+        return self.optimum
+
+    def __repr__(self) -> str:
+        what = "largest" if self.maximise else "smallest"
+        return (
+            f"{what} {self.quantity} = {with_error(self.value, self.error)} at {self.over} = "
+            f"{with_error(self.optimum, self.optimum_error)}, curvature {self.curvature:.4g}, "
+            f"{self.status}"
+        )
+
+
+def optimise(
+    formula: Formula | Family,
+    quantity: str,
+    *,
+    over: str,
+    between: tuple[float, float] | None = None,
+    maximise: bool = False,
+    **controls: Any,
+) -> Optimum:
+    """Find the value of a control at which an observable of the saddle point is least.
+
+    Parameters
+    ----------
+    formula : Formula or Family
+        A family also takes its structural options as keywords.
+    quantity : str
+        One of its observables.
+    over : str
+        The control that is tuned.
+    between : tuple of two numbers, optional
+        Where to look; the whole domain of the control by default.
+    maximise : bool
+        Look for the greatest value.
+    **controls : float
+        All other controls.
+
+    Returns
+    -------
+    Optimum
+        The control and the value with their errors, and the curvature.
+
+    Raises
+    ------
+    UnknownName, ControlError
+        For bad names or values.
+    ConvergenceError
+        If the quantity has no optimum inside the range: the message says towards which end it
+        goes on.
+
+    References
+    ----------
+    For ridge regression on sign labels the best penalty is pi/2 - 1 for any alpha: Aubin,
+    Krzakala, Lu & Zdeborova, arXiv:2006.06560.
+
+    Examples
+    --------
+    >>> import replica as rp
+    >>> ridge = rp.formulas["empirical-risk"](loss="square")
+    >>> best = rp.optimise(ridge, "eps_g", over="lambda_", alpha=2)
+    >>> round(best.optimum, 9), round(best.value, 9)
+    (0.570796327, 0.186027903)
+    """
+    found, values, control = _read(formula, quantity, over, controls)
+    low, high = _range(found, control, between)
+    grid = _grid(control, low, high, _GRID)
+    with np.errstate(all="ignore"):  # what is not finite is found by looking at it
+        place = _Place(found, quantity, over, values, -1.0 if maximise else 1.0)
+        if between is None and np.isinf(float(control.domain.end)):
+            grid = _extended(place, grid, float(control.domain.start))
+        bracket = _bracket(place, grid, between is not None)
+        optimum, error, curvature = place.root(*bracket)
+    at: dict[str, Any] = {**values, over: optimum}
+    solution = solve(found, check=False, **at)
+    if solution.status not in (Status.CONVERGED, Status.INACCURATE):
+        raise ConvergenceError(
+            f"{found.name}: at {over} = {optimum:g}: {solution.status}", solution
+        )
+    return Optimum(
+        formula=found,
+        quantity=quantity,
+        over=over,
+        optimum=optimum,
+        optimum_error=error,
+        value=float(solution[quantity]),
+        error=float(solution.errors[quantity]),
+        curvature=curvature if not maximise else -curvature,
+        status=solution.status if np.isfinite(error) else Status.INACCURATE,
+        solution=solution,
+        maximise=maximise,
+    )
+
+
+def _read(
+    formula: Formula | Family, quantity: str, over: str, controls: Mapping[str, Any]
+) -> tuple[Formula, dict[str, Any], Control]:
+    found, _ = resolve(formula, controls, optional={"*"})
+    if over not in found.controls:
+        raise UnknownName("control", over, found.controls, found.name)
+    if controls.get(over) is not None:
+        raise ControlError(f"{found.name}: {over} is tuned, so it takes no value; leave it out")
+    found.observable(quantity)
+    _, values = resolve(formula, controls, optional={over})
+    values.pop(over, None)
+    for name, value in values.items():
+        if np.ndim(value):
+            raise ControlError(f"{found.name}: optimise takes one value of {name} at a time")
+    return found, {name: float(value) for name, value in values.items()}, found.controls[over]
+
+
+def _range(
+    formula: Formula, control: Control, between: tuple[float, float] | None
+) -> tuple[float, float]:
+    start, end = float(control.domain.start), float(control.domain.end)
+    if between is None:
+        if np.isinf(start):
+            raise ControlError(
+                f"{formula.name}: {control.name} is unbounded; say where to look, between=(low, "
+                f"high)"
+            )
+        return start, end
+    try:
+        low, high = (float(edge) for edge in between)
+    except (TypeError, ValueError):
+        low = high = np.nan
+    if not (start <= low < high <= end and np.isfinite(high)):
+        raise ControlError(
+            f"{formula.name}: between = {between!r} must be two numbers in increasing order, in "
+            f"the domain [{start:g}, {end:g}] of {control.name}"
+        )
+    return low, high
+
+
+def _grid(control: Control, low: float, high: float, count: int) -> Array:
+    """Return places inside the range: by factors where it begins at zero or has no end."""
+    if np.isinf(high):
+        return low + np.geomspace(*_WIDEST, count)
+    if low > 0 or (low == 0 and float(control.domain.start) == 0):
+        bottom = low if low > 0 else high * 1e-8
+        top = high if not control.domain.right_open or high < control.domain.end else high * 0.999
+        return np.geomspace(bottom, top, count)
+    share = (np.arange(count) + 0.5) / count
+    return low + (high - low) * share
+
+
+class _Place:
+    """An observable along the saddle points, as a function of one control."""
+
+    def __init__(
+        self, formula: Formula, quantity: str, over: str, values: Mapping[str, Any], side: float
+    ) -> None:
+        self.formula, self.quantity, self.over, self.side = formula, quantity, over, side
+        self.values = dict(values)
+        self.system = saddle_system(formula)
+        # a control that begins at zero is tuned by factors
+        self.by_factors = float(formula.controls[over].domain.start) >= 0
+        self.slopes = _slopes(formula, quantity, over)
+        self.known: Mapping[Any, float] | None = None
+
+    def parameters(self, control: float) -> list[Array]:
+        at = {**self.values, self.over: control}
+        return [np.array([at[name]]) for name in self.formula.controls]
+
+    def on_grid(self, grid: Array) -> Array:
+        """Return the quantity on a grid, infinite where there is no saddle point."""
+        at: dict[str, Any] = {**self.values, self.over: grid}
+        found = solve(self.formula, observables=(self.quantity,), check=False, **at)
+        usable = np.isin(found.status, (Status.CONVERGED, Status.INACCURATE))
+        return np.where(usable, self.side * np.asarray(found[self.quantity]), np.inf)
+
+    def point(self, control: float) -> Array:
+        """Return the saddle point, shape (1, unknowns), from that of the place before."""
+        parameters = self.parameters(control)
+        if self.known is not None:
+            found = solve_flat(self.system, [self.known], parameters)
+            if found.status[0] == Status.CONVERGED:
+                z = found.z
+                self._remember(z)
+                return z
+        at: dict[str, Any] = {**self.values, self.over: control}
+        solution = solve(self.formula, observables=(), **at)
+        z = np.array([[solution.overlaps[str(s)] for s in self.system.unknowns]])
+        self._remember(z)
+        return z
+
+    def _remember(self, z: Array) -> None:
+        pairs = zip(self.system.unknowns, z[0], strict=True)
+        self.known = {s: float(x) for s, x in pairs if s in self.formula.overlaps}
+
+    def scale(self, control: float) -> float:
+        """Return by how much the control changes with the coordinate of the search."""
+        return control if self.by_factors else 1.0
+
+    def slope(self, control: float) -> float:
+        """Return d quantity / d coordinate."""
+        if self.slopes is None:
+            step = _STEP * self.scale(control)
+            up, down = self.on_grid(np.array([control + step, control - step]))
+            return float((up - down) / (2 * _STEP))
+        value, _ = self.slopes(self.point(control), self.parameters(control))
+        return self.side * value * self.scale(control)
+
+    def slope_error(self, control: float) -> float:
+        """Return a bound on the error of `slope` by quadrature, rounding and the saddle point."""
+        if self.slopes is None:
+            at: dict[str, Any] = {**self.values, self.over: control}
+            found = solve(self.formula, observables=(self.quantity,), check=False, **at)
+            value, error = float(found[self.quantity]), float(found.errors[self.quantity])
+            return error / _STEP + _STEP**2 * abs(value)
+        parameters = self.parameters(control)
+        verified = self.system.verify(self.point(control), parameters, 1e-10)
+        _, error = self.slopes(verified.z, parameters, verified.error)
+        return error * self.scale(control)
+
+    def root(self, low: float, high: float) -> tuple[float, float, float]:
+        """Return the optimum, its error, and the second derivative there."""
+        from scipy.optimize import brentq  # heavy, and needed here alone
+
+        below, above = self.slope(low), self.slope(high)
+        if not below < 0 < above:
+            raise ConvergenceError(
+                f"{self.formula.name}: the slope of {self.quantity} does not change sign between "
+                f"{self.over} = {low:g} and {high:g}, where its values have an optimum"
+            )
+        into, back = (np.exp, np.log) if self.by_factors else (float, float)
+        found = brentq(lambda x: self.slope(float(into(x))), back(low), back(high), xtol=_CLOSE)
+        optimum = float(into(found))
+        shift = _SHIFT * self.scale(optimum)
+        bend = (self.slope(optimum + shift) - self.slope(optimum - shift)) / (2 * _SHIFT)
+        error = self.slope_error(optimum) / bend if bend > 0 else np.inf
+        scale = self.scale(optimum)
+        return optimum, float(scale * (error + 4 * _CLOSE)), float(bend / scale**2)
+
+
+def _bracket(place: _Place, grid: Array, given: bool) -> tuple[float, float]:
+    """Return neighbours of the lowest place of a grid; an error where that is an end."""
+    heights = place.on_grid(grid)
+    if not np.isfinite(heights).any():
+        raise ConvergenceError(
+            f"{place.formula.name}: there is no saddle point at {place.over} from {grid[0]:g} to "
+            f"{grid[-1]:g}"
+        )
+    best = int(np.argmin(heights))
+    inside = 0 < best < grid.size - 1
+    if inside:
+        inside = bool(np.isfinite(heights[[best - 1, best + 1]]).all())
+    if not inside:
+        end = "lower" if best == 0 or not np.isfinite(heights[best - 1]) else "upper"
+        word = "greatest" if place.side < 0 else "least"
+        where = "the range between" if given else "the range searched"
+        raise ConvergenceError(
+            f"{place.formula.name}: {place.quantity} has no optimum inside {where} "
+            f"{place.over} = {grid[0]:.4g} and {grid[-1]:.4g}: it is {word} at the {end} end, "
+            f"{place.side * heights[best]:.6g} at {grid[best]:.4g}"
+        )
+    return float(grid[best - 1]), float(grid[best + 1])
+
+
+def _extended(place: _Place, grid: Array, low: float) -> Array:
+    """Return the grid with further places beyond the end at which it is lowest."""
+    heights = place.on_grid(grid)
+    best = int(np.argmin(heights))
+    if best == 0:
+        return np.concatenate([low + np.geomspace(_FURTHER[0], _WIDEST[0], _ZOOM)[:-1], grid])
+    if best == grid.size - 1:
+        return np.concatenate([grid, low + np.geomspace(_WIDEST[1], _FURTHER[1], _ZOOM)[1:]])
+    return grid
+
+
+class _Slopes:
+    """The total derivative of an observable along the saddle points, with its error."""
+
+    def __init__(self, system: System, kernel: Kernel) -> None:
+        self.system, self.kernel = system, kernel
+
+    def __call__(
+        self, z: Array, parameters: list[Array], error: Array | None = None
+    ) -> tuple[float, float]:
+        """Return the derivative, and a bound on its error where those of z are given."""
+        from replica.numerics.rounding import Bounded
+
+        n = self.system.size
+        if error is None:
+            rows = self.kernel(*z.T, *parameters)
+            values, bounds = np.array([row[0] for row in rows]), np.zeros(len(rows))
+        else:
+            given = [Bounded(z[:, k], error[:, k]) for k in range(n)]
+            found = self.kernel.bounded(*given, *parameters)
+            values = np.array([float(row.value[0]) for row in found])
+            bounds = np.array([float(row.bound[0]) for row in found])
+        (jacobian, force, gradient), own = _parts(values, n)
+        (jacobian_error, force_error, gradient_error), own_error = _parts(bounds, n)
+        inverse = np.linalg.inv(jacobian)
+        response = -inverse @ force
+        spread = np.abs(inverse) @ (force_error + jacobian_error @ np.abs(response))
+        value = own + gradient @ response
+        bound = own_error + gradient_error @ np.abs(response) + np.abs(gradient) @ spread
+        return float(value), float(bound)
+
+
+def _parts(row: Array, n: int) -> tuple[tuple[Array, Array, Array], float]:
+    jacobian = row[: n * n].reshape(n, n)
+    return (jacobian, row[n * n : n * n + n], row[n * n + n : n * n + 2 * n]), float(row[-1])
+
+
+@lru_cache(maxsize=64)
+def _slopes(formula: Formula, quantity: str, over: str) -> _Slopes | None:
+    """Return the derivative, None where there is no symbolic one."""
+    system = saddle_system(formula)
+    control = formula.controls[over].symbol
+    observable = formula.observable(quantity)
+    if any(nesting(e) > 1 for e in (*system.equations, observable)):
+        return None
+    entries: list[Expr] = [e.diff(s) for e in system.equations for s in system.unknowns]
+    entries += [e.diff(control) for e in system.equations]
+    entries += [observable.diff(s) for s in system.unknowns]
+    entries.append(observable.diff(control))
+    if any(entry.has(DiracDelta) for entry in entries):
+        return None
+    return _Slopes(system, compile_kernel(system.arguments, tuple(entries)))
