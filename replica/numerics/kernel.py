@@ -150,10 +150,10 @@ def _bounded_functions() -> dict[str, Callable[..., Any]]:
 class _CompiledLayer:
     """A layer as functions of arrays of shape (points,)."""
 
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, layer: Layer, within: bool = False) -> None:
         self.function = compile_layer(layer.symbols, layer.expressions)
         self.integrals = [
-            _CompiledSum(part) if isinstance(part, WeightedSum) else _CompiledIntegral(part)
+            _CompiledSum(part) if isinstance(part, WeightedSum) else _CompiledIntegral(part, within)
             for part in layer.integrals
         ]
         self._bounded: FunctionType | None = None
@@ -228,10 +228,12 @@ class _CompiledSum:
 class _CompiledIntegral:
     """Means that share a field, by trapezoid or panels as the features of each point demand."""
 
-    def __init__(self, integral: Integral) -> None:
+    def __init__(self, integral: Integral, within: bool = False) -> None:
         outer = integral.body.arguments[:-1]
         self.count = len(integral.results)
-        self.body = _CompiledLayer(integral.body)
+        self.body = _CompiledLayer(integral.body, within=True)
+        # nodes of a mean within a mean multiply
+        self.thin = within or bool(integral.body.integrals)
         self.variance = compile_layer(outer, (integral.variance,))
         self.bounded_variance = on_namespace(self.variance, _bounded_functions())
         self.features = compile_layer(
@@ -315,7 +317,7 @@ class _CompiledIntegral:
         if self.tilts:
             furthest = float(np.abs(centres[:, self.tilts]).max()) + _BEYOND_TILT
             reach = float(np.clip(furthest, reach, WIDEST_RANGE))
-        return panel_rule(centres, widths, refinement, reach, self.even)
+        return panel_rule(centres, widths, refinement, reach, self.even, self.thin)
 
     # ---- values -------------------------------------------------------------------------------
 

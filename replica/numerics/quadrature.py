@@ -143,7 +143,12 @@ def _nested_fejer() -> tuple[Array, Array, Array, Array]:
 
 
 def panel_breakpoints(
-    centres: Array, widths: Array, refinement: int, reach: float = HALF_RANGE, even: bool = False
+    centres: Array,
+    widths: Array,
+    refinement: int,
+    reach: float = HALF_RANGE,
+    even: bool = False,
+    thin: bool = False,
 ) -> Array:
     """Return sorted breakpoints, graded by factors of two around each feature.
 
@@ -157,6 +162,8 @@ def panel_breakpoints(
         The range is ``[-reach, reach]``.
     even : bool
         The right half of the range is enough.
+    thin : bool
+        Fewer panels where several features meet, at some digits of the error.
 
     Returns
     -------
@@ -176,7 +183,7 @@ def panel_breakpoints(
     stacked = np.concatenate(edges, axis=1)
     stacked = np.clip(np.nan_to_num(stacked, nan=0.0), low, reach)
     stacked = np.sort(stacked, axis=1)
-    if centres.shape[1] > 1:
+    if thin and centres.shape[1] > 1:
         stacked = _thinned(stacked, centres, np.where(widths > 0, seen, 0.0))
     elif points == 1:
         stacked = np.unique(stacked)[None, :]
@@ -221,10 +228,15 @@ def panel_nodes(features: int, smallest: float, refinement: int) -> int:
 
 
 def panel_rule(
-    centres: Array, widths: Array, refinement: int, reach: float = HALF_RANGE, even: bool = False
+    centres: Array,
+    widths: Array,
+    refinement: int,
+    reach: float = HALF_RANGE,
+    even: bool = False,
+    thin: bool = False,
 ) -> Rule:
     """Return Fejer panels graded around the features, one row of nodes per point."""
-    edges = panel_breakpoints(centres, widths, refinement, reach, even)
+    edges = panel_breakpoints(centres, widths, refinement, reach, even, thin)
     nodes, fine, *coarse = _nested_fejer()
     half = 0.5 * np.diff(edges, axis=1)[..., None]
     middle = 0.5 * (edges[:, 1:] + edges[:, :-1])[..., None]

@@ -12,6 +12,7 @@ from replica.solvers.solution import Status
 COMMITTEE = rp.formulas["committee-machine"]
 
 
+@pytest.mark.slow
 def test_before_specialisation_both_units_are_the_same():
     drawn = rp.simulate(COMMITTEE, p=800, alpha=1.0, instances=4)
     theory = rp.solve(COMMITTEE, alpha=1.0)

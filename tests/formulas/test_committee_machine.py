@@ -35,6 +35,7 @@ def check_table(prior: str, table: dict, tolerance: float) -> None:
             assert found.errors[name][k] < 1e-8
 
 
+@pytest.mark.slow
 def test_gaussian_weights_on_both_sides_of_specialisation():
     check_table("gaussian", {a: GAUSSIAN[a] for a in (1.0, 2.0, 2.5)}, 1e-9)
 
@@ -67,6 +68,7 @@ def test_other_rules_for_ties_are_other_channels(channel, value):
     assert abs(found.value - value) < 1e-5
 
 
+@pytest.mark.slow
 def test_transitions_of_binary_weights():
     spec = rp.threshold(COMMITTEE, "alpha_spec", prior="rademacher")
     exact = rp.threshold(COMMITTEE, "alpha_IT", prior="rademacher")

@@ -5,7 +5,14 @@ import pytest
 import replica as rp
 
 
-@pytest.mark.parametrize(("K", "value"), [(2, 2.0523824297), (3, 19.2320038), (5, 61.1184513)])
+@pytest.mark.parametrize(
+    ("K", "value"),
+    [
+        (2, 2.0523824297),
+        (3, 19.2320038),
+        pytest.param(5, 61.1184513, marks=pytest.mark.slow),
+    ],
+)
 def test_reference_values(K, value):
     found = rp.committee_instability(K)
     assert abs(found.value - value) < 1e-8 * value
