@@ -325,7 +325,7 @@ def infer(
         if not model.channel.labels and squares > _DISAGREEMENT * -float(slope.mean()) > 0:
             return True
         # V E g^2 <= 1 for a posterior: once the weights are known the labels ask for nothing
-        return known**2 * squares > known + _ASKED * width
+        return bool(known**2 * squares > known + _ASKED * width)
 
     for step in range(1, settings.max_steps + 1):
         kept_messages, kept_estimates = _kept(swings.damping if step > 1 else 0.0, model)
