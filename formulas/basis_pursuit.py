@@ -25,7 +25,7 @@ any law of the non-zero weights.
 
 from sympy import Expr, Interval, S, erf, exp, log, oo, pi, sqrt, symbols
 
-from replica.language.formula import Control, Formula, Limit
+from replica.language.formula import Absence, Control, Formula, Limit
 from replica.language.primitives import LogH, MillsExcess
 
 alpha, density = symbols("alpha density", real=True)
@@ -36,6 +36,9 @@ def _envelope(level: Expr) -> Expr:
     """Return M, the mean over h ~ N(0, 1) of min over w of (w - h)^2 / (2 level) + |w|."""
     # erf and not 1 - 2 H: it keeps its digits at small arguments, where recovery begins
     return exp(LogH(level)) * MillsExcess(level) + erf(level / sqrt(2)) / (2 * level)
+
+
+RECOVERED = "the true weights have the least norm, and the error vanishes"
 
 
 def _squared_excess(level: Expr) -> Expr:
@@ -79,6 +82,7 @@ def _formula() -> Formula:
         starts={"uninformed": {sigma: S(1) / 10, t: S(1)}},
         observables={"l1": norm, "mse": alpha * sigma**2},
         thresholds={"alpha_L1": _recovery()},
+        absences=(Absence(alpha, ">", "alpha_L1", RECOVERED),),
         cites=("donoho2006", "kabashima2009", "donoho2009", "donohotanner2009"),
         status="theorem",
     )

@@ -40,6 +40,7 @@ FloatArray = NDArray[np.float64]
 # Variances are in units of the prior's. Full recovery: a mean posterior variance below this,
 _RECOVERED = 1e-12
 # and labels that ask to move the fields by no more than this, mean square.
+_DISAGREEMENT = 10.0  # of the labels' scatter with what the channel lets it be
 _ASKED = 1e-6
 # Where the labels are discrete, the patterns that still tell something have |field| ~ sqrt(V).
 # Below this times 1/n, squared, the n patterns at hand hold none and would undo what they said.
@@ -318,9 +319,13 @@ def infer(
     def ended(status: Status, note: str = "") -> Inference:
         return Inference(mean, variance, status, len(changes), np.array(changes), model, note)
 
-    def contradicted(asked: FloatArray, known: float) -> bool:
+    def contradicted(asked: FloatArray, slope: FloatArray, known: float) -> bool:
+        squares = float(asked @ asked) / n
+        # E g^2 = -E g' for a posterior; the scatter of the labels is seen where they are numbers
+        if not model.channel.labels and squares > _DISAGREEMENT * -float(slope.mean()) > 0:
+            return True
         # V E g^2 <= 1 for a posterior: once the weights are known the labels ask for nothing
-        return bool(known**2 * float(asked @ asked) / n > known + _ASKED * width)
+        return bool(known**2 * squares > known + _ASKED * width)
 
     for step in range(1, settings.max_steps + 1):
         kept_messages, kept_estimates = _kept(swings.damping if step > 1 else 0.0, model)
@@ -341,7 +346,7 @@ def infer(
         # a single weight may be certain and wrong: then the labels disagree, and turn it
         if left < _RECOVERED * width:
             known = max(_RECOVERED * width, least)
-            if not contradicted(output(_product(X, denoised), known)[0], known):
+            if not contradicted(*output(_product(X, denoised), known), known):
                 changes.append(_change(denoised, mean, width))
                 mean, variance = denoised, new_variance
                 observe(step, mean)
@@ -353,7 +358,7 @@ def infer(
         changes.append(change)
         observe(step, mean)
         if change < tolerance:
-            if spread < _ASKED * width and contradicted(fresh, seen):
+            if spread < _ASKED * width and contradicted(fresh, slope, seen):
                 note = f"at step {step} no variance is left and the labels disagree: {remedy}"
                 return ended(Status.DIVERGED, note)
             # next to full recovery errors and their estimates shrink together, to the tolerance

@@ -175,7 +175,8 @@ class PlantedModel:
         if wrong.size:
             k = int(wrong[0])
             own = ", ".join(f"{float(one):g}" for one in self.channel.labels)
-            allowed = own or "finite numbers that the channel can produce"
+            signed = bool(self.channel.possible(np.array([-1.0]))[0])
+            allowed = own or ("finite numbers" if signed else "finite numbers y >= 0")
             raise ControlError(
                 f"{where}: y[{k}] = {labels[k]:g} is not a label of the channel "
                 f"{self.channel.name} ({wrong.size} of {labels.size} are not); allowed: {allowed}"

@@ -346,3 +346,9 @@ def test_drawn_instances_are_recovered_above_the_threshold_only(rng: np.random.G
         for _ in range(6):
             weights, found = least_norm(300, alpha, 0.2, rng)
             assert (np.abs(found - weights).max() < 1e-6) is np.bool_(recovered)
+
+
+def test_beyond_the_threshold_there_is_nothing_to_solve():
+    """The error vanishes there, and the message says which threshold decides."""
+    with pytest.raises(rp.ConvergenceError, match="NO_SADDLE.*alpha_L1 = 0.328794"):
+        rp.solve(rp.formulas["basis-pursuit"], alpha=0.5, density=0.1)
