@@ -406,7 +406,7 @@ class LogScaledK0(Primitive):
 
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         (s,) = self.args
-        return exp(s) * (1 - exp(LogScaledK1(s) - self))
+        return exp(s) - exp(s + LogScaledK1(s) - self)  # a product would be 0 times infinity
 
 
 class LogScaledK1(Primitive):
@@ -417,7 +417,7 @@ class LogScaledK1(Primitive):
 
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         (s,) = self.args
-        return exp(s) * (1 - exp(LogScaledK0(s) - self)) - 1
+        return exp(s) - exp(s + LogScaledK0(s) - self) - 1
 
 
 PRIMITIVES: tuple[type[Primitive], ...] = (

@@ -350,5 +350,5 @@ def test_drawn_instances_are_recovered_above_the_threshold_only(rng: np.random.G
 
 def test_beyond_the_threshold_there_is_nothing_to_solve():
     """The error vanishes there, and the message says which threshold decides."""
-    with pytest.raises(rp.ConvergenceError, match="NO_SADDLE.*alpha_L1 = 0.328794"):
+    with pytest.raises(rp.ConvergenceError, match=r"NO_SADDLE.*alpha_L1 = 0\.328794"):
         rp.solve(rp.formulas["basis-pursuit"], alpha=0.5, density=0.1)

@@ -653,6 +653,11 @@ KNOWN: dict[tuple[str, str, float], list[Any]] = {
     ("laplace", "door", 0.7): [NO_DIGITS],
     ("uniform", "door", 0.7): [NO_DIGITS],
     ("gauss-bernoulli", "complex-abs", 0.7): [EVEN],
+    **{
+        (prior, "complex-abs", alpha): [NO_DIGITS]
+        for prior in ("laplace", "uniform")
+        for alpha in (0.7, 2.0)  # the transition and full recovery: both ends of the curve
+    },
 }
 
 
