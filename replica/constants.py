@@ -13,7 +13,8 @@ from replica.language.controls import resolve
 from replica.language.formula import Family, Formula, Published
 from replica.registry import formulas
 from replica.solvers.saddle import solve
-from replica.solvers.thresholds import threshold, verdict
+from replica.solvers.thresholds import threshold
+from replica.solvers.verdicts import verdict
 
 __all__ = ["Constant", "constants", "published_constants"]
 

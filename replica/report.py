@@ -19,8 +19,8 @@ from replica.registry import Registry
 from replica.solvers.diagram import Branches
 from replica.solvers.optimise import Optimum
 from replica.solvers.solution import Solution, Status, ThresholdResult, with_error
-from replica.solvers.thresholds import compare
 from replica.solvers.trajectory import Trajectory
+from replica.solvers.verdicts import compare
 from replica.sweep import Sweep
 
 __all__ = [

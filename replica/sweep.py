@@ -24,7 +24,7 @@ from replica.language.formula import Family, Formula, control_name
 from replica.output import Checkpoint, Report, progress_bar, whole_file
 from replica.solvers.saddle import solve
 from replica.solvers.solution import Status
-from replica.solvers.thresholds import threshold
+from replica.solvers.thresholds import thresholds
 from replica.workers import interrupts_kept, mapper, positive
 
 __all__ = ["LARGEST_GRID", "Sweep", "sweep"]
@@ -32,6 +32,7 @@ __all__ = ["LARGEST_GRID", "Sweep", "sweep"]
 Array = NDArray[np.float64]
 
 LARGEST_GRID = 10_000_000  # points: about a gigabyte of results
+_THRESHOLDS = 50  # computed in one call: they share their quadrature, and a checkpoint
 _UNITS = "nats per weight"
 
 
@@ -517,17 +518,17 @@ def _compute(chunk: _Chunk) -> _Rows:
 
 def _thresholds(formula: Formula, chunk: _Chunk, points: int) -> _Rows:
     rows = _Rows.empty(2 * len(chunk.names), points)
-    for k in range(points):
-        point: dict[str, Any] = {name: float(values[k]) for name, values in chunk.grid.items()}
-        point.update(chunk.fixed)
-        worst = Status.CONVERGED
-        for j, name in enumerate(chunk.names):
-            result = threshold(formula, name, check=False, **point)
+    rows.status[:] = int(Status.CONVERGED)
+    at: list[dict[str, Any]] = [
+        {**{name: float(values[k]) for name, values in chunk.grid.items()}, **chunk.fixed}
+        for k in range(points)
+    ]
+    for j, name in enumerate(chunk.names):
+        for k, result in enumerate(thresholds(formula, name, at)):
             rows.table[2 * j, k] = result.value
             rows.table[2 * j + 1, k] = result.error if math.isfinite(result.value) else math.nan
             rows.stable[k] &= result.validity != "rs-unstable"
-            worst = max(worst, result.status)
-        rows.status[k] = int(worst)
+            rows.status[k] = max(rows.status[k], int(result.status))
     return rows
 
 
@@ -539,7 +540,7 @@ def _run(
     progress: Report,
     checkpoint: Checkpoint | None,
 ) -> None:
-    size = 1 if plan.of_thresholds else chunk
+    size = min(_THRESHOLDS, chunk) if plan.of_thresholds else chunk
     if isinstance(workers, int) and workers > 1:  # several chunks each, to share them evenly
         size = min(size, max(1, math.ceil(plan.points / (4 * workers))))
     edges = [*range(0, plan.points, size), plan.points]

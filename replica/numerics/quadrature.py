@@ -142,6 +142,16 @@ def _nested_fejer() -> tuple[Array, Array, Array, Array]:
     return nodes, fine, half, quarter
 
 
+def _embedded_fejer(refinement: int) -> tuple[Array, Array, Array, Array]:
+    """Return nodes of a panel with the weights of three rules; below zero the coarser ones alone."""
+    nodes, fine, half, quarter = _nested_fejer()
+    if refinement == -1:
+        return nodes[1::2], half[1::2], quarter[1::2], quarter[1::2]
+    if refinement < -1:
+        return nodes[3::4], quarter[3::4], quarter[3::4], quarter[3::4]
+    return nodes, fine, half, quarter
+
+
 def panel_breakpoints(
     centres: Array,
     widths: Array,
@@ -157,7 +167,7 @@ def panel_breakpoints(
     centres, widths : array, shape (points, features)
         Places and half-widths of the features in the scaled variable; width 0 is a kink.
     refinement : int
-        Each panel is cut into ``2**refinement``.
+        Each panel is cut into ``2**refinement``; below zero it has fewer nodes instead.
     reach : float
         The range is ``[-reach, reach]``.
     even : bool
@@ -224,7 +234,7 @@ def panel_nodes(features: int, smallest: float, refinement: int) -> int:
     if smallest == 0:
         levels = 2.0  # a kink is a breakpoint, not a width
     panels = 2 * HALF_RANGE / _BASE_PANEL + features * (1 + 2 * levels)
-    return int(panels * PANEL_NODES * 2 ** max(refinement, 0))
+    return int(panels * PANEL_NODES * 2.0 ** max(refinement, -2))
 
 
 def panel_rule(
@@ -237,7 +247,7 @@ def panel_rule(
 ) -> Rule:
     """Return Fejer panels graded around the features, one row of nodes per point."""
     edges = panel_breakpoints(centres, widths, refinement, reach, even, thin)
-    nodes, fine, *coarse = _nested_fejer()
+    nodes, fine, *coarse = _embedded_fejer(refinement)
     half = 0.5 * np.diff(edges, axis=1)[..., None]
     middle = 0.5 * (edges[:, 1:] + edges[:, :-1])[..., None]
     t = middle + half * nodes

@@ -129,20 +129,30 @@ class ExplicitCurve:
         From a vanishing control to where the curve leaves that branch, or to `highest`; None
         where there is none.
         """
+        return self.trivial_branches([rest], observable, highest)[0]
+
+    def trivial_branches(
+        self, rests: Sequence[Sequence[float]], observable: Expr, highest: float = np.inf
+    ) -> list[tuple[Array, Array, Array] | None]:
+        """Return the trivial branch for each set of the other controls."""
         low = float(self.formula.domains[self.parameter].start)
         if not np.isfinite(low):
-            return None
-        start = float(self.points(np.array([low + _LEAVING]), rest)[1][0])
-        if not start > 1e-2:  # elsewhere the control vanishes with the parameter
-            return None
-        last = min(start, highest)
-        control = np.linspace(0.0, last, 9)[1:]
-        if last > 10.0:  # it may go on for ever; what happens on it happens at its beginning
-            control = np.geomspace(1e-2, last, 65)
-        parameter = np.full(control.size, low)
-        z = self.points(parameter, rest)[0]
+            return [None] * len(rests)
+        columns = [np.array(column) for column in zip(*rests, strict=True)]
+        leaving = self.points(np.full(len(rests), low + _LEAVING), columns)[1]
         kernel = compile_kernel((*self.formula.unknowns, self.control, *self._rest), (observable,))
-        return z, control, kernel(*z.T, control, *rest)[0]
+        found: list[tuple[Array, Array, Array] | None] = []
+        for rest, start in zip(rests, leaving, strict=True):
+            if not start > 1e-2:  # elsewhere the control vanishes with the parameter
+                found.append(None)
+                continue
+            last = min(float(start), highest)
+            control = np.linspace(0.0, last, 9)[1:]
+            if last > 10.0:  # it may go on for ever; what happens on it happens at its beginning
+                control = np.geomspace(1e-2, last, 65)
+            z = self.points(np.full(control.size, low), rest)[0]
+            found.append((z, control, kernel(*z.T, control, *rest)[0]))
+        return found
 
     def points(
         self,

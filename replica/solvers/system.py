@@ -273,6 +273,7 @@ class System:
         refinement: int = 0,
         jacobian: Array | None = None,
         step: Array | None = None,
+        wanted: Sequence[int] | None = None,
     ) -> Verified:
         r"""Refine solutions until their errors are below `tolerance`; bound all errors.
 
@@ -297,6 +298,9 @@ class System:
         step : array, shape (points, unknowns), optional
             The Newton step that led to the solutions, not longer than they are from where
             `jacobian` was taken. With it the pass that bounds the equations also corrects.
+        wanted : sequence of int, optional
+            Unknowns that are refined to `tolerance`, by default all. Next to a fold the overlaps
+            are lost to rounding long before the control is, whatever the rule.
         """
         n, count = self.size, len(observables)
         z = z.copy()
@@ -329,7 +333,7 @@ class System:
             kept = left[better]
             z[kept], error[kept] = point[better], reach[better]
             values[kept], bounds[kept] = value[better], total[better]
-            poor = self.poor(z[left], error[left], chosen, tolerance).any(axis=1)
+            poor = self.poor(z[left], error[left], chosen, tolerance, wanted).any(axis=1)
             poor |= (bounds[left] > tolerance * scale(values[left])).any(axis=1)
             left = left[poor]
             if left.size == 0:
@@ -337,13 +341,20 @@ class System:
         return Verified(z, error, values, bounds)
 
     def poor(
-        self, z: Array, error: Array, parameters: Sequence[Array], tolerance: float
+        self,
+        z: Array,
+        error: Array,
+        parameters: Sequence[Array],
+        tolerance: float,
+        wanted: Sequence[int] | None = None,
     ) -> NDArray[np.bool_]:
         """Tell which unknowns are not known to `tolerance`, or not told from the edge."""
         if not self.size:
             return np.zeros(z.shape, dtype=bool)
-        room = self.room(z, parameters)
-        return np.asarray((error > tolerance * scale(z)) | (error > _UNRESOLVED * room))
+        coarse = error > tolerance * scale(z)
+        if wanted is not None:
+            coarse[:, [k for k in range(self.size) if k not in wanted]] = False
+        return np.asarray(coarse | (error > _UNRESOLVED * self.room(z, parameters)))
 
     def _bounded(
         self,

@@ -8,7 +8,7 @@ a fold is an extremum of the control.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -28,11 +28,12 @@ __all__ = [
     "cusp_system",
     "fold_start",
     "fold_system",
-    "sampled_curve",
+    "sampled_curves",
 ]
 
 Array = NDArray[np.float64]
 
+_ROUGH = -1  # refinement that a first guess needs
 _CLOSER = 60  # nodes where the control hardly rises
 _KNOWN = 1e-4  # relative error up to which a point of the curve tells where it turns
 _BLUR, _BLURS = (1e-6, 10.0), 29  # where the end of a line of transitions is looked for
@@ -43,12 +44,14 @@ _RISE = 1e-9  # relative: a smaller one is rounding
 class SampledCurve:
     """The curve of saddle points at fixed other controls: unknowns, control, potential.
 
-    `junction` is the node where it leaves the saddle point of no overlap, -1 if it does not.
+    `column` is the unknown that runs along it, `junction` the node where it leaves the saddle
+    point of no overlap, -1 if it does not.
     """
 
     z: Array
     control: Array
     potential: Array
+    column: int = 0
     junction: int = -1
 
     def turns(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -60,78 +63,135 @@ class SampledCurve:
         minima = inner[(rise[:-1] < 0) & (rise[1:] > 0)]
         return maxima, minima
 
-    def joined(self, closer: SampledCurve, place: Array) -> SampledCurve:
-        """Return the curve with a part of it sampled more closely; `place` runs along it."""
-        column = int(np.argmax((self.z == place[:, None]).all(axis=0)))
-        low, high = closer.z[[0, -1], column]
-        before, after = place < low, place > high
+    @property
+    def place(self) -> Array:
+        """The parameter of each node: what runs along the curve."""
+        return np.asarray(self.z[:, self.column])
+
+    def joined(self, closer: SampledCurve) -> SampledCurve:
+        """Return the curve with a part of it sampled more closely."""
+        if not closer.control.size:
+            return self
+        before, after = self.place < closer.place[0], self.place > closer.place[-1]
 
         def merged(own: Array, new: Array) -> Array:
             return np.concatenate([own[before], new, own[after]])
 
-        return SampledCurve(
-            merged(self.z, closer.z),
-            merged(self.control, closer.control),
-            merged(self.potential, closer.potential),
+        return replace(
+            self,
+            z=merged(self.z, closer.z),
+            control=merged(self.control, closer.control),
+            potential=merged(self.potential, closer.potential),
         )
 
+    def between(self, node: int) -> Array:
+        """Return unknowns and control at the extremum next to a node, by a parabola."""
+        table = np.column_stack([self.z, self.control])
+        three = slice(node - 1, node + 2)
+        if node in (self.junction, self.junction + 1) or not (table[three] > 0).all():
+            return np.asarray(table[node])
+        nodes = np.log(table[three])
+        x = nodes[:, self.column]
+        parabola = np.polynomial.polynomial.Polynomial.fit(x, nodes[:, -1], 2)
+        extrema = parabola.deriv().roots()
+        if extrema.size != 1 or not x.min() < extrema[0] < x.max():
+            return np.asarray(table[node])
+        others = np.polynomial.polynomial.polyfit(x, nodes, 2)
+        return np.asarray(np.exp(np.polynomial.polynomial.polyval(extrema[0], others)))
 
-def sampled_curve(
+
+def sampled_curves(
     formula: Formula,
     control: Symbol,
-    rest: Sequence[float],
+    rests: Sequence[Sequence[float]],
     observable: Expr = S.Zero,
     closely: bool = False,
-) -> SampledCurve:
-    """Return the curve where it is known well enough, from the uninformed end.
+) -> list[SampledCurve]:
+    """Return the curves where they are known well enough, from the uninformed end.
 
-    `closely` asks for more nodes between its turns, and a little beyond.
+    One for each set of the other controls. `closely` asks for more nodes between the turns, and
+    a little beyond.
     """
     curve = _curve(formula, control)
-    sampled = _sampled(curve, curve.spread(), rest, observable)
-    maxima, _ = sampled.turns()
-    if maxima.size == 0 and sampled.control.size > 8:
-        # two folds about to meet hide between nodes, where the control rises least
-        place = sampled.z[:, formula.unknowns.index(curve.parameter)]
-        rise = np.diff(np.log(sampled.control)) / np.diff(np.log(place))
-        least = np.flatnonzero((rise[1:-1] < rise[:-2]) & (rise[1:-1] < rise[2:])) + 1
-        for k in least[np.argsort(rise[least])][:2]:
-            low, high = place[max(k - 2, 0)], place[min(k + 3, place.size - 1)]
-            closer = _sampled(curve, np.geomspace(low, high, _CLOSER), rest, observable)
-            if closer.turns()[0].size:
-                sampled = sampled.joined(closer, place)
-                break
-    maxima, minima = sampled.turns()
-    if closely and maxima.size and minima.size:
-        place = sampled.z[:, formula.unknowns.index(curve.parameter)]
-        low = place[max(int(maxima.min()) - 4, 0)]
-        high = place[min(int(minima.max()) + 4, place.size - 1)]
-        grid = np.geomspace(low, high, 4 * _CLOSER)
-        sampled = sampled.joined(_sampled(curve, grid, rest, observable), place)
-    trivial = curve.trivial_branch(rest, observable)
+    spread = curve.spread()
+    found = _sampled(curve, [spread] * len(rests), rests, observable)
+    for n, sampled in enumerate(found):
+        if sampled.turns()[0].size == 0 and sampled.control.size > 8:
+            found[n] = _hidden_turn(curve, sampled, rests[n], observable)
+    if closely:
+        turns = [sampled.turns() for sampled in found]
+        turning = [n for n, (maxima, minima) in enumerate(turns) if maxima.size and minima.size]
+        grids = []
+        for n in turning:
+            (maxima, minima), place = turns[n], found[n].place
+            low = place[max(int(maxima.min()) - 4, 0)]
+            high = place[min(int(minima.max()) + 4, place.size - 1)]
+            grids.append(np.geomspace(low, high, 4 * _CLOSER))
+        closer = _sampled(curve, grids, [rests[n] for n in turning], observable)
+        for n, part in zip(turning, closer, strict=True):
+            found[n] = found[n].joined(part)
+    trivial = curve.trivial_branches(rests, observable)
+    return [_from_origin(sampled, t) for sampled, t in zip(found, trivial, strict=True)]
+
+
+def _hidden_turn(
+    curve: ExplicitCurve, sampled: SampledCurve, rest: Sequence[float], observable: Expr
+) -> SampledCurve:
+    """Look for two folds about to meet between nodes, where the control rises least."""
+    place = sampled.place
+    rise = np.diff(np.log(sampled.control)) / np.diff(np.log(place))
+    least = np.flatnonzero((rise[1:-1] < rise[:-2]) & (rise[1:-1] < rise[2:])) + 1
+    for k in least[np.argsort(rise[least])][:2]:
+        low, high = place[max(k - 2, 0)], place[min(k + 3, place.size - 1)]
+        grid = np.geomspace(low, high, _CLOSER)
+        (closer,) = _sampled(curve, [grid], [rest], observable)
+        if closer.turns()[0].size:
+            return sampled.joined(closer)
+    return sampled
+
+
+def _from_origin(sampled: SampledCurve, trivial: tuple[Array, Array, Array] | None) -> SampledCurve:
+    """Return the curve with the saddle points of no overlap that it leaves, if there are any."""
     if trivial is None:
         return sampled
-    first = sampled.control[:1]
+    z, control, potential = sampled.z, sampled.control, sampled.potential
+    first = control[:1]
     if (np.abs(first - trivial[1][-1]) <= _RISE * first).all() and (first > 10.0).all():
         # a curve that comes from far above: its first node is the last of that branch
-        sampled = SampledCurve(sampled.z[1:], sampled.control[1:], sampled.potential[1:])
-    return SampledCurve(
-        np.concatenate([trivial[0], sampled.z]),
-        np.concatenate([trivial[1], sampled.control]),
-        np.concatenate([trivial[2], sampled.potential]),
+        z, control, potential = z[1:], control[1:], potential[1:]
+    return replace(
+        sampled,
+        z=np.concatenate([trivial[0], z]),
+        control=np.concatenate([trivial[1], control]),
+        potential=np.concatenate([trivial[2], potential]),
         junction=trivial[1].size - 1,
     )
 
 
 def _sampled(
-    curve: ExplicitCurve, grid: Array, rest: Sequence[float], observable: Expr
-) -> SampledCurve:
-    z, value, potential = curve.points(grid, rest, (observable,))
+    curve: ExplicitCurve,
+    grids: Sequence[Array],
+    rests: Sequence[Sequence[float]],
+    observable: Expr,
+) -> list[SampledCurve]:
+    """Sample several curves in one call, each on its grid."""
+    if not grids:
+        return []
+    sizes = [grid.size for grid in grids]
+    parameter = np.concatenate(grids)
+    rest = [np.repeat(column, sizes) for column in zip(*rests, strict=True)]
+    z, value, potential = curve.points(parameter, rest, (observable,), refinement=_ROUGH)
     # far along, the distance to the boundary has no digits left: a coarser rule shows it
-    coarse = curve.points(grid, rest, refinement=-1)[1]
+    coarse = curve.points(parameter, rest, refinement=_ROUGH - 1)[1]
     good = np.isfinite(value) & np.isfinite(potential) & np.isfinite(z).all(axis=1)
     good &= np.abs(value - coarse) <= _KNOWN * np.abs(value)
-    return SampledCurve(z[good], value[good], potential[good])
+    column = curve.formula.unknowns.index(curve.parameter)
+    found = []
+    for end, size in zip(np.cumsum(sizes), sizes, strict=True):
+        mine = slice(end - size, end)
+        kept = good[mine]
+        found.append(SampledCurve(z[mine][kept], value[mine][kept], potential[mine][kept], column))
+    return found
 
 
 def _curve(formula: Formula, control: Symbol) -> ExplicitCurve:
@@ -164,7 +224,7 @@ def fold_system(formula: Formula, declaration: Fold) -> System:
 
 
 def fold_start(sampled: SampledCurve, declaration: Fold) -> Array | None:
-    """Return the point of the curve next to the fold, None if there is none."""
+    """Return unknowns and control close to the fold, None if there is none."""
     maxima, minima = sampled.turns()
     if maxima.size == 0:
         return None
@@ -178,7 +238,7 @@ def fold_start(sampled: SampledCurve, declaration: Fold) -> Array | None:
         if after.size == 0:
             return None
         chosen = after[np.argmin(sampled.control[after])]
-    return np.array([[*sampled.z[chosen], sampled.control[chosen]]])
+    return sampled.between(int(chosen))
 
 
 def _determinant(rows: list[list[Expr]]) -> Expr:
@@ -230,7 +290,7 @@ def cusp_start(formula: Formula, declaration: Cusp, values: Mapping[str, float])
     for _ in range(3):
         for value in grid:
             others = [float(value) if c.symbol is blur else values[c.name] for c in rest]
-            sampled = sampled_curve(formula, control, others)
+            (sampled,) = sampled_curves(formula, control, [others])
             maxima, minima = sampled.turns()
             pairs = [(a, b) for a in maxima for b in minima if b > a]
             if not pairs:
@@ -309,7 +369,7 @@ def crossing_start(sampled: SampledCurve) -> Array | None:
         for part in (first, second)
         for j in range(sampled.z.shape[1])
     ]
-    return np.array([[*columns, where[0]]])
+    return np.array([*columns, where[0]])
 
 
 def _at(sampled: SampledCurve, part: slice, control: Array, column: Array) -> Array:

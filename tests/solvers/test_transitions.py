@@ -9,7 +9,7 @@ import pytest
 from sympy import Interval, S, log, oo, symbols
 
 import replica as rp
-from replica.solvers.transitions import sampled_curve
+from replica.solvers.transitions import sampled_curves
 
 alpha, b = symbols("alpha b", real=True)
 D, mhat = symbols("D mhat", nonnegative=True)
@@ -69,7 +69,7 @@ def test_no_fold_on_a_monotone_curve():
 
 
 def test_the_sampled_curve_is_the_curve():
-    sampled = sampled_curve(FOLDED, alpha, [0.5])
+    (sampled,) = sampled_curves(FOLDED, alpha, [[0.5]])
     y = sampled.z[:, 1]
     near = (y > 0) & (y < 1e3)
     np.testing.assert_allclose(sampled.control[near], curve(y[near], 0.5), rtol=1e-9)
