@@ -7,8 +7,8 @@ working for callers who do not know this package.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
 __all__ = [
     "ControlError",
@@ -19,8 +19,12 @@ __all__ = [
     "ReplicaError",
     "ThresholdNotFound",
     "UnknownName",
+    "looked_up",
     "near_names",
 ]
+
+
+T = TypeVar("T")
 
 
 class ReplicaError(Exception):
@@ -99,6 +103,14 @@ class MissingExtra(ReplicaError, ImportError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return MissingExtra, (self.feature, self.extra)
+
+
+def looked_up(kind: str, name: Any, known: Mapping[str, T], where: str = "") -> T:
+    """Return what has this name, or raise `UnknownName` with the near ones."""
+    try:
+        return known[name]
+    except (KeyError, TypeError):  # an unhashable name is nobody's
+        raise UnknownName(kind, name, known, where) from None
 
 
 def near_names(name: str, known: Iterable[str]) -> list[str]:

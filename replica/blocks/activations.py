@@ -32,7 +32,7 @@ from sympy import (
     tanh,
 )
 
-from replica.errors import DeclarationError, UnknownName
+from replica.errors import DeclarationError, looked_up
 from replica.language.means import Mean
 from replica.language.primitives import PositivePart
 from replica.language.rewriting import stabilise
@@ -174,7 +174,4 @@ def activation(name: str) -> GaussianActivation:
     >>> activation("relu").kappa1
     1/2
     """
-    try:
-        return ACTIVATIONS[name]()
-    except KeyError:
-        raise UnknownName("activation", name, ACTIVATIONS) from None
+    return looked_up("activation", name, ACTIVATIONS)()

@@ -37,7 +37,7 @@ from sympy import (
     sympify,
 )
 
-from replica.errors import UnknownName
+from replica.errors import looked_up
 from replica.language.formula import Control, FrozenMapping
 from replica.language.integrals import LabelIntegral
 from replica.language.means import Mean
@@ -550,7 +550,4 @@ def channel(name: str) -> Channel:
     >>> channel("door").even
     True
     """
-    try:
-        return CHANNELS[name]()
-    except KeyError:
-        raise UnknownName("channel", name, CHANNELS) from None
+    return looked_up("channel", name, CHANNELS)()

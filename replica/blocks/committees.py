@@ -26,7 +26,7 @@ import numpy as np
 from sympy import Expr, Integer, Rational, S, Symbol, asin, log, pi, sqrt, symbols
 
 from replica.blocks.priors import Gaussian
-from replica.errors import UnknownName
+from replica.errors import looked_up
 from replica.language.bivariate import BivariateNormalCDF, LogBivariateNormalCDF
 from replica.language.means import Mean
 from replica.language.primitives import LogSumExp, Softmax
@@ -212,10 +212,7 @@ def committee_channel(name: str) -> CommitteeChannel:
     >>> committee_channel("sign-sum").labels
     (1.0, 0.0, -1.0)
     """
-    try:
-        return COMMITTEE_CHANNELS[name]()
-    except KeyError:
-        raise UnknownName("channel", name, COMMITTEE_CHANNELS) from None
+    return looked_up("channel", name, COMMITTEE_CHANNELS)()
 
 
 # ---- priors -------------------------------------------------------------------------------------
@@ -347,7 +344,4 @@ def pair_prior(name: str) -> PairPrior:
     >>> pair_prior("rademacher").entropy
     2*log(2)
     """
-    try:
-        return COMMITTEE_PRIORS[name]()
-    except KeyError:
-        raise UnknownName("prior", name, COMMITTEE_PRIORS) from None
+    return looked_up("prior", name, COMMITTEE_PRIORS)()

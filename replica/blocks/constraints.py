@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import sympy
 
-from replica.errors import UnknownName
+from replica.errors import looked_up
 from replica.language.primitives import LogH, LogHDifference, LogSumExp
 
 __all__ = ["CONSTRAINTS", "Constraint", "constraint"]
@@ -73,7 +73,4 @@ def constraint(name: str) -> Constraint:
     >>> bool(constraint("u").satisfied(-2.0, 1.0))
     True
     """
-    try:
-        return CONSTRAINTS[name]
-    except KeyError:
-        raise UnknownName("constraint", name, CONSTRAINTS) from None
+    return looked_up("constraint", name, CONSTRAINTS)

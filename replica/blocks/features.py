@@ -26,7 +26,7 @@ from sympy import Expr, Float, Interval, Rational, Symbol, oo
 
 from replica.blocks.activations import GaussianActivation
 from replica.blocks.spectra import MarchenkoPastur, Orthogonal, decompose, eigenvalues
-from replica.errors import ControlError, UnknownName
+from replica.errors import ControlError, looked_up
 from replica.language.formula import Control, FrozenMapping
 from replica.language.spectral import SpectralMean, Spectrum, WeightedPoints
 
@@ -180,10 +180,7 @@ def features(name: str) -> FeatureMap:
     >>> features("gaussian").spectrum
     MarchenkoPastur(features_per_dimension)
     """
-    try:
-        return FEATURES[name]()
-    except KeyError:
-        raise UnknownName("features", name, FEATURES) from None
+    return looked_up("features", name, FEATURES)()
 
 
 @dataclass(frozen=True)
@@ -418,10 +415,7 @@ def inputs(name: str) -> Covariances:
     >>> inputs("power-law").omega.shape
     (100, 100)
     """
-    try:
-        return INPUTS[name]()
-    except KeyError:
-        raise UnknownName("inputs", name, INPUTS) from None
+    return looked_up("inputs", name, INPUTS)()
 
 
 def _vector(values: Any, size: int, name: str, other: str) -> Array:

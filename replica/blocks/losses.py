@@ -31,7 +31,7 @@ from sympy import (
     sympify,
 )
 
-from replica.errors import DeclarationError, UnknownName
+from replica.errors import DeclarationError, looked_up
 from replica.language.envelope import Curve, MoreauEnvelope
 from replica.language.primitives import LogH, MillsExcess
 
@@ -219,10 +219,7 @@ def loss(name: str) -> ConvexLoss:
     >>> loss("hinge")(1, -2)
     3
     """
-    try:
-        return LOSSES[name]()
-    except KeyError:
-        raise UnknownName("loss", name, LOSSES) from None
+    return looked_up("loss", name, LOSSES)()
 
 
 @dataclass(frozen=True)
@@ -271,7 +268,4 @@ def penalty(name: str) -> Penalty:
     >>> penalty("l2").free_energy(3, S.One, 2)
     -1/2
     """
-    try:
-        return PENALTIES[name]
-    except KeyError:
-        raise UnknownName("penalty", name, PENALTIES) from None
+    return looked_up("penalty", name, PENALTIES)

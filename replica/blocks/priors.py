@@ -34,7 +34,7 @@ from sympy import (
     sympify,
 )
 
-from replica.errors import ControlError, DeclarationError, UnknownName
+from replica.errors import ControlError, DeclarationError, looked_up
 from replica.language.formula import Control, FrozenMapping
 from replica.language.means import Mean
 from replica.language.primitives import LogCosh, LogH, LogHDifference, LogScaledH, LogSumExp, Sech
@@ -336,7 +336,4 @@ def prior(name: str) -> Prior:
     >>> prior("gauss-bernoulli").second_moment
     density
     """
-    try:
-        return PRIORS[name]()
-    except KeyError:
-        raise UnknownName("prior", name, PRIORS) from None
+    return looked_up("prior", name, PRIORS)()

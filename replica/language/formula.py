@@ -11,7 +11,7 @@ from typing import Any
 from sympy import Basic, Eq, Expr, Interval, S, Symbol, latex, oo, sympify
 from sympy.logic.boolalg import Boolean
 
-from replica.errors import ControlError, DeclarationError, UnknownName
+from replica.errors import ControlError, DeclarationError, UnknownName, looked_up
 from replica.language.calculus import residuals
 from replica.language.means import BoundMean
 from replica.language.rewriting import stabilise
@@ -681,17 +681,11 @@ class Formula:
         """Return the expression of an observable, given its name or an expression."""
         if isinstance(quantity, Basic):
             return quantity
-        try:
-            return self.observables[quantity]
-        except KeyError:
-            raise UnknownName("observable", quantity, self.observables, self.name) from None
+        return looked_up("observable", quantity, self.observables, self.name)
 
     def threshold(self, name: str) -> Threshold:
         """Return the declaration of a threshold; UnknownName lists the near ones."""
-        try:
-            found: Threshold = self.thresholds[name]
-        except KeyError:
-            raise UnknownName("threshold", name, self.thresholds, self.name) from None
+        found: Threshold = looked_up("threshold", name, self.thresholds, self.name)
         return found
 
     def determined(self, name: str) -> set[str]:

@@ -143,12 +143,10 @@ def _nested_fejer() -> tuple[Array, Array, Array, Array]:
 
 
 def _embedded_fejer(refinement: int) -> tuple[Array, Array, Array, Array]:
-    """Return nodes of a panel with the weights of three rules; below zero the coarser ones alone."""
+    """Return nodes and weights of three rules on a panel; below -1 the coarser ones alone."""
     nodes, fine, half, quarter = _nested_fejer()
-    if refinement == -1:
+    if refinement < -1:  # at -1 panels lead Newton next to an edge, where digits cancel
         return nodes[1::2], half[1::2], quarter[1::2], quarter[1::2]
-    if refinement < -1:
-        return nodes[3::4], quarter[3::4], quarter[3::4], quarter[3::4]
     return nodes, fine, half, quarter
 
 
@@ -167,7 +165,7 @@ def panel_breakpoints(
     centres, widths : array, shape (points, features)
         Places and half-widths of the features in the scaled variable; width 0 is a kink.
     refinement : int
-        Each panel is cut into ``2**refinement``; below zero it has fewer nodes instead.
+        Each panel is cut into ``2**refinement``; below -1 it has fewer nodes instead.
     reach : float
         The range is ``[-reach, reach]``.
     even : bool
@@ -234,7 +232,7 @@ def panel_nodes(features: int, smallest: float, refinement: int) -> int:
     if smallest == 0:
         levels = 2.0  # a kink is a breakpoint, not a width
     panels = 2 * HALF_RANGE / _BASE_PANEL + features * (1 + 2 * levels)
-    return int(panels * PANEL_NODES * 2.0 ** max(refinement, -2))
+    return int(panels * PANEL_NODES * 2.0 ** (-1 if refinement < -1 else max(refinement, 0)))
 
 
 def panel_rule(

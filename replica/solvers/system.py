@@ -396,9 +396,9 @@ class System:
         if not corrected.all():
             slow = np.flatnonzero(~corrected)
             some = [p[slow] for p in parameters]
-            known = None if jacobian is None else jacobian[slow]
             z = z.copy()
-            z[slow], inverse[slow] = self._last_step(z[slow], some, refinement, known)
+            # a Jacobian that does not correct may be that of a rule too coarse to bound anything
+            z[slow], inverse[slow] = self._last_step(z[slow], some, refinement)
             found[slow], spread[slow] = _rows(
                 kernel.bounded(*z[slow].T, *some, refinement=refinement), slow.size
             )
@@ -411,14 +411,10 @@ class System:
         return z + moved, np.where(np.isfinite(reach), reach, np.inf), found, spread, moved
 
     def _last_step(
-        self, z: Array, parameters: Sequence[Array], refinement: int, jacobian: Array | None
+        self, z: Array, parameters: Sequence[Array], refinement: int
     ) -> tuple[Array, Array]:
         """Return solutions moved by the Newton step of this rule, and inverse Jacobians."""
-        if jacobian is None:
-            residual, jacobian = self.evaluate(z, parameters, refinement)
-        else:
-            rows = self.residual(*z.T, *parameters, refinement=refinement)
-            residual = np.stack(rows, axis=1)
+        residual, jacobian = self.evaluate(z, parameters, refinement)
         inverse = _inverse(jacobian)
         with np.errstate(invalid="ignore"):
             trial = z - np.einsum("pij,pj->pi", inverse, residual)
