@@ -52,6 +52,7 @@ _LARGEST_ESTIMATE = 100.0
 # So many steps, each opposite to the one before (cosine) and not shrinking, are a cycle of two.
 _SWINGS, _OPPOSITE, _SWINGS_STAY = 10, 0.9, 0.9
 _DAMPING_STEP = 0.3
+_PATIENCE, _UNSETTLED = 40, 0.3  # steps whose changes, of the size of the prior, do not fall
 # Rounding of the products with X keeps the estimate moving by about this many units.
 _ROUNDING_UNITS = 100.0
 # Scale of X: what is tolerated besides six standard deviations of Gaussian entries.
@@ -308,8 +309,9 @@ def infer(
         # This size makes |a|^2 and the overlap of a random guess agree, as they would for a
         # posterior; a larger start looks more certain than it is, and may be trapped.
         mean += math.sqrt(width / p) * rng.standard_normal(p)
+    first = mean
     variance = np.full(p, width)
-    spread = width
+    spread, fresh_start = width, True
     message, reaction, precision = np.zeros(n), 0.0, 0.0
     changes: list[float] = []
     swings = _Swings(settings.damping)
@@ -328,7 +330,8 @@ def infer(
         return bool(known**2 * squares > known + _ASKED * width)
 
     for step in range(1, settings.max_steps + 1):
-        kept_messages, kept_estimates = _kept(swings.damping if step > 1 else 0.0, model)
+        kept_messages, kept_estimates = _kept(0.0 if fresh_start else swings.damping, model)
+        fresh_start = False
         seen = max(spread, least)
         fields = _product(X, mean) - seen * message
         fresh, slope = output(fields, seen)
@@ -352,7 +355,7 @@ def infer(
                 observe(step, mean)
                 return ended(Status.CONVERGED, _EXACT)
         change = _change(denoised, mean, width)
-        swings.see(denoised - mean, change)
+        lost = swings.see(denoised - mean, change)
         mean, variance = _mixed(denoised, mean, kept_estimates), new_variance
         spread = _mixed(left, spread, kept_estimates)
         changes.append(change)
@@ -364,6 +367,9 @@ def infer(
             # next to full recovery errors and their estimates shrink together, to the tolerance
             exact = spread < (10 * tolerance) ** 2 * width
             return ended(Status.CONVERGED, _EXACT if exact else "")
+        if lost:  # what it wandered into holds it: begin again, with the damping it lacked
+            mean, variance, spread, fresh_start = first, np.full(p, width), width, True
+            message, reaction, precision = np.zeros(n), 0.0, 0.0
     note = (
         f"the last of {settings.max_steps} steps changed the estimate by {changes[-1]:.1e}: raise "
         f"max_steps or, if `changes` does not fall, {remedy}"
@@ -394,7 +400,7 @@ def _precision(message: FloatArray, slope: FloatArray, p: int, width: float) -> 
 
 
 class _Swings:
-    """Damping, raised where the estimate goes on swinging between two values.
+    """Damping, raised where the estimate goes on swinging between two values, or never settles.
 
     Noiseless labels next to a transition and a mean of X make an eigenvalue of the iteration
     smaller than -1 at finite size; half of the way leads to the fixed point between the two.
@@ -404,9 +410,11 @@ class _Swings:
         self.damping = damping
         self._last: FloatArray | None = None
         self._sizes: list[float] = []
+        self._window: list[float] = []
+        self._before = math.inf
 
-    def see(self, moved: FloatArray, change: float) -> None:
-        """Take note of a step."""
+    def see(self, moved: FloatArray, change: float) -> bool:
+        """Take note of a step; tell whether the estimate wanders without settling."""
         if self._last is not None:
             product = float(moved @ self._last)
             opposite = product < -_OPPOSITE * math.sqrt(
@@ -415,8 +423,21 @@ class _Swings:
             self._sizes = [*self._sizes, change] if opposite else []
         self._last = moved
         if len(self._sizes) > _SWINGS and change > _SWINGS_STAY * self._sizes[-1 - _SWINGS]:
-            self.damping += _DAMPING_STEP * (1 - self.damping)
-            self._sizes = []
+            self._raise()
+        self._window.append(change)
+        if len(self._window) == _PATIENCE:
+            smallest = min(self._window)
+            lost = smallest > max(_UNSETTLED, _SWINGS_STAY * self._before)
+            self._before, self._window = smallest, []
+            if lost:
+                self._raise()
+                self._before = math.inf
+                return True
+        return False
+
+    def _raise(self) -> None:
+        self.damping += _DAMPING_STEP * (1 - self.damping)
+        self._sizes = []
 
 
 def _kept(damping: float, model: PlantedModel) -> tuple[float, float]:
