@@ -267,7 +267,7 @@ class _Linear(Channel):
 
     def mean_label(self, mean: Any, variance: Any) -> Expr:
         """Return omega."""
-        return sympify(mean)
+        return sympify(mean, strict=True)
 
     def sample(self, rng: np.random.Generator, z: Any, controls: Mapping[str, float]) -> Any:
         """Add the noise to z."""

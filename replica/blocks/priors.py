@@ -308,7 +308,7 @@ def _number(what: str, value: Any) -> Expr:
         if not np.isfinite(value):
             raise DeclarationError(f"{what} = {value!r} is not a finite real number")
         value = value if whole else Rational(repr(value))
-    number = sympify(value)
+    number = sympify(value, strict=True)
     if not (number.is_number and number.is_extended_real and number.is_finite):
         raise DeclarationError(f"{what} = {value!r} is not a finite real number")
     return number

@@ -293,7 +293,7 @@ class MoreauEnvelope:
 
     def rises(self, y: Any) -> bool:
         """Tell whether the loss of a label grows with a large field of that sign."""
-        last = self._curve(sympify(y)).pieces[-1]
+        last = self._curve(sympify(y, strict=True)).pieces[-1]
         return bool(last.slope(last.low + 200 if last.low.is_finite else S(200)) > 0)
 
     def _node(self, y: Any, omega: Any, V: Any) -> tuple[Envelope, Expr, Expr]:
@@ -303,7 +303,7 @@ class MoreauEnvelope:
             return Envelope(self._of_residual(), omega - y, V), S.One, y
         if self._is_odd(y):  # a function of y u alone: both labels share the curve
             return Envelope(self._curve(S.One), -omega, V), S.NegativeOne, S.Zero
-        return Envelope(self._curve(y), sympify(omega), V), S.One, S.Zero
+        return Envelope(self._curve(y), sympify(omega, strict=True), V), S.One, S.Zero
 
     def _curve(self, y: Expr) -> Curve:
         if y not in self._curves:

@@ -708,7 +708,7 @@ class Formula:
     def _declared(self, what: str, expression: Any, extra: Iterable[Symbol] = ()) -> Expr:
         number = isinstance(expression, (int, float)) and not isinstance(expression, bool)
         if number and what != "the potential":
-            expression = sympify(expression)
+            expression = sympify(expression, strict=True)
         if not isinstance(expression, Expr):
             raise DeclarationError(
                 f"formula {self.name}, {what}: must be a sympy expression, not {expression!r}"
@@ -888,7 +888,7 @@ def _check_control(formula: str, control: Control) -> None:
     plain = isinstance(control.default, (int, float, Expr)) and not isinstance(
         control.default, bool
     )
-    number = sympify(control.default) if plain else S.NaN
+    number = sympify(control.default, strict=True) if plain else S.NaN
     if number is S.NaN or control.domain.contains(number) != S.true:
         raise DeclarationError(
             f"formula {formula}: the default {control.default!r} of control {control.symbol} is "

@@ -56,7 +56,7 @@ def _condition(
     absence: Absence, values: Mapping[str, Any], shape: tuple[int, ...]
 ) -> NDArray[np.bool_]:
     """Tell at which points the condition on the controls holds."""
-    condition = sympify(absence.when)
+    condition = sympify(absence.when, strict=True)
     if condition in (S.true, S.false):
         return np.full(shape, condition == S.true)
     (symbol,) = condition.free_symbols
@@ -70,7 +70,7 @@ def _free(absence: Absence, formula: Formula, values: Mapping[str, Any]) -> set[
     """Return the controls on which the boundary depends."""
     if isinstance(absence.than, str):
         return set(values) - formula.determined(absence.than)
-    used = sympify(absence.than).free_symbols
+    used = sympify(absence.than, strict=True).free_symbols
     return {k for k, control in formula.controls.items() if control.symbol in used}
 
 
@@ -85,7 +85,7 @@ def _boundary(absence: Absence, formula: Formula, values: Mapping[str, Any]) -> 
             return np.inf
     symbols = tuple(formula.controls[k].symbol for k in values)
     numbers = [_floats(value) for value in values.values()]
-    (number,) = compile_layer(symbols, (sympify(absence.than),))(*numbers)
+    (number,) = compile_layer(symbols, (sympify(absence.than, strict=True),))(*numbers)
     return float(number)
 
 

@@ -291,7 +291,7 @@ def boundary_attracts(formula: Formula, parameters: list[Array]) -> NDArray[np.b
     if boundary is None:
         return np.zeros(parameters[0].shape, dtype=bool)
     symbols = tuple(c.symbol for c in formula.controls.values())
-    (above,) = compile_layer(symbols, (sympify(boundary.above),))(*parameters)
+    (above,) = compile_layer(symbols, (sympify(boundary.above, strict=True),))(*parameters)
     attracts = parameters[symbols.index(boundary.in_)] >= above
     if isinstance(boundary.when, Eq):
         side = parameters[symbols.index(boundary.when.lhs)]
@@ -482,7 +482,7 @@ def _initial(system: System, attempt: Mapping[Symbol, Any], parameters: Sequence
     missing = []
     for k, symbol in enumerate(system.unknowns):
         if symbol in attempt:
-            value = sympify(attempt[symbol])
+            value = sympify(attempt[symbol], strict=True)
             if value.free_symbols:  # a start that follows the controls
                 (value,) = _following(system.parameters, value)(*parameters)
             z[:, k] = np.asarray(value, dtype=float)

@@ -123,7 +123,7 @@ class System:
     def _limits(self) -> tuple[Expr, ...]:
         low = [i.start if i.start.is_finite is not False else -_HUGE for i in self._intervals]
         high = [i.end if i.end.is_finite is not False else _HUGE for i in self._intervals]
-        return tuple(sympify(bound) for bound in (*low, *high))
+        return tuple(sympify(bound, strict=True) for bound in (*low, *high))
 
     @cached_property
     def _fixed_limits(self) -> Array | None:

@@ -33,6 +33,7 @@ REPRESENTATIVE = {
     "empirical-risk": {("square", "l2", "sign"), ("hinge", "l1", "sign")},
     "hidden-manifold": {("square", "sign", "sign", "gaussian")},
     "gaussian-covariates": set(),
+    "committee-machine": set(),  # two-dimensional means: half a minute each
 }
 # Of a family with many options, some of which exclude each other: its own tests have the others.
 SOME = {
