@@ -28,8 +28,13 @@ from sympy import symbols
 from replica.blocks.committees import SIGNS, CommitteeChannel, PairPrior
 from replica.errors import ControlError
 from replica.experiments.amp import Settings
-from replica.experiments.checks import instance_streams, pattern_counts, positive_integer
-from replica.experiments.result import Experiment, fraction_with_error, mean_with_error
+from replica.experiments.checks import (
+    each_instance,
+    instance_streams,
+    pattern_grid,
+    positive_integer,
+)
+from replica.experiments.result import Experiment, averaged
 from replica.language.controls import resolve
 from replica.language.formula import CommitteeStudent
 from replica.language.rewriting import stabilise
@@ -227,30 +232,14 @@ def simulate_committee(
     if not isinstance(experiment, CommitteeStudent):
         raise ControlError(f"{where}: the formula declares no committee")
     p = positive_integer("p", p, where, largest=_LARGEST_P, reason="X would not fit in memory")
-    grid = pattern_counts(where, p, alpha, n)
-    if grid is None:
-        raise ControlError(f"{where}: the grid is missing; give alpha=... (or n=...)")
-    if max(grid) * p > _LARGEST_SIZE:
-        raise ControlError(
-            f"{where}: X has n p = {max(grid)} x {p} entries; allowed: n p <= {_LARGEST_SIZE:.0e}"
-        )
+    grid = pattern_grid(where, p, alpha, n, _LARGEST_SIZE)
     instances = positive_integer("instances", instances, where, largest=_LARGEST_INSTANCES)
     settings = Settings.checked(where, max_steps, damping, tolerance)
     seed, streams = instance_streams(where, rng, instances)
-    outcomes = []
-    for stream in streams:
-        outcomes.append(_run(experiment, p, grid, settings, stream))
-        if progress is not None:
-            progress(len(outcomes), instances)
-    observables: dict[str, float | FloatArray] = {}
-    errors: dict[str, float | FloatArray] = {}
-    for name in outcomes[0][0]:
-        table = np.array([[point[name] for point in points] for points in outcomes])
-        if name == "converged":
-            successes = table.sum(axis=0).astype(np.int64)
-            observables[name], errors[name] = fraction_with_error(successes, instances)
-        else:
-            observables[name], errors[name] = mean_with_error(table)
+    outcomes = each_instance(
+        lambda stream: _run(experiment, p, grid, settings, stream), streams, progress
+    )
+    observables, errors = averaged(outcomes, fractions={"converged"})
     return Experiment(
         formula=resolved.name,
         options=dict(resolved.options),

@@ -21,14 +21,15 @@ from sympy import Symbol
 from replica.blocks.losses import ConvexLoss
 from replica.errors import ControlError, ConvergenceError, MissingExtra
 from replica.experiments.checks import (
+    each_instance,
     instance_streams,
     one_number,
-    pattern_counts,
+    pattern_grid,
     positive_integer,
 )
-from replica.experiments.planted import PlantedModel, planted_model
-from replica.experiments.result import Experiment, fraction_with_error, mean_with_error
-from replica.experiments.storage import strictly_separable
+from replica.experiments.planted import PlantedModel, fields_of_new_patterns, planted_model
+from replica.experiments.result import Experiment, averaged
+from replica.experiments.storage import are_separable
 from replica.language.controls import resolve
 from replica.language.formula import RiskMinimisation
 from replica.language.rewriting import stabilise
@@ -113,13 +114,7 @@ def simulate_risk(
     used = {name: one_number(name, value, where) for name, value in controls.items()}
     used.pop("alpha", None)
     p = positive_integer("p", p, where, largest=_LARGEST_P, reason="the solvers take too long")
-    grid = pattern_counts(where, p, alpha, n)
-    if grid is None:
-        raise ControlError(f"{where}: the grid is missing; give alpha=... (or n=...)")
-    if max(grid) * p > _LARGEST_SIZE:
-        raise ControlError(
-            f"{where}: X has n p = {max(grid)} x {p} entries; allowed: n p <= {_LARGEST_SIZE:.0e}"
-        )
+    grid = pattern_grid(where, p, alpha, n, _LARGEST_SIZE)
     instances = positive_integer("instances", instances, where, largest=_LARGEST_INSTANCES)
     channel = experiment.channel
     own = {name: used[name] for name in channel.controls}
@@ -133,20 +128,8 @@ def simulate_risk(
     )
     method, _ = _solver(task.loss, task.penalty, where)
     seed, streams = instance_streams(where, rng, instances)
-    outcomes = []
-    for stream in streams:
-        outcomes.append(_run(task, p, grid, stream))
-        if progress is not None:
-            progress(len(outcomes), instances)
-    observables: dict[str, float | FloatArray] = {}
-    errors: dict[str, float | FloatArray] = {}
-    for name in outcomes[0][0]:
-        table = np.array([[point[name] for point in points] for points in outcomes])
-        if name == "separable":
-            successes = table.sum(axis=0).astype(np.int64)
-            observables[name], errors[name] = fraction_with_error(successes, len(outcomes))
-        else:
-            observables[name], errors[name] = mean_with_error(table)
+    outcomes = each_instance(lambda stream: _run(task, p, grid, stream), streams, progress)
+    observables, errors = averaged(outcomes, fractions={"separable"})
     return Experiment(
         formula=resolved.name,
         options=dict(resolved.options),
@@ -220,9 +203,7 @@ def _run(
         weights: FloatArray | None = None
         separable = math.nan
         if task.needs_separability:
-            # fields of order one, as the linear programme expects
-            scaled = math.sqrt(p) * y[:n, None] * X[:n]
-            separable = float(strictly_separable(scaled, task.where))
+            separable = float(are_separable(X[:n], y[:n], task.where))
         if not task.needs_separability or separable == float(task.loss.is_constraint):
             weights = minimise_risk(task.loss, task.penalty, X[:n], y[:n], task.strength)
         measured = _measure(task, weights, teacher, X[:n], y[:n], copy.deepcopy(new_rng))
@@ -249,11 +230,7 @@ def _measure(
     m, q, rho = (float(a @ b) / p for a, b in ((weights, teacher), (weights,) * 2, (teacher,) * 2))
     size = float(np.abs(weights).sum()) if task.penalty == "l1" else p * q / 2
     measured = {"m": m, "q": q, "eps_g": rho + q - 2 * m}
-    # new patterns enter by two fields, which are jointly Gaussian
-    first, second = rng.standard_normal((2, _NEW_PATTERNS))
-    student = math.sqrt(q) * first
-    slope = m / math.sqrt(q) if q > 0 else 0.0
-    fields = slope * first + math.sqrt(max(rho - slope**2, 0.0)) * second
+    student, fields = fields_of_new_patterns(rng, m, q, rho, _NEW_PATTERNS)
     labels = task.model.draw_labels(rng, fields)
     if task.model.channel.labels:
         cosine = m / math.sqrt(q * rho) if q > 0 else 0.0
@@ -360,30 +337,26 @@ def _logistic(loss: ConvexLoss, X: FloatArray, y: FloatArray, strength: float) -
 
 
 def _hinge(loss: ConvexLoss, X: FloatArray, y: FloatArray, strength: float) -> FloatArray | None:
-    svm = _scikit_learn("svm")
-    model = svm.LinearSVC(
-        loss="hinge",
-        C=1 / max(strength, _FREE),
-        fit_intercept=False,
-        dual=True,
-        tol=1e-6,
-        max_iter=1_000_000,
-        random_state=0,
-    )
-    return _fitted(model, X, y, strength)
+    return _dual_coordinates("LinearSVC", X, y, strength, loss="hinge")
 
 
 def _absolute(loss: ConvexLoss, X: FloatArray, y: FloatArray, strength: float) -> FloatArray | None:
-    svm = _scikit_learn("svm")
-    model = svm.LinearSVR(
-        loss="epsilon_insensitive",
-        epsilon=0.0,
+    return _dual_coordinates("LinearSVR", X, y, strength, loss="epsilon_insensitive", epsilon=0.0)
+
+
+def _dual_coordinates(
+    name: str, X: FloatArray, y: FloatArray, strength: float, **options: Any
+) -> FloatArray:
+    """Fit a linear machine of scikit-learn's by coordinate descent in its dual."""
+    machine = getattr(_scikit_learn("svm"), name)
+    model = machine(
         C=1 / max(strength, _FREE),
         fit_intercept=False,
         dual=True,
         tol=1e-6,
         max_iter=1_000_000,
         random_state=0,
+        **options,
     )
     return _fitted(model, X, y, strength)
 

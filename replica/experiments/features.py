@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ from replica.blocks.losses import loss as named_loss
 from replica.blocks.spectra import decompose
 from replica.errors import ControlError
 from replica.experiments.checks import (
+    check_entries,
+    each_instance,
     instance_streams,
     one_number,
     pattern_counts,
@@ -29,8 +31,8 @@ from replica.experiments.checks import (
 )
 from replica.experiments.erm import loss_functions, minimise_risk
 from replica.experiments.planted import PlantedModel, planted_model
-from replica.experiments.result import Experiment, fraction_with_error, mean_with_error
-from replica.experiments.storage import strictly_separable
+from replica.experiments.result import Experiment, averaged
+from replica.experiments.storage import are_separable
 from replica.language.controls import resolve
 from replica.language.formula import LinearReadout
 from replica.numerics.kernel import compile_kernel
@@ -131,11 +133,7 @@ def simulate_readout(
             else (source.d, used["samples_per_dimension"])
         )
         grid = (max(1, round(ratio * unit)),)
-    if max(grid) * p > _LARGEST_SIZE:
-        raise ControlError(
-            f"{where}: the inputs are n p = {max(grid)} x {p} numbers; allowed: n p <= "
-            f"{_LARGEST_SIZE:.0e}"
-        )
+    check_entries(where, max(grid), p, _LARGEST_SIZE)
     instances = positive_integer("instances", instances, where, largest=_LARGEST_INSTANCES)
     channel = experiment.channel
     own = {name: used[name] for name in channel.controls}
@@ -151,12 +149,8 @@ def simulate_readout(
     if source.d is not None:
         used["d"] = float(source.d)
     seed, streams = instance_streams(where, rng, instances)
-    outcomes = []
-    for stream in streams:
-        outcomes.append(_run(task, source, p, grid, stream))
-        if progress is not None:
-            progress(len(outcomes), instances)
-    observables, errors = _summary(outcomes)
+    outcomes = each_instance(lambda stream: _run(task, source, p, grid, stream), streams, progress)
+    observables, errors = averaged(outcomes, fractions={"separable"})
     return Experiment(
         formula=resolved.name,
         options=dict(resolved.options),
@@ -258,7 +252,7 @@ def simulate_on_data(
                 }
             )
         outcomes.append(points)
-    observables, errors = _summary(outcomes)
+    observables, errors = averaged(outcomes, fractions={"separable"})
     return Experiment(
         formula="gaussian-covariates",
         options={"loss": chosen.name},
@@ -355,8 +349,7 @@ def _run(
         measured: dict[str, float] = {}
         w: FloatArray | None
         if task.loss.is_constraint:
-            scaled = math.sqrt(p) * y[:n, None] * X[:n]
-            measured["separable"] = float(strictly_separable(scaled, task.where))
+            measured["separable"] = float(are_separable(X[:n], y[:n], task.where))
             w = None
             if measured["separable"]:
                 w = minimise_risk(task.loss, "l2", X[:n], y[:n], task.strength)
@@ -407,18 +400,3 @@ def _measure(
         "training_loss": training,
         "test_loss": float(np.mean(value(labels, student))),
     }
-
-
-def _summary(
-    outcomes: Sequence[Sequence[Mapping[str, float]]],
-) -> tuple[dict[str, float | FloatArray], dict[str, float | FloatArray]]:
-    observables: dict[str, float | FloatArray] = {}
-    errors: dict[str, float | FloatArray] = {}
-    for name in outcomes[0][0]:
-        table = np.array([[point[name] for point in points] for points in outcomes])
-        if name == "separable":
-            successes = table.sum(axis=0).astype(np.int64)
-            observables[name], errors[name] = fraction_with_error(successes, len(outcomes))
-        else:
-            observables[name], errors[name] = mean_with_error(table)
-    return observables, errors

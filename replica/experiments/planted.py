@@ -6,6 +6,7 @@ blocks themselves stay sympy.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -26,7 +27,7 @@ from replica.language.controls import read_number
 from replica.language.rewriting import stabilise
 from replica.numerics.kernel import Kernel, compile_kernel
 
-__all__ = ["SMALLEST_VARIANCE", "PlantedModel", "planted_model"]
+__all__ = ["SMALLEST_VARIANCE", "PlantedModel", "fields_of_new_patterns", "planted_model"]
 
 FloatArray = NDArray[np.float64]
 
@@ -42,6 +43,20 @@ _REFINEMENT = -1
 _SMALLEST_PRECISION = 1e-5
 SMALLEST_VARIANCE = 1e-20
 """Of a field, in units of the prior's: below it is as good as known; zero would divide by zero."""
+
+
+def fields_of_new_patterns(
+    rng: np.random.Generator, m: float, q: float, rho: float, count: int
+) -> tuple[FloatArray, FloatArray]:
+    """Draw fields of student and teacher.
+
+    New Gaussian patterns enter by these alone, and they are jointly Gaussian with covariances
+    q, m and rho: drawing them is drawing the patterns.
+    """
+    first, second = rng.standard_normal((2, count))
+    slope = m / math.sqrt(q) if q > 0 else 0.0
+    teacher = slope * first + math.sqrt(max(rho - slope**2, 0.0)) * second
+    return math.sqrt(q) * first, teacher
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from replica.errors import UnknownName
 
-__all__ = ["Experiment", "fraction_with_error", "mean_with_error"]
+__all__ = ["Experiment", "averaged", "fraction_with_error", "mean_with_error"]
 
 FloatArray = NDArray[np.float64]
 
@@ -89,6 +89,39 @@ def mean_with_error(samples: FloatArray) -> tuple[FloatArray, FloatArray]:
     square = (np.where(defined, samples - mean, 0.0) ** 2).sum(axis=0)
     error = np.sqrt(square / np.maximum(number * (number - 1), 1))
     return np.where(number > 0, mean, np.nan), np.where(number > 1, error, np.nan)
+
+
+def averaged(
+    outcomes: Sequence[Sequence[Mapping[str, float]]], fractions: Collection[str] = ()
+) -> tuple[dict[str, float | FloatArray], dict[str, float | FloatArray]]:
+    """Return mean and standard error over instances of each observable at each point of a grid.
+
+    Parameters
+    ----------
+    outcomes : sequence of sequences of mappings
+        For each instance its observables at each point.
+    fractions : collection of str
+        Those that are yes or no; their mean is a fraction.
+
+    Examples
+    --------
+    >>> means, _ = averaged(
+    ...     [[{"m": 1.0, "converged": 1.0}], [{"m": 2.0, "converged": 0.0}]],
+    ...     fractions={"converged"},
+    ... )
+    >>> means["m"].tolist(), means["converged"].tolist()
+    ([1.5], [0.5])
+    """
+    means: dict[str, float | FloatArray] = {}
+    errors: dict[str, float | FloatArray] = {}
+    for name in outcomes[0][0]:
+        table = np.array([[point[name] for point in points] for points in outcomes])
+        if name in fractions:
+            successes = table.sum(axis=0).astype(np.int64)
+            means[name], errors[name] = fraction_with_error(successes, len(outcomes))
+        else:
+            means[name], errors[name] = mean_with_error(table)
+    return means, errors
 
 
 @dataclass(frozen=True, eq=False, repr=False)

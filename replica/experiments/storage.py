@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from replica.blocks.constraints import Constraint, constraint
 from replica.errors import ControlError, ConvergenceError, UnknownName
 from replica.experiments.checks import (
+    each_instance,
     instance_streams,
     one_number,
     pattern_counts,
@@ -26,7 +27,7 @@ from replica.experiments.result import Experiment, fraction_with_error, mean_wit
 from replica.language.controls import resolve
 from replica.language.formula import StorageExperiment
 
-__all__ = ["simulate_storage"]
+__all__ = ["are_separable", "simulate_storage", "strictly_separable"]
 
 FloatArray = NDArray[np.float64]
 
@@ -117,11 +118,7 @@ def simulate_storage(
     instances = positive_integer("instances", instances, where, largest=_LARGEST_INSTANCES)
     engine.check(task)
     seed, streams = instance_streams(where, rng, instances)
-    outcomes = []
-    for stream in streams:
-        outcomes.append(engine.run(task, stream))
-        if progress is not None:
-            progress(len(outcomes), instances)
+    outcomes = each_instance(lambda stream: engine.run(task, stream), streams, progress)
     grid = np.array(engine.default_n(task, outcomes) if task.n is None else task.n, dtype=np.int64)
     observables, errors, largest_n = _summary(task, grid, outcomes)
     return Experiment(
@@ -331,6 +328,12 @@ def _separate(task: _Task, rng: np.random.Generator) -> _Outcome:
         else:
             trial = (largest + smallest) // 2
     return _Outcome(largest, exact=True)
+
+
+def are_separable(X: FloatArray, y: FloatArray, where: str) -> bool:
+    """Decide whether some w has every field of the sign of its label."""
+    # fields of order one, as the linear programme expects
+    return strictly_separable(math.sqrt(X.shape[1]) * y[:, None] * X, where)
 
 
 def strictly_separable(patterns: FloatArray, where: str) -> bool:

@@ -18,13 +18,14 @@ from numpy.typing import ArrayLike, NDArray
 from replica.errors import ControlError
 from replica.experiments.amp import Inference, Settings, infer
 from replica.experiments.checks import (
+    each_instance,
     instance_streams,
     one_number,
-    pattern_counts,
+    pattern_grid,
     positive_integer,
 )
-from replica.experiments.planted import PlantedModel, planted_model
-from replica.experiments.result import Experiment, fraction_with_error, mean_with_error
+from replica.experiments.planted import PlantedModel, fields_of_new_patterns, planted_model
+from replica.experiments.result import Experiment, averaged, mean_with_error
 from replica.language.controls import resolve
 from replica.language.formula import TeacherStudent
 from replica.solvers.solution import Status
@@ -110,13 +111,7 @@ def simulate_teacher_student(
     used = {name: one_number(name, value, where) for name, value in controls.items()}
     used.pop("alpha", None)
     p = positive_integer("p", p, where, largest=_LARGEST_P, reason="X would not fit in memory")
-    grid = pattern_counts(where, p, alpha, n)
-    if grid is None:
-        raise ControlError(f"{where}: the grid is missing; give alpha=... (or n=...)")
-    if max(grid) * p > _LARGEST_SIZE:
-        raise ControlError(
-            f"{where}: X has n p = {max(grid)} x {p} entries; allowed: n p <= {_LARGEST_SIZE:.0e}"
-        )
+    grid = pattern_grid(where, p, alpha, n, _LARGEST_SIZE)
     instances = positive_integer("instances", instances, where, largest=_LARGEST_INSTANCES)
     settings = Settings.checked(where, max_steps, damping, tolerance)
     model = planted_model(
@@ -126,12 +121,11 @@ def simulate_teacher_student(
         _controls_of_blocks(where, experiment, used),
     )
     seed, streams = instance_streams(where, rng, instances)
-    outcomes = []
-    for stream in streams:
-        outcomes.append(_run(model, p, grid, settings, stream))
-        if progress is not None:
-            progress(len(outcomes), instances)
-    observables, errors = _summary(outcomes)
+    outcomes = each_instance(
+        lambda stream: _run(model, p, grid, settings, stream), streams, progress
+    )
+    points = [[point.observables for point in instance] for instance in outcomes]
+    observables, errors = averaged(points, fractions={"converged"})
     by_step, by_step_error = _by_step(outcomes)
     return Experiment(
         formula=resolved.name,
@@ -200,14 +194,9 @@ def _measure(found: Inference, teacher: FloatArray, rng: np.random.Generator) ->
     model, mean, p = found.model, found.mean, teacher.size
     m, q, rho = found.overlap(teacher), float(mean @ mean) / p, float(teacher @ teacher) / p
     measured = {"m": m, "q": q, "mse": max(q - 2 * m + rho, 0.0)}
-    # New Gaussian patterns enter by two fields alone, that of the estimate and that of the
-    # teacher, which are jointly Gaussian: drawing them is drawing the patterns.
-    signed = float(mean @ teacher) / p
-    u, v = rng.standard_normal((2, _NEW_PATTERNS))
-    slope = signed / math.sqrt(q) if q > 0 else 0.0
-    fields = slope * u + math.sqrt(max(rho - slope**2, 0.0)) * v
+    student, fields = fields_of_new_patterns(rng, float(mean @ teacher) / p, q, rho, _NEW_PATTERNS)
     labels = model.draw_labels(rng, fields)
-    predicted = model.predicted_label(math.sqrt(q) * u, float(found.variance.mean()))
+    predicted = model.predicted_label(student, float(found.variance.mean()))
     measured["label_error"] = float(np.mean((predicted - labels) ** 2))
     if sorted(float(own) for own in model.channel.labels) == [-1.0, 1.0]:
         likely = np.sign(model.predicted_label(fields, 0.0))
@@ -215,21 +204,6 @@ def _measure(found: Inference, teacher: FloatArray, rng: np.random.Generator) ->
         measured["eps_bayes"] = float(np.mean((1 - np.sign(predicted) * likely) / 2))
     measured["steps"] = float(found.steps)
     return measured
-
-
-def _summary(
-    outcomes: Sequence[Sequence[_Point]],
-) -> tuple[dict[str, float | FloatArray], dict[str, float | FloatArray]]:
-    observables: dict[str, float | FloatArray] = {}
-    errors: dict[str, float | FloatArray] = {}
-    for name in outcomes[0][0].observables:
-        table = np.array([[point.observables[name] for point in points] for points in outcomes])
-        if name == "converged":
-            successes = table.sum(axis=0).astype(np.int64)
-            observables[name], errors[name] = fraction_with_error(successes, len(outcomes))
-        else:
-            observables[name], errors[name] = mean_with_error(table)
-    return observables, errors
 
 
 def _by_step(outcomes: Sequence[Sequence[_Point]]) -> tuple[FloatArray, FloatArray]:
