@@ -40,7 +40,7 @@ from sympy import (
 from replica.errors import looked_up
 from replica.language.formula import Control, FrozenMapping
 from replica.language.integrals import LabelIntegral
-from replica.language.means import Mean
+from replica.language.means import Mean, mean_of_sum
 from replica.language.primitives import (
     BesselRatio,
     BesselRatioSlope,
@@ -179,18 +179,8 @@ class Channel:
         return S.Zero
 
     def _over_labels(self, function: Callable[[Expr, Symbol], Expr], gap: Any, rho: Any) -> Expr:
-        bodies: list[tuple[int, Expr]] = []
-        for label in self.labels:
-            part = self.log_partition(label, _u, gap)
-            body = exp(part) * function(part, _u)
-            reflected = body.subs(_u, -_u)
-            for k, (count, other) in enumerate(bodies):
-                if other in (body, reflected):
-                    bodies[k] = (count + 1, other)
-                    break
-            else:
-                bodies.append((1, body))
-        return sum((count * Mean(body, (_u, rho - gap)) for count, body in bodies), S.Zero)
+        parts = [self.log_partition(label, _u, gap) for label in self.labels]
+        return mean_of_sum([exp(part) * function(part, _u) for part in parts], _u, rho - gap)
 
     def __str__(self) -> str:
         return self.name

@@ -16,7 +16,7 @@ These hold for weights on Gaussian patterns and, with other M, Q and V, for the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from sympy import Expr, Heaviside, S, Symbol, exp, sqrt
 from replica.blocks.channels import Channel, Delta
 from replica.blocks.losses import ConvexLoss
 from replica.errors import ControlError
-from replica.language.means import Mean
+from replica.language.means import Mean, mean_of_sum
 from replica.language.primitives import LogH, MillsExcess
 from replica.language.rewriting import stabilise
 
@@ -138,7 +138,7 @@ def _of_labels(
             bodies.append(
                 weight.subs(field, teacher) * function(label).subs({_omega: student, _V: V})
             )
-        return _mean_of_sum(bodies)
+        return mean_of_sum(bodies, _x, S.One)
 
     def slope(label: Any) -> Expr:
         return loss.envelope.slope(label, _omega, _V)
@@ -180,30 +180,7 @@ def test_error(channel: Channel, M: Any, Q: Any, rho: Any) -> Expr:
     for label in channel.labels:
         law = exp(channel.log_partition(label, field, rho - M**2 / Q))
         bodies.append(law.subs(field, M * student / Q) * Heaviside(-label * _x))
-    return _mean_of_sum(bodies)
-
-
-def _mean_of_sum(bodies: Sequence[Expr]) -> Expr:
-    """Return the mean over x of a sum, each body once where a reflection maps it to another."""
-    counted: list[tuple[int, Expr]] = []
-    for body in bodies:
-        mirror = _reflected(body)
-        for k, (count, other) in enumerate(counted):
-            if other in (body, mirror):
-                counted[k] = (count + 1, other)
-                break
-        else:
-            counted.append((1, body))
-    return sum((count * Mean(body, (_x, S.One)) for count, body in counted), S.Zero)
-
-
-def _reflected(body: Expr) -> Expr:
-    """Return the body at -x, with the fields of inner means reflected as well."""
-    inner = {
-        mean: Mean(mean.body.subs(mean.field, -mean.field), (mean.field, mean.variance))
-        for mean in body.atoms(Mean)
-    }
-    return body.xreplace(inner).subs(_x, -_x)
+    return mean_of_sum(bodies, _x, S.One)
 
 
 def separability(channel: Channel, scale: Any, variance: Any, t: Any) -> Expr:
@@ -240,4 +217,4 @@ def separability(channel: Channel, scale: Any, variance: Any, t: Any) -> Expr:
         a = t * label * _x
         # E max(0, z - a)^2 without the cancellation of (1 + a^2) H(a) - a phi(a)
         bodies.append(law * exp(LogH(a)) * (1 - a * MillsExcess(a)))
-    return _mean_of_sum(bodies)
+    return mean_of_sum(bodies, _x, S.One)

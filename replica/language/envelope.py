@@ -508,6 +508,12 @@ def _between(low: Expr, high: Expr) -> Expr:
     return low + 1 if low.is_finite else (high - 1 if high.is_finite else S.Zero)
 
 
+def _not_convex(curve: Curve, reason: str, place: Any) -> DeclarationError:
+    return DeclarationError(
+        f"the loss {shown(curve.expression)} is not convex: {reason} at u = {float(place):g}"
+    )
+
+
 def _check_convex(curve: Curve) -> None:
     """Refuse a curve that is not real, not continuous, or bends down somewhere."""
     before = None
@@ -522,23 +528,14 @@ def _check_convex(curve: Curve) -> None:
                     f"u = {float(place):g}"
                 )
             if bend < -Rational(1, 10**12):
-                raise DeclarationError(
-                    f"the loss {shown(curve.expression)} is not convex: its curvature is "
-                    f"{float(bend):.4g} at u = {float(place):g}"
-                )
+                raise _not_convex(curve, f"its curvature is {float(bend):.4g}", place)
         if before is not None:
             jump = (piece.expression - before.expression).subs(t, piece.low).evalf(30)
             turn = (piece.slope(piece.low) - before.slope(piece.low)).evalf(30)
             if abs(jump) > Rational(1, 10**12):
-                raise DeclarationError(
-                    f"the loss {shown(curve.expression)} is not convex: it jumps by "
-                    f"{float(jump):.4g} at u = {float(piece.low):g}"
-                )
+                raise _not_convex(curve, f"it jumps by {float(jump):.4g}", piece.low)
             if turn < -Rational(1, 10**12):
-                raise DeclarationError(
-                    f"the loss {shown(curve.expression)} is not convex: its slope falls by "
-                    f"{float(-turn):.4g} at u = {float(piece.low):g}"
-                )
+                raise _not_convex(curve, f"its slope falls by {float(-turn):.4g}", piece.low)
         before = piece
 
 

@@ -10,7 +10,7 @@ nothing divides by :math:`\sqrt v`, and v = 0 is exact.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sympy import (
@@ -39,7 +39,15 @@ from sympy import (
 from replica.errors import DeclarationError
 from replica.language.primitives import MillsExcess
 
-__all__ = ["BoundMean", "LabelSum", "Mean", "cancel_terms", "nesting", "outermost_means"]
+__all__ = [
+    "BoundMean",
+    "LabelSum",
+    "Mean",
+    "cancel_terms",
+    "mean_of_sum",
+    "nesting",
+    "outermost_means",
+]
 
 
 class BoundMean(Expr):
@@ -439,3 +447,34 @@ def _one_step_powers(expression: Expr) -> Expr:
         ),
         lambda node: node.base,
     )
+
+
+def mean_of_sum(bodies: Sequence[Expr], field: Symbol, variance: Expr) -> Expr:
+    """Return the mean of a sum over a Gaussian field, each body once where a reflection suffices.
+
+    Examples
+    --------
+    >>> from sympy import exp, symbols
+    >>> x = symbols("x", real=True)
+    >>> mean_of_sum([exp(x), exp(-x)], x, S(2))
+    2*Mean(exp(x), (x, 2))
+    """
+    counted: list[tuple[int, Expr]] = []
+    for body in bodies:
+        mirror = _reflected(body, field)
+        for k, (count, other) in enumerate(counted):
+            if other in (body, mirror):
+                counted[k] = (count + 1, other)
+                break
+        else:
+            counted.append((1, body))
+    return sum((count * Mean(body, (field, variance)) for count, body in counted), S.Zero)
+
+
+def _reflected(body: Expr, field: Symbol) -> Expr:
+    """Return the body at minus the field, with the fields of inner means reflected as well."""
+    inner = {
+        mean: Mean(mean.body.subs(mean.field, -mean.field), (mean.field, mean.variance))
+        for mean in body.atoms(Mean)
+    }
+    return body.xreplace(inner).subs(field, -field)
