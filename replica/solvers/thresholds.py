@@ -304,7 +304,7 @@ def _solved(
     text = ""
     if request.digits is not None:
         given = list(request.values.values())
-        roots, errors, _, _ = precise_solution(system, z, given, (), request.digits)
+        roots, errors, _, _ = precise_solution(system, z.tolist(), given, (), request.digits)
         value, text, spread = _decimal(roots[position], errors[position], request.digits)
     others = {key: overlaps.pop(key) for key in solved[1:]}
     overlaps = {key: number for key, number in overlaps.items() if key not in solved}
@@ -440,7 +440,7 @@ def _crossing(requests: Sequence[Request], declaration: Crossing) -> list[Outcom
 def _together(found: ThresholdResult) -> bool:
     """Tell whether the two saddle points of a crossing are one."""
     pairs = zip(*[iter(found.overlaps.values())] * len(found.formula.unknowns), strict=True)
-    return max(abs(a - b) / max(abs(a), abs(b)) for a, b in zip(*pairs, strict=True)) < _APART
+    return all(abs(a - b) < _APART * max(abs(a), abs(b)) for a, b in zip(*pairs, strict=True))
 
 
 def _cusp(request: Request, declaration: Cusp) -> ThresholdResult:
