@@ -150,10 +150,10 @@ def _bounded_functions() -> dict[str, Callable[..., Any]]:
 class _CompiledLayer:
     """A layer as functions of arrays of shape (points,)."""
 
-    def __init__(self, layer: Layer, within: bool = False) -> None:
+    def __init__(self, layer: Layer) -> None:
         self.function = compile_layer(layer.symbols, layer.expressions)
         self.integrals = [
-            _CompiledSum(part) if isinstance(part, WeightedSum) else _CompiledIntegral(part, within)
+            _CompiledSum(part) if isinstance(part, WeightedSum) else _CompiledIntegral(part)
             for part in layer.integrals
         ]
         self._bounded: FunctionType | None = None
@@ -228,12 +228,11 @@ class _CompiledSum:
 class _CompiledIntegral:
     """Means that share a field, by trapezoid or panels as the features of each point demand."""
 
-    def __init__(self, integral: Integral, within: bool = False) -> None:
+    def __init__(self, integral: Integral) -> None:
         outer = integral.body.arguments[:-1]
         self.count = len(integral.results)
-        self.body = _CompiledLayer(integral.body, within=True)
-        # nodes of a mean within a mean multiply
-        self.thin = within or bool(integral.body.integrals)
+        self.body = _CompiledLayer(integral.body)
+        self.thin = integral.thin
         self.variance = compile_layer(outer, (integral.variance,))
         self.bounded_variance = on_namespace(self.variance, _bounded_functions())
         self.features = compile_layer(

@@ -36,6 +36,7 @@ from sympy.printing.pycode import PythonCodePrinter
 
 from replica.errors import LoweringError
 from replica.language.bivariate import (
+    BIVARIATE,
     BivariateMills,
     BivariateNormalCDF,
     LogBivariateNormalCDF,
@@ -63,7 +64,9 @@ __all__ = [
 class Integral:
     """Means that share a field: values for the symbols `results`, by one pass over the nodes.
 
-    All bodies of an `even` integral are even in the field: half of the nodes are enough.
+    All bodies of an `even` integral are even in the field: half of the nodes are enough. In a
+    `thin` one probabilities of two fields mark the same places several times: the panels that one
+    feature has cut are not cut again for the next.
     """
 
     field: Symbol
@@ -72,6 +75,7 @@ class Integral:
     body: Layer
     features: tuple[Feature, ...]
     even: bool = False
+    thin: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,7 @@ def lower(arguments: tuple[Symbol, ...], expressions: tuple[Expr, ...]) -> Layer
                     _same_squares(body.xreplace({name: -name})) == _same_squares(body)
                     for body in bodies
                 ),
+                thin=any(body.has(*BIVARIATE) for body in bodies),
             )
         )
     return Layer(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ __all__ = [
 Array = NDArray[np.float64]
 
 _ROUGH = -1  # refinement that a first guess needs
+_BESIDE = 2  # nodes on each side of a turn that must be known
 _CLOSER = 60  # nodes where the control hardly rises
 _KNOWN = 1e-4  # relative error up to which a point of the curve tells where it turns
 _BLUR, _BLURS = (1e-6, 10.0), 29  # where the end of a line of transitions is looked for
@@ -114,7 +116,7 @@ def sampled_curves(
     """
     curve = _curve(formula, control)
     spread = curve.spread()
-    found = _sampled(curve, [spread] * len(rests), rests, observable)
+    found = _sampled(curve, [spread] * len(rests), rests, observable, everywhere=closely)
     for n, sampled in enumerate(found):
         if sampled.turns()[0].size == 0 and sampled.control.size > 8:
             found[n] = _hidden_turn(curve, sampled, rests[n], observable)
@@ -127,7 +129,7 @@ def sampled_curves(
             low = place[max(int(maxima.min()) - 4, 0)]
             high = place[min(int(minima.max()) + 4, place.size - 1)]
             grids.append(np.geomspace(low, high, 4 * _CLOSER))
-        closer = _sampled(curve, grids, [rests[n] for n in turning], observable)
+        closer = _sampled(curve, grids, [rests[n] for n in turning], observable, everywhere=True)
         for n, part in zip(turning, closer, strict=True):
             found[n] = found[n].joined(part)
     trivial = curve.trivial_branches(rests, observable)
@@ -173,25 +175,38 @@ def _sampled(
     grids: Sequence[Array],
     rests: Sequence[Sequence[float]],
     observable: Expr,
+    everywhere: bool = False,
 ) -> list[SampledCurve]:
-    """Sample several curves in one call, each on its grid."""
+    """Sample several curves in the same calls, each on its grid.
+
+    Far along, the distance to the boundary has no digits left, which a finer rule shows. It is
+    asked `everywhere`, or only where the curve seems to turn.
+    """
     if not grids:
         return []
     sizes = [grid.size for grid in grids]
+    starts = np.concatenate([[0], np.cumsum(sizes)])
     parameter = np.concatenate(grids)
     rest = [np.repeat(column, sizes) for column in zip(*rests, strict=True)]
     z, value, potential = curve.points(parameter, rest, (observable,), refinement=_ROUGH)
-    # far along, the distance to the boundary has no digits left: a coarser rule shows it
-    coarse = curve.points(parameter, rest, refinement=_ROUGH - 1)[1]
     good = np.isfinite(value) & np.isfinite(potential) & np.isfinite(z).all(axis=1)
-    good &= np.abs(value - coarse) <= _KNOWN * np.abs(value)
     column = curve.formula.unknowns.index(curve.parameter)
-    found = []
-    for end, size in zip(np.cumsum(sizes), sizes, strict=True):
-        mine = slice(end - size, end)
-        kept = good[mine]
-        found.append(SampledCurve(z[mine][kept], value[mine][kept], potential[mine][kept], column))
-    return found
+    asked = np.zeros(good.size, dtype=bool)
+    while True:
+        wanted = good.copy() if everywhere else np.zeros(good.size, dtype=bool)
+        for begin, end in pairwise(starts):
+            nodes = begin + np.flatnonzero(good[begin:end])
+            found = SampledCurve(z[nodes], value[nodes], potential[nodes], column)
+            for turn in np.concatenate(found.turns()):
+                wanted[nodes[max(turn - _BESIDE, 0) : turn + _BESIDE + 1]] = True
+        new = wanted & good & ~asked
+        if not new.any():
+            break
+        finer = curve.points(parameter[new], [r[new] for r in rest])[1]
+        good[new] = np.abs(value[new] - finer) <= _KNOWN * np.abs(finer)
+        asked |= new
+    kept = [begin + np.flatnonzero(good[begin:end]) for begin, end in pairwise(starts)]
+    return [SampledCurve(z[nodes], value[nodes], potential[nodes], column) for nodes in kept]
 
 
 def _curve(formula: Formula, control: Symbol) -> ExplicitCurve:
