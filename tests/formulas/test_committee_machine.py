@@ -42,8 +42,8 @@ def test_gaussian_weights_on_both_sides_of_specialisation():
 
 @pytest.mark.slow
 def test_gaussian_weights_along_the_table():
-    # the reference has 8 digits at alpha = 4
-    check_table("gaussian", {a: row for a, row in GAUSSIAN.items() if a < 4}, 2e-10)
+    # the reference has ten digits, the last one uncertain by a few, and eight at alpha = 4
+    check_table("gaussian", {a: row for a, row in GAUSSIAN.items() if a < 4}, 5e-10)
     check_table("gaussian", {4.0: GAUSSIAN[4.0]}, 2e-9)
 
 
