@@ -205,8 +205,22 @@ class Limit:
         _freeze(self)
 
 
+class _Determines:
+    """A threshold that determines the control, or controls, `in_`."""
+
+    in_: Any
+
+    def __post_init__(self) -> None:
+        _freeze(self)
+
+    @property
+    def controls(self) -> tuple[Symbol, ...]:
+        """The controls solved for."""
+        return self.in_ if isinstance(self.in_, tuple) else (self.in_,)
+
+
 @dataclass(frozen=True)
-class Fold:
+class Fold(_Determines):
     r"""A threshold where a branch turns back: {stationarity, Jacobian singular}.
 
     Parameters
@@ -234,17 +248,9 @@ class Fold:
     unless: tuple[tuple[Boolean, str], ...] = ()
     caveat: str = ""
 
-    def __post_init__(self) -> None:
-        _freeze(self)
-
-    @property
-    def controls(self) -> tuple[Symbol, ...]:
-        """The control solved for."""
-        return (self.in_,)
-
 
 @dataclass(frozen=True)
-class Crossing:
+class Crossing(_Determines):
     r"""A threshold where two branches have the same potential: a first-order transition.
 
     Parameters
@@ -260,17 +266,9 @@ class Crossing:
     unless: tuple[tuple[Boolean, str], ...] = ()
     caveat: str = ""
 
-    def __post_init__(self) -> None:
-        _freeze(self)
-
-    @property
-    def controls(self) -> tuple[Symbol, ...]:
-        """The control solved for."""
-        return (self.in_,)
-
 
 @dataclass(frozen=True)
-class Cusp:
+class Cusp(_Determines):
     r"""The end of a line of first-order transitions, where its two folds meet.
 
     Parameters
@@ -287,17 +285,9 @@ class Cusp:
     unless: tuple[tuple[Boolean, str], ...] = ()
     caveat: str = ""
 
-    def __post_init__(self) -> None:
-        _freeze(self)
-
-    @property
-    def controls(self) -> tuple[Symbol, ...]:
-        """The controls solved for."""
-        return self.in_
-
 
 @dataclass(frozen=True)
-class Cases:
+class Cases(_Determines):
     r"""A threshold whose kind depends on the other controls, as without noise and with it.
 
     Parameters
@@ -312,14 +302,6 @@ class Cases:
     in_: Symbol
     cases: tuple[tuple[Any, Any], ...]
     doc: str = ""
-
-    def __post_init__(self) -> None:
-        _freeze(self)
-
-    @property
-    def controls(self) -> tuple[Symbol, ...]:
-        """The control solved for."""
-        return (self.in_,)
 
 
 Threshold = Root | Limit | Fold | Crossing | Cusp | Cases
