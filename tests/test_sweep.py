@@ -478,3 +478,16 @@ def test_processes_start_although_this_one_has_threads():
     alpha = np.linspace(0.1, 1.2, 4000)  # enough points for the threads of the kernels
     expected = sweep(BINARY, alpha=alpha, chunk=500)
     same(sweep(BINARY, alpha=alpha, chunk=500, workers=2), expected)
+
+
+def test_folds_on_a_grid_are_those_of_each_point():
+    family = rp.formulas["bayes-optimal-glm"](prior="gauss-bernoulli", channel="linear")
+    noise = [1e-4, 3e-4, 0.1]  # the line of transitions ends in between
+    grid = rp.sweep(family, ["alpha_IT", "alpha_AMP"], density=[0.1, 0.3], Delta=noise)
+    for k, density in enumerate([0.1, 0.3]):
+        for j, Delta in enumerate(noise):
+            for name in ("alpha_IT", "alpha_AMP"):
+                alone = rp.threshold(family, name, density=density, Delta=Delta, check=False)
+                assert grid[name][k, j] == pytest.approx(alone.value, rel=1e-11, nan_ok=True)
+    assert np.isnan(grid["alpha_AMP"][:, -1]).all()
+    assert np.isfinite(grid["alpha_AMP"][:, 0]).all()

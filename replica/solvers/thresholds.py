@@ -512,6 +512,8 @@ def _stationary(
     """Solve for the auxiliary variables, from the declared start and then from a lattice."""
     starts = tuple(S(start) for _, start in declaration.over.values())
     declared = [[x.item() for x in compile_kernel(system.parameters, starts)(*parameters)]]
+    if not np.isfinite(declared).all():  # beyond the range of doubles on the way
+        declared = [[float(start.subs(request.rule)) for start in starts]]
     lattice = itertools.product(*(_spread(interval) for interval, _ in declaration.over.values()))
     for guess in itertools.chain(declared, lattice):
         start = np.array([guess])

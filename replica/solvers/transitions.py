@@ -120,6 +120,7 @@ def sampled_curves(
     for n, sampled in enumerate(found):
         if sampled.turns()[0].size == 0 and sampled.control.size > 8:
             found[n] = _hidden_turn(curve, sampled, rests[n], observable)
+    found = [_apart(curve, s, rest, observable) for s, rest in zip(found, rests, strict=True)]
     if closely:
         turns = [sampled.turns() for sampled in found]
         turning = [n for n, (maxima, minima) in enumerate(turns) if maxima.size and minima.size]
@@ -150,6 +151,21 @@ def _hidden_turn(
         if closer.turns()[0].size:
             return sampled.joined(closer)
     return sampled
+
+
+def _apart(
+    curve: ExplicitCurve, sampled: SampledCurve, rest: Sequence[float], observable: Expr
+) -> SampledCurve:
+    """Sample more closely between turns so near that neither has nodes of its own."""
+    turns = np.sort(np.concatenate(sampled.turns()))
+    near = np.flatnonzero(np.diff(turns) <= _BESIDE)
+    if not near.size:
+        return sampled
+    place = sampled.place
+    low = place[max(turns[near[0]] - _BESIDE - 1, 0)]
+    high = place[min(turns[near[-1] + 1] + _BESIDE + 1, place.size - 1)]
+    (closer,) = _sampled(curve, [np.geomspace(low, high, _CLOSER)], [rest], observable)
+    return sampled.joined(closer)
 
 
 def _from_origin(sampled: SampledCurve, trivial: tuple[Array, Array, Array] | None) -> SampledCurve:
@@ -188,7 +204,8 @@ def _sampled(
     starts = np.concatenate([[0], np.cumsum(sizes)])
     parameter = np.concatenate(grids)
     rest = [np.repeat(column, sizes) for column in zip(*rests, strict=True)]
-    z, value, potential = curve.points(parameter, rest, (observable,), refinement=_ROUGH)
+    rough = curve.points(parameter, rest, (observable,), refinement=_ROUGH)
+    z, value, potential = (np.array(part) for part in rough)
     good = np.isfinite(value) & np.isfinite(potential) & np.isfinite(z).all(axis=1)
     column = curve.formula.unknowns.index(curve.parameter)
     asked = np.zeros(good.size, dtype=bool)
@@ -202,8 +219,9 @@ def _sampled(
         new = wanted & good & ~asked
         if not new.any():
             break
-        finer = curve.points(parameter[new], [r[new] for r in rest])[1]
-        good[new] = np.abs(value[new] - finer) <= _KNOWN * np.abs(finer)
+        finer = curve.points(parameter[new], [r[new] for r in rest], (observable,))
+        good[new] = np.abs(value[new] - finer[1]) <= _KNOWN * np.abs(finer[1])
+        z[new], value[new], potential[new] = finer
         asked |= new
     kept = [begin + np.flatnonzero(good[begin:end]) for begin, end in pairwise(starts)]
     return [SampledCurve(z[nodes], value[nodes], potential[nodes], column) for nodes in kept]

@@ -353,3 +353,12 @@ def test_recovery_at_larger_size():
         result = simulate(planted(prior, channel), p=2000, alpha=place, instances=6)
         assert (result["converged"] == 1).all()
         assert (result["mse"] < 1e-9).all()
+
+
+@pytest.mark.slow
+def test_message_passing_that_wanders_begins_again_with_damping():
+    """Undamped, about half of these instances never settle."""
+    glm = rp.formulas["bayes-optimal-glm"](prior="gauss-bernoulli", channel="abs")
+    found = rp.simulate(glm, p=2000, alpha=0.88, density=0.3, instances=4, rng=1)
+    assert found["converged"][0] == 1.0
+    assert found["mse"][0] < 1e-10
