@@ -49,13 +49,15 @@ def build(prior: Prior, channel: Channel) -> Formula:
     rho = prior.second_moment
     m = rho - D
     labels, weights = channel.free_entropy(D, rho), prior.free_entropy(mhat)
+    potential = weights + alpha * labels - m * mhat / 2
     observables = {
         "m": m,
         "mse": D,
         "label_error": channel.squared_error(D, rho),
     }
-    if channel.deterministic and channel.noise is None and channel.labels:
-        observables["mutual_information"] = -(weights + alpha * labels - m * mhat / 2)
+    if channel.noise is None and (channel.labels or not channel.deterministic):
+        # infinite for a continuous label without noise
+        observables["mutual_information"] = -potential - alpha * channel.label_entropy(rho)
     if channel.name in ("sign", "probit"):
         observables["eps_bayes"] = acos(sqrt(m / rho)) / pi
         observables["eps_gibbs"] = acos(m / rho) / pi
@@ -63,7 +65,7 @@ def build(prior: Prior, channel: Channel) -> Formula:
         name="bayes-optimal-glm",
         title=f"Bayes-optimal generalised linear model, {prior} prior, {channel} channel",
         ensemble="Labels of random patterns drawn from a teacher; prior and channel are known.",
-        potential=weights + alpha * labels - m * mhat / 2,
+        potential=potential,
         overlaps={D: Interval.Lopen(0, rho)},
         conjugates={D: mhat},
         # theorems: the Nishimori identity and the heat equation give means of squares
@@ -75,7 +77,7 @@ def build(prior: Prior, channel: Channel) -> Formula:
         },
         observables=observables,
         boundary=_full_recovery(prior, channel, observables),
-        thresholds=_thresholds(prior, channel, weights + alpha * labels - m * mhat / 2),
+        thresholds=_thresholds(prior, channel, potential),
         published=_published(prior, channel),
         cites=("barbier2019",),
         status="theorem",

@@ -176,7 +176,10 @@ class Channel:
 
     def label_entropy(self, rho: Any) -> Expr:
         """Return the entropy of the label given the field; zero where it is a function of it."""
-        return S.Zero
+        if self.deterministic:
+            return S.Zero
+        laws = [self.log_partition(label, _u, S.Zero) for label in self.labels]
+        return mean_of_sum([-exp(law) * law for law in laws], _u, rho)
 
     def _over_labels(self, function: Callable[[Expr, Symbol], Expr], gap: Any, rho: Any) -> Expr:
         parts = [self.log_partition(label, _u, gap) for label in self.labels]

@@ -623,6 +623,20 @@ def test_few_patterns_act_one_by_one(prior: str, channel: str):
     assert len(symbols) == len(formula.controls)
 
 
+@pytest.mark.parametrize("channel", ["probit", "logistic"])
+def test_noisy_labels_tell_what_their_noise_leaves(channel):
+    """Of one label its entropy less that of the noise; of many, all that binary weights hold."""
+    few, many = (
+        rp.solve(GLM, prior="rademacher", channel=channel, alpha=alpha)["mutual_information"]
+        for alpha in (1e-6, 200)
+    )
+    x, weight = np.polynomial.hermite_e.hermegauss(81)
+    law = {"probit": special.ndtr, "logistic": special.expit}[channel](x)
+    noise = weight @ special.entr(law) * 2 / np.sqrt(2 * np.pi)
+    assert few / 1e-6 == pytest.approx(LN2 - noise, rel=1e-5)
+    assert many == pytest.approx(LN2, rel=1e-8)
+
+
 def test_mutual_information_of_a_door():
     """Per weight: what the labels tell while nothing is recovered, then all of the weights."""
     blind = rp.solve(GLM, channel="door", alpha=0.6)
