@@ -32,7 +32,7 @@ __all__ = ["LARGEST_GRID", "Sweep", "sweep"]
 Array = NDArray[np.float64]
 
 LARGEST_GRID = 10_000_000  # points: about a gigabyte of results
-_THRESHOLDS = 50  # computed in one call: they share their quadrature, and a checkpoint
+_AT_ONCE = 16  # thresholds that share their quadrature, and are lost together on Ctrl-C
 _UNITS = "nats per weight"
 
 
@@ -540,7 +540,7 @@ def _run(
     progress: Report,
     checkpoint: Checkpoint | None,
 ) -> None:
-    size = min(_THRESHOLDS, chunk) if plan.of_thresholds else chunk
+    size = min(_AT_ONCE, chunk) if plan.of_thresholds else chunk
     if isinstance(workers, int) and workers > 1:  # several chunks each, to share them evenly
         size = min(size, max(1, math.ceil(plan.points / (4 * workers))))
     edges = [*range(0, plan.points, size), plan.points]

@@ -396,15 +396,16 @@ def test_resume_computes_only_what_is_missing(tmp_path, quantity):
 
 def test_an_interrupt_that_was_swallowed_still_stops(monkeypatch):
     calls = []
-    threshold = MODULE.threshold
+    thresholds = MODULE.thresholds
 
-    def swallowing(*arguments, **controls):
-        calls.append(controls["kappa"])
+    def swallowing(formula, name, points):
+        calls.extend(point["kappa"] for point in points)
         with contextlib.suppress(KeyboardInterrupt):  # as C code of numpy does
             signal.raise_signal(signal.SIGINT)
-        return threshold(*arguments, **controls)
+        return thresholds(formula, name, points)
 
-    monkeypatch.setattr(MODULE, "threshold", swallowing)
+    monkeypatch.setattr(MODULE, "thresholds", swallowing)
+    monkeypatch.setattr(MODULE, "_AT_ONCE", 1)
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         sweep(SPHERICAL, "alpha_G", kappa=[0, 1, 2])

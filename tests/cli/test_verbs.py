@@ -203,15 +203,16 @@ def test_sweep_resumes_what_was_interrupted(replica, tmp_path, monkeypatch):
     module = importlib.import_module("replica.sweep")
 
     calls = []
-    threshold = module.threshold
+    thresholds = module.thresholds
 
-    def interrupted(*arguments, **controls):
-        calls.append(controls["kappa"])
+    def interrupted(formula, name, points):
+        calls.extend(point["kappa"] for point in points)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return threshold(*arguments, **controls)
+        return thresholds(formula, name, points)
 
-    monkeypatch.setattr(module, "threshold", interrupted)
+    monkeypatch.setattr(module, "thresholds", interrupted)
+    monkeypatch.setattr(module, "_AT_ONCE", 1)
     words = ["sweep", "spherical-perceptron", "alpha_G", "kappa=0,1,2,3", "--out"]
     out = tmp_path / "grid.csv"
     first = replica(*words, str(out))
