@@ -30,6 +30,8 @@ __all__ = ["attracted", "embedded", "refuse_symmetric"]
 
 Array = NDArray[np.float64]
 
+_NEAR, _NEXT_TO = 0.3, 1e-6  # distances to the boundary
+_FEW, _FALLS = 4, 0.5  # steps between two looks, in which what runs there comes so much closer
 _BURSTS = (12, 48, 192, 768, 3072)  # steps of the iteration between two attempts of Newton's
 _NEWTON_STEPS = 12
 _NEARLY = 1e-4
@@ -113,9 +115,10 @@ def attracted(
         chosen = [p[left] for p in parameters]
         burst = min(burst, max_steps - taken)
         moved = iterate(system, here, chosen, Damped(0.0), burst, refinement=_COARSE, slopes=False)
+        moved, runs = _to_boundary(system, moved, chosen, boundary[left])
         taken += moved.steps
         here = moved.z
-        gone = (moved.status == Status.LEFT_DOMAIN) | (moved.status == Status.NON_FINITE)
+        gone = runs | (moved.status == Status.LEFT_DOMAIN) | (moved.status == Status.NON_FINITE)
         at_boundary[left[gone & boundary[left]]] = True
         status[left[gone]] = np.where(
             boundary[left[gone]], int(Status.CONVERGED), moved.status[gone]
@@ -136,6 +139,30 @@ def attracted(
         left, here = left[going], here[going]
     unknown = np.full((points, n, n), np.nan)
     return Iterated(z, status, taken, unknown, np.full((points, n), np.nan), at_boundary)
+
+
+def _to_boundary(
+    system: System, moved: Iterated, parameters: Sequence[Array], boundary: NDArray[np.bool_]
+) -> tuple[Iterated, NDArray[np.bool_]]:
+    """Follow what falls towards the boundary, and tell what falls ever faster and is next to it.
+
+    There integrals cost most, and Newton's method takes steps as long as the way that is left.
+    """
+    z, status, steps = moved.z.copy(), moved.status.copy(), moved.steps
+    falls = boundary & (status == Status.MAX_STEPS)
+    falls &= np.asarray((system.room(z, parameters) < _NEAR).any(axis=1))
+    runs = np.zeros(len(z), dtype=bool)
+    while falls.any():
+        inner = [p[falls] for p in parameters]
+        before = system.room(z[falls], inner)
+        more = iterate(system, z[falls], inner, Damped(0.0), _FEW, refinement=_COARSE, slopes=False)
+        z[falls], status[falls], steps = more.z, more.status, steps + more.steps
+        after = system.room(more.z, inner)
+        fall = (after / before).min(axis=1)
+        ends = (after.min(axis=1) < _NEXT_TO) & (fall < _FALLS**2)
+        runs[np.flatnonzero(falls)[ends]] = True
+        falls[falls] = (more.status == Status.MAX_STEPS) & ~ends & (fall < _FALLS)
+    return replace(moved, z=z, status=status, steps=steps), runs
 
 
 def _attracts(system: System, z: Array, parameters: Sequence[Array]) -> NDArray[np.bool_]:
