@@ -52,6 +52,7 @@ MAX_REFINEMENT = 3
 
 _STRIP = 1.5  # distance, in widths, of the nearest singularity of the primitives (tanh: pi/2)
 _STRIP_PER_STEP = 6.0  # exp(-2 pi 6) is 4e-17
+_NO_WIDTH = 4 * HALF_RANGE  # of what changes too slowly to be a feature
 _MAX_HALVINGS = 2  # beyond this, panels need fewer nodes than the trapezoid
 _BEYOND_TILT = 6.0  # the range goes this far past a feature that may hold all the weight
 _THREADED_JOBS = 8
@@ -262,7 +263,7 @@ class _CompiledIntegral:
         centres = np.stack([_full(c, (points,)) / safe for c in parts[::2]], axis=1)
         widths = np.stack([_full(w, (points,)) / safe for w in parts[1::2]], axis=1)
         centres = np.where(np.isfinite(centres), centres, 0.0)
-        widths = np.where(np.isfinite(widths), widths, 4 * HALF_RANGE)
+        widths = np.where(np.isfinite(widths), widths, _NO_WIDTH)
         outside = np.maximum(np.abs(centres) - half_range(refinement), 0)
         strip = np.hypot(outside, _STRIP * widths).min(axis=1)
         halvings = np.ceil(np.log2(TRAPEZOID_STEP * _STRIP_PER_STEP / np.maximum(strip, 1e-30)))
@@ -366,22 +367,20 @@ class _CompiledIntegral:
         if not self.feature_count or spread == 0:
             return trapezoid_rule(refinement, half_range(refinement), self.even)
         parts = [float(part) / float(spread) for part in self.features(*arguments)]
+        # zeros that are not real are no features
+        centres = [x if math.isfinite(x) else 0.0 for x in parts[::2]]
+        widths = [x if math.isfinite(x) else _NO_WIDTH for x in parts[1::2]]
         strip = min(
             math.hypot(max(abs(centre) - half_range(refinement), 0), _STRIP * width)
-            for centre, width in zip(parts[::2], parts[1::2], strict=True)
+            for centre, width in zip(centres, widths, strict=True)
         )
-        far = any(abs(parts[2 * k]) + _BEYOND_TILT > half_range(refinement) for k in self.tilts)
+        far = any(abs(centres[k]) + _BEYOND_TILT > half_range(refinement) for k in self.tilts)
         halvings = 0
         while halvings <= _MAX_HALVINGS and strip * 2**halvings < TRAPEZOID_STEP * _STRIP_PER_STEP:
             halvings += 1
         if not far and halvings <= _MAX_HALVINGS:
             return trapezoid_rule(halvings + refinement, half_range(refinement), self.even)
-        centres, widths = np.array([parts[::2]]), np.array([parts[1::2]])
-        rule = self._panels(
-            np.where(np.isfinite(centres), centres, 0.0),
-            np.where(np.isfinite(widths), widths, 4 * HALF_RANGE),
-            refinement,
-        )
+        rule = self._panels(np.array([centres]), np.array([widths]), refinement)
         first, second = rule.coarse
         coarse = first[0], second[0]
         return Rule(rule.nodes[0], rule.weights[0], coarse, rule.blocks, rule.reach, rule.even)

@@ -31,7 +31,7 @@ from sympy import (
 import replica as rp
 from replica.errors import LoweringError
 from replica.language.means import Mean
-from replica.language.primitives import LogCosh, LogH, Mills, Tanh
+from replica.language.primitives import LogCosh, LogH, LogSumExp, Mills, Tanh
 from replica.numerics.features import Feature, find_features, has_kink
 from replica.numerics.kernel import MAX_REFINEMENT, Kernel, compile_kernel
 from replica.numerics.lowering import lower
@@ -44,6 +44,7 @@ STEEP = Mean(LogH((a - x) / sqrt(1 - q)), (x, q))
 SMOOTH = Mean(LogCosh(x), (x, v))
 KINK = Mean(Abs(x - a), (x, v))
 TILT = log(Mean(exp(-a * Max(0, 1 - x) ** 2), (x, v)))
+MIXTURE = Mean(LogSumExp(0, a * x**2 + q), (x, 1))  # zeros on the real line only for q < 0
 NESTED = Mean(log(Mean(exp(LogH(a - x - z)), (z, v))), (x, q))
 
 
@@ -111,8 +112,9 @@ def test_bounds_of_arguments_broadcast():
         (SMOOTH, (v,), (0,), (1e4,)),
         (KINK, (v, a), (0, -3), (4, 3)),
         (TILT, (v, a), (0, 0), (4, 100)),
+        (MIXTURE, (q, a), (-2, 1), (2, 300)),
     ],
-    ids=["steep", "smooth", "kink", "tilt"],
+    ids=["steep", "smooth", "kink", "tilt", "mixture"],
 )
 def test_a_grid_is_its_points(expression, symbols_, low, high, rng):
     """Chunks, shared panels and threads change nothing beyond the bounds; neither does order."""
