@@ -492,3 +492,13 @@ def test_folds_on_a_grid_are_those_of_each_point():
                 assert grid[name][k, j] == pytest.approx(alone.value, rel=1e-11, nan_ok=True)
     assert np.isnan(grid["alpha_AMP"][:, -1]).all()
     assert np.isfinite(grid["alpha_AMP"][:, 0]).all()
+
+
+def test_folds_of_hardly_sparse_weights():
+    """Close to density one, where the branch ends next to exact recovery."""
+    family = rp.formulas["bayes-optimal-glm"](prior="gauss-bernoulli", channel="linear")
+    density = np.array([0.9, 0.95, 0.96, 0.98])
+    found = rp.sweep(family, "alpha_AMP", density=density)
+    assert not found.status.any()
+    assert (np.diff(found["alpha_AMP"]) > 0).all()
+    assert ((density < found["alpha_AMP"]) & (found["alpha_AMP"] < 1)).all()

@@ -93,7 +93,7 @@ SQUARED_HINGE = rp.Loss(Max(0, 1 - Y * U) ** 2 / 2, y=Y, u=U, name="squared hing
         (SQUARED_HINGE, squared_hinge_force, 2, 0.3, 1e-4),  # a grid without the kinks
         ("hinge", hinge_force, 2, 0.1, 1e-4),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_a_second_implementation_agrees(loss, force, alpha, strength, slack):
     found = rp.solve(FAMILY, loss=loss, alpha=alpha, lambda_=strength)
