@@ -7,7 +7,6 @@ rounding and the uncertainty of the arguments.
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -351,10 +350,11 @@ class _CompiledIntegral:
         if not variance >= 0:
             return [np.array([np.nan])] * self.count
         spread = np.sqrt(variance)
-        rule = self._rule_at(arguments, spread, refinement)
+        columns = [np.asarray(a)[None] for a in arguments]
+        rule = self._rule_at(columns, variance, refinement)
         x = spread * rule.nodes
         if self.body.integrals:
-            bodies = self._body([np.asarray(a)[None] for a in arguments], x[None, :], refinement)
+            bodies = self._body(columns, x[None, :], refinement)
             return [_integrate(body, rule.weights, (1, x.size)) for body in bodies]
         weights = rule.weights
         results = []
@@ -363,24 +363,13 @@ class _CompiledIntegral:
             results.append(np.asarray(total)[None])
         return results
 
-    def _rule_at(self, arguments: list[np.float64], spread: np.float64, refinement: int) -> Rule:
-        if not self.feature_count or spread == 0:
-            return trapezoid_rule(refinement, half_range(refinement), self.even)
-        parts = [float(part) / float(spread) for part in self.features(*arguments)]
-        # zeros that are not real are no features
-        centres = [x if math.isfinite(x) else 0.0 for x in parts[::2]]
-        widths = [x if math.isfinite(x) else _NO_WIDTH for x in parts[1::2]]
-        strip = min(
-            math.hypot(max(abs(centre) - half_range(refinement), 0), _STRIP * width)
-            for centre, width in zip(centres, widths, strict=True)
-        )
-        far = any(abs(centres[k]) + _BEYOND_TILT > half_range(refinement) for k in self.tilts)
-        halvings = 0
-        while halvings <= _MAX_HALVINGS and strip * 2**halvings < TRAPEZOID_STEP * _STRIP_PER_STEP:
-            halvings += 1
-        if not far and halvings <= _MAX_HALVINGS:
-            return trapezoid_rule(halvings + refinement, half_range(refinement), self.even)
-        rule = self._panels(np.array([centres]), np.array([widths]), refinement)
+    def _rule_at(self, arguments: list[Array], variance: np.float64, refinement: int) -> Rule:
+        """Return the rule of a single point, one row without the axis of points."""
+        centres, widths, halvings = self._geometry(arguments, np.array([variance]), refinement)
+        if halvings[0] <= _MAX_HALVINGS:
+            reach = half_range(refinement)
+            return trapezoid_rule(int(halvings[0]) + refinement, reach, self.even)
+        rule = self._panels(centres, widths, refinement)
         first, second = rule.coarse
         coarse = first[0], second[0]
         return Rule(rule.nodes[0], rule.weights[0], coarse, rule.blocks, rule.reach, rule.even)
