@@ -13,12 +13,13 @@ has no saddle point.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Expr, Symbol
+from sympy import Expr, Symbol, nan, oo, zoo
 
 from replica.language.calculus import solve_linear
 from replica.language.formula import Formula
@@ -29,10 +30,16 @@ __all__ = ["ExplicitCurve", "explicit_curve"]
 
 Array = NDArray[np.float64]
 
-_COARSE, _FINE = 24, 160
+_LEVELS = (0, 1, 2)  # of sampling: coarse, fine, and far along
+_COUNTS, _DECADES = (24, 160, 51), ((-3.0, 3.0), (-6.0, 15.0), (15.0, 40.0))
 _ROUGH = -1  # refinement that a first guess needs
 _CLEAR = 1e-7  # relative error of a point of the curve that is drawn
-_CLOSEST = 1e-30
+_CLOSEST = 1e-30  # to an open end; closer, a singular curve costs most and says least
+_EPSILON = 2.0**-52
+_LEAST = 1e-300  # stands for all that is smaller
+_STEEP, _NEARBY = 0.2, 1.5  # slope above which nothing hides between nodes, factor that is near
+_FLAT, _HOLLOW = 0.3, 0.9  # slope below which folds may hide between fine nodes, if least there
+_CLOSER = 24  # nodes to see them
 _LEAVING = 1e-5  # where a curve leaves the saddle point of no overlap with enough digits
 _AT_ONCE = 500  # points whose whole curves are held at the same time
 _RISE = 1e-9  # relative: a smaller one is rounding
@@ -81,16 +88,16 @@ class ExplicitCurve:
             self._kernels[extra] = compile_kernel((*self.formula.unknowns, *self._rest), wanted)
         return self._kernels[extra]
 
-    def grid(self, fine: bool = False) -> Array:
-        """Return values of the parameter that cover its domain."""
+    def grid(self, level: int = 0) -> Array:
+        """Return values of the parameter that cover its domain: few, many, or those far along."""
         domain = self.formula.domains[self.parameter]
         low, high = float(domain.start), float(domain.end)
-        count = _FINE if fine else _COARSE
-        decades = (-6.0, 15.0) if fine else (-3.0, 3.0)
+        count = _COUNTS[min(level, 1)]
         if np.isfinite(low) and np.isinf(high):
-            return low + np.logspace(*decades, count)
+            far = low + np.logspace(*_DECADES[level], _COUNTS[level])
+            return far if level > 1 else np.concatenate([[low], far])
         if np.isfinite(low) and np.isfinite(high):
-            x = np.linspace(-12.0, 21.0, count) if fine else np.linspace(-6.0, 6.0, count)
+            x = np.linspace(-12.0, 21.0, count) if level else np.linspace(-6.0, 6.0, count)
             return low + (high - low) / (1 + np.exp(-x))
         x = np.linspace(-8, 8, count)
         return np.asarray(np.sinh(x))
@@ -104,22 +111,23 @@ class ExplicitCurve:
         if np.isfinite(low) and np.isinf(float(self.formula.domains[self.parameter].end)):
             deep = max(nesting(self.value), nesting(self.other[1]) if self.other else 0) > 1
             return low + (np.logspace(-4, 4, 64) if deep else np.logspace(-5, 9, 127))
-        return self.grid(fine=True)
+        return self.grid(1)
 
-    def origin(self, controls: Sequence[Array]) -> Array:
-        """Return the unknowns where the parameter vanishes, shape (points, unknowns)."""
-        wanted = controls[self.position]
+    def beyond(self) -> Array:
+        """Return values of the parameter farther along than those of `spread`."""
+        return float(self.formula.domains[self.parameter].start) + np.logspace(9, 20, 100)[1:]
+
+    def origin(self, controls: Sequence[Array]) -> tuple[Array, Array]:
+        """Return the unknowns where the parameter vanishes, and the control that leaves them.
+
+        Shapes (points, unknowns) and (points,). Where symmetry makes this a saddle point at every
+        value of the control, it attracts up to where the curve leaves it.
+        """
         rest = [c for k, c in enumerate(controls) if k != self.position]
         low = float(self.formula.domains[self.parameter].start)
-        parameter = np.full(wanted.size, low if np.isfinite(low) else 0.0)
-        return self.points(parameter, rest)[0]
-
-    def leaving(self, controls: Sequence[Array]) -> Array:
-        """Return the control at which the curve leaves the saddle point of no overlap."""
-        rest = [c for k, c in enumerate(controls) if k != self.position]
-        low = float(self.formula.domains[self.parameter].start)
-        parameter = np.full(controls[self.position].size, low + _LEAVING)
-        return np.asarray(self.points(parameter, rest)[1])
+        parameter = np.full(controls[self.position].size, low if np.isfinite(low) else 0.0)
+        place = self.points(parameter, rest)[0]
+        return place, np.asarray(self.points(parameter + _LEAVING, rest)[1])
 
     def trivial_branch(
         self, rest: Sequence[float], observable: Expr, highest: float = np.inf
@@ -173,7 +181,7 @@ class ExplicitCurve:
                 parameter, *rest, refinement=refinement
             )
         kernel = self._along(extra)
-        seen = self._resolved(z)
+        seen = self._resolved(z, rest)
         if seen.all():
             return z, *kernel(*z.T, *rest, refinement=refinement)
         chosen = [r if np.ndim(r) == 0 else np.asarray(r)[seen] for r in rest]
@@ -182,73 +190,205 @@ class ExplicitCurve:
             found[:, seen] = kernel(*z[seen].T, *chosen, refinement=refinement)
         return z, *found
 
-    def _resolved(self, z: Array) -> NDArray[np.bool_]:
-        """Tell which points are told from an open end; closer, nodes cost most and say least."""
+    def _resolved(self, z: Array, rest: Sequence[Any]) -> NDArray[np.bool_]:
+        """Tell which points are told from an open end, or need not be.
+
+        Closer to it only a curve goes on that has a limit there, as where noise hides what is
+        left of the gap. A gap below the smallest double is then put, in place, where its limit is.
+        """
         seen = np.isfinite(z).all(axis=1)
-        if self.other is not None:
-            domain = self.formula.domains[self.other[0]]
-            column = z[:, self.formula.unknowns.index(self.other[0])]
-            for end, is_open in ((domain.start, domain.left_open), (domain.end, domain.right_open)):
-                if is_open and end.is_number and end.is_finite:
-                    seen &= np.abs(column - float(end)) > _CLOSEST
+        if self.other is None:
+            return seen
+        domain = self.formula.domains[self.other[0]]
+        place = self.formula.unknowns.index(self.other[0])
+        for end, is_open in ((domain.start, domain.left_open), (domain.end, domain.right_open)):
+            if not (is_open and end.is_number and end.is_finite):
+                continue
+            close = seen & (np.abs(z[:, place] - float(end)) <= _CLOSEST)
+            if close.any():
+                goes_on = close.copy()
+                if end == 0:
+                    goes_on[close] = self._has_limit(z[close], [_part(r, close) for r in rest])
+                    z[goes_on, place] = np.maximum(z[goes_on, place], _LEAST)
+                seen &= ~close | goes_on
         return np.asarray(seen)
 
-    def starts(
-        self, controls: Sequence[Array], last: bool = False
-    ) -> tuple[Array, NDArray[np.bool_], Array]:
-        """Return a start on the curve for each point of a grid of controls.
+    @cached_property
+    def _at_end(self) -> Kernel | None:
+        """Kernel of the control where the second unknown vanishes, None if it has no value."""
+        assert self.other is not None
+        there = self.value.subs(self.other[0], 0)
+        if there.has(zoo, nan, oo):
+            return None
+        return compile_kernel((self.parameter, *self._rest), (there,))
 
-        Where the curve turns back, its turning points are found first, so that a control next to
-        a fold is never taken for one beyond it.
+    def _has_limit(self, z: Array, rest: Sequence[Any]) -> NDArray[np.bool_]:
+        """Tell for each point whether its curve goes on where the second unknown vanishes."""
+        if self._at_end is None:
+            return np.zeros(z.shape[0], dtype=bool)
+        columns = [np.broadcast_to(np.asarray(r, dtype=float), z.shape[:1]) for r in rest]
+        table = np.stack([*columns, np.zeros(z.shape[0])], axis=1)
+        keys, first, member = np.unique(table, axis=0, return_index=True, return_inverse=True)
+        parameter = z[first, self.formula.unknowns.index(self.parameter)]
+        (value,) = self._at_end(parameter, *keys.T[:-1])
+        exists = np.isfinite(value) & (value > _LEAST)
+        return np.asarray(exists[member.reshape(-1)])
+
+    def passages(
+        self,
+        controls: Sequence[Array],
+        which: str = "first",
+        enough: NDArray[np.bool_] | None = None,
+    ) -> list[Passage]:
+        """Return where the curve takes the wanted controls, one rank of passages after another.
+
+        A passage counts where the control rises along the curve, for there state evolution is
+        attracted; where it never rises, any passage counts.
 
         Parameters
         ----------
         controls : sequence of arrays, shape (points,)
-        last : bool
-            Take the last passage in which the control rises, instead of the first.
+        which : {"first", "last", "all"}
+            From the uninformed end.
+        enough : bool array, shape (points,), optional
+            Points for which it is enough to know that there is no passage before the far end.
 
         Returns
         -------
-        start : array, shape (points, unknowns)
-        reached : bool array
-            Whether the curve passes through the wanted control, as far as is known.
-        highest : array
-            The largest value of the control on the curve.
+        list of Passage
+            One for the first or the last, else as many as the point with most passages has.
         """
         wanted = controls[self.position]
         rest = [c for k, c in enumerate(controls) if k != self.position]
         table = np.stack(rest, axis=1) if rest else np.zeros((wanted.size, 0))
         keys, member = np.unique(table, axis=0, return_inverse=True)
         member = member.reshape(-1)
-        thinned = keys.shape[0] > _SAMPLED
-        if thinned:
-            keys, member = _thinned(table)
-        start = np.full((wanted.size, len(self.formula.unknowns)), np.nan)
-        reached = np.zeros(wanted.size, dtype=bool)
-        highest = np.full(wanted.size, np.nan)
-        for fine in (False, True):
-            left = np.unique(member[~reached])
-            if left.size == 0:
+        if keys.shape[0] > _SAMPLED and which == "first":
+            nearby = self._of_neighbours(table, wanted, rest)
+            if nearby is not None:
+                return [nearby]
+        ranks: list[Passage] = []
+        settled = np.zeros(wanted.size, dtype=bool)
+        for level in _LEVELS if which == "first" else _LEVELS[1:]:
+            if level > 1 and not np.isinf(float(self.formula.domains[self.parameter].end)):
                 break
-            z, value = self._curves(keys[left], fine, last)
-            mine = np.flatnonzero(~reached)
-            curve = np.searchsorted(left, member[mine])
-            start[mine], reached[mine], highest[mine] = _on_curves(
-                z, value, curve, wanted[mine], last
-            )
-        if thinned:  # a neighbour's curve decides nothing
-            reached[:] = True
-        return self._back_on_curve(start, rest), reached, highest
+            left = np.unique(member[~settled])
+            for part in np.array_split(left, max(1, -(-left.size // _AT_ONCE))):
+                if part.size == 0:
+                    continue
+                curves = self._curves(keys[part], level)
+                mine = np.flatnonzero(~settled & np.isin(member, part))
+                row = np.searchsorted(part, member[mine])
+                found = curves.passages(row, wanted[mine], which)
+                if level:
+                    sure = found[0].found | found[0].ended
+                    sure |= False if enough is None else enough[mine]
+                else:
+                    sure = curves.plain(row, wanted[mine], found[0])
+                for rank, passage in enumerate(found):
+                    if rank == len(ranks):
+                        ranks.append(Passage.none(wanted.size, len(self.formula.unknowns)))
+                    ranks[rank].put(mine, passage)
+                for passage in ranks[len(found) :]:
+                    passage.put(mine, Passage.none(mine.size, passage.start.shape[1]))
+                settled[mine[sure]] = True
+        for passage in ranks:
+            passage.start[:] = self._back_on_curve(passage.start, rest)
+        return ranks
 
-    def _curves(self, keys: Array, fine: bool, last: bool) -> tuple[Array, Array]:
-        """Return unknowns (curves, nodes, n) and control (curves, nodes), in one call.
+    def _of_neighbours(self, table: Array, wanted: Array, rest: Sequence[Array]) -> Passage | None:
+        """Return starts for a cloud of other controls from few curves, None if they may mislead.
+
+        A neighbour's curve gives a start and decides nothing else, so it serves only where no
+        curve comes near to turning back.
+        """
+        keys, member = _thinned(table)
+        curves = self._curves(keys, 0)
+        if (curves.slope < _STEEP).any():
+            return None
+        (found,) = curves.passages(member, wanted, "first")
+        found.start[:] = self._back_on_curve(found.start, rest)
+        found.found[:] = True
+        found.low[:], found.high[:] = np.nan, np.nan
+        return found
+
+    def _curves(self, keys: Array, level: int) -> _Curves:
+        """Return the curves of several sets of other controls, all in one call.
 
         A curve that turns is wanted with its turning points, and closely sampled.
         """
-        z, value = self._on_grid(keys, self.grid(fine), 0 if fine else _ROUGH)
-        if not fine and (last or _turns(value).any()):
-            z, value = self._on_grid(keys, self.grid(fine=True), 0)
-        return self._with_turns(keys, z, value)
+        z, value = self._on_grid(keys, self.grid(level), 0 if level else _ROUGH)
+        if level:
+            value = self._without_noise(keys, z, value, everywhere=level > 1)
+            z, value = self._closer(keys, z, value)
+            z, value = self._with_turns(keys, z, value)
+        return _Curves(z, value, self.formula.unknowns.index(self.parameter))
+
+    def _without_noise(self, keys: Array, z: Array, value: Array, everywhere: bool) -> Array:
+        """Return the control along curves, NaN where the quadrature does not know it.
+
+        Next to the end of a curve its noise would turn the curve, and pass through anything.
+        """
+        good = np.isfinite(value) & np.isfinite(z).all(axis=2)
+        rise = np.diff(value, axis=1)
+        falls = np.zeros_like(good)
+        falls[:, 1:] |= rise <= 0
+        falls[:, :-1] |= rise <= 0
+        falls |= everywhere
+        row, k = np.nonzero(good & falls)
+        if row.size == 0:
+            return value
+        others = [keys[row, j] for j in range(keys.shape[1])]
+        (known,) = self._along(()).bounded(*z[row, k].T, *others)
+        value = value.copy()
+        # and what the rounding of an unknown next to an end of its domain may do
+        clear = known.bound / np.abs(known.value) + _EPSILON / self._room(z[row, k]) <= _CLEAR
+        value[row[~clear], k[~clear]] = np.nan
+        return value
+
+    def _room(self, z: Array) -> Array:
+        """Return the least distance of points to an open end other than zero, relative to it."""
+        room = np.full(z.shape[0], np.inf)
+        for column, symbol in zip(z.T, self.formula.unknowns, strict=True):
+            domain = self.formula.domains[symbol]
+            ends = ((domain.start, domain.left_open), (domain.end, domain.right_open))
+            for end, is_open in ends:
+                if is_open and end.is_number and end.is_finite and end != 0:
+                    room = np.minimum(room, np.abs(column / float(end) - 1))
+        return np.maximum(room, _EPSILON)
+
+    def _closer(self, keys: Array, z: Array, value: Array) -> tuple[Array, Array]:
+        """Return curves with more nodes where the control hardly rises and folds may hide."""
+        curves = _Curves(z, value, self.formula.unknowns.index(self.parameter))
+        slope = np.where(np.isnan(curves.slope), np.inf, curves.slope)
+        inner, beside = slope[:, 1:-1], np.minimum(slope[:, :-2], slope[:, 2:])
+        least = (inner > 0) & (inner < _FLAT) & (inner < _HOLLOW * beside)
+        if not least.any():
+            return z, value
+        row, k = np.nonzero(least)
+        place = curves.z[..., curves.column]
+        share = np.arange(1, _CLOSER + 1) / (_CLOSER + 1)
+        low, high = place[row, k, None], place[row, np.minimum(k + 3, place.shape[1] - 1), None]
+        grid = np.where(low > 0, low ** (1 - share) * high**share, low + share * (high - low))
+        rest = [np.repeat(keys[row, j], _CLOSER) for j in range(keys.shape[1])]
+        new = self.points(grid.ravel(), rest)[:2]
+        most = int(np.bincount(row).max()) * _CLOSER
+        more = (
+            np.full((keys.shape[0], most, z.shape[2]), np.nan),
+            np.full((keys.shape[0], most), np.nan),
+        )
+        turn = np.zeros(keys.shape[0], dtype=int)
+        for n, r in enumerate(row):
+            span = slice(turn[r], turn[r] + _CLOSER)
+            for whole, part in zip(more, new, strict=True):
+                whole[r, span] = part[n * _CLOSER : (n + 1) * _CLOSER]
+            turn[r] += _CLOSER
+        z, value = np.concatenate([z, more[0]], axis=1), np.concatenate([value, more[1]], axis=1)
+        order = np.argsort(z[..., curves.column], axis=1, kind="stable")  # NaN comes last
+        return (
+            np.take_along_axis(z, order[..., None], axis=1),
+            np.take_along_axis(value, order, axis=1),
+        )
 
     def _with_turns(self, keys: Array, z: Array, value: Array) -> tuple[Array, Array]:
         """Move the node next to each turning point of the curves onto it."""
@@ -287,7 +427,7 @@ class ExplicitCurve:
         keys = np.array([rest], dtype=float).reshape(1, -1)
         column = self.formula.unknowns.index(self.parameter)
         low_end = float(self.formula.domains[self.parameter].start)
-        grid = self.grid(fine=True)
+        grid = self.grid(1)
         for level in range(2):
             z, value = (part[0] for part in self._with_turns(keys, *self._on_grid(keys, grid, 0)))
             good = np.isfinite(value) & np.isfinite(z).all(axis=1)
@@ -335,46 +475,146 @@ class ExplicitCurve:
         z[known, names.index(self.other[0])] = other
         return z
 
-    def solve(self, controls: Sequence[Array], last: bool = False) -> Array:
-        """Return a saddle point of each point by bracketing on the curve, NaN if none.
+    def between(self, passage: Passage, controls: Sequence[Array]) -> Array:
+        """Return the saddle point of each passage, by bracketing between its two nodes.
 
-        The first, or the last, at which the control rises. Slower than Newton's method from
-        `starts`, and certain.
+        Slower than Newton's method from its start, and certain; NaN where there is no passage.
         """
-        wanted = controls[self.position]
-        rest = [c for k, c in enumerate(controls) if k != self.position]
-        parts = range(0, wanted.size, _AT_ONCE)
-        return np.concatenate(
-            [
-                self._bracketed(wanted[k : k + _AT_ONCE], [r[k : k + _AT_ONCE] for r in rest], last)
-                for k in parts
-            ]
-        )
-
-    def _bracketed(self, wanted: Array, rest: Sequence[Array], last: bool) -> Array:
         from scipy.optimize import elementwise  # heavy, and rarely needed
 
-        keys = np.stack(rest, axis=1) if rest else np.zeros((wanted.size, 0))
-        nodes, value = self._curves(keys, True, last)
-        column = self.formula.unknowns.index(self.parameter)
-        below = np.nan_to_num(value, nan=-np.inf) < wanted[:, None]
-        passes = below[:, :-1] & ~below[:, 1:] & np.isfinite(value[:, :-1])
-        first = np.argmax(passes, axis=1)
-        if last:
-            first = passes.shape[1] - 1 - np.argmax(passes[:, ::-1], axis=1)
-        good = passes.any(axis=1)
-        z = np.full((wanted.size, len(self.formula.unknowns)), np.nan)
-        if good.any():
-            inner = [r[good] for r in rest]
+        wanted = controls[self.position]
+        rest = [c for k, c in enumerate(controls) if k != self.position]
+        z = np.full_like(passage.start, np.nan)
+        good = np.flatnonzero(np.isfinite(passage.low) & np.isfinite(passage.high))
 
-            def height(parameter: Array, target: Array, *others: Array) -> Array:
-                return np.asarray(self.points(parameter, others)[1] - target)
+        def height(parameter: Array, target: Array, *others: Array) -> Array:
+            return np.asarray(self.points(parameter, others)[1] - target)
 
-            at = np.flatnonzero(good), first[good]
-            ends = nodes[at[0], at[1], column], nodes[at[0], at[1] + 1, column]
-            found = elementwise.find_root(height, ends, args=(wanted[good], *inner))
-            z[good] = self.points(found.x, inner)[0]
+        for k in range(0, good.size, _AT_ONCE):
+            some = good[k : k + _AT_ONCE]
+            inner = [r[some] for r in rest]
+            ends = passage.low[some], passage.high[some]
+            found = elementwise.find_root(height, ends, args=(wanted[some], *inner))
+            z[some] = self.points(found.x, inner)[0]
         return z
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Where a curve takes the wanted control, for each of several points.
+
+    Attributes
+    ----------
+    start : array, shape (points, unknowns)
+        Close to the passage; where there is none, the point of the curve with the largest control.
+    found : bool array, shape (points,)
+    low, high : array, shape (points,)
+        The parameter on both sides of the passage, between which the control is monotone.
+    highest : array, shape (points,)
+        The largest value of the control along the curve.
+    ended : bool array, shape (points,)
+        Whether the curve is known as far as it can be told from the end of the domain.
+    """
+
+    start: Array
+    found: NDArray[np.bool_]
+    low: Array
+    high: Array
+    highest: Array
+    ended: NDArray[np.bool_]
+
+    @classmethod
+    def none(cls, points: int, unknowns: int) -> Passage:
+        """Return a passage that no point has."""
+        lost = [np.full(points, np.nan) for _ in range(3)]
+        false = np.zeros(points, dtype=bool)
+        return cls(np.full((points, unknowns), np.nan), false, *lost, false.copy())
+
+    def put(self, where: NDArray[np.intp], part: Passage) -> None:
+        """Take the passages of some of the points from `part`, in place."""
+        for name in ("start", "found", "low", "high", "highest", "ended"):
+            getattr(self, name)[where] = getattr(part, name)
+
+    def at(self, where: Any) -> Passage:
+        """Return the passages of some of the points."""
+        return Passage(*(getattr(self, field.name)[where] for field in fields(self)))
+
+
+class _Curves:
+    """Several curves, each sampled at nodes from the uninformed end.
+
+    Parameters
+    ----------
+    z : array, shape (curves, nodes, unknowns)
+    value : array, shape (curves, nodes)
+        The control.
+    column : int
+        The unknown that runs along the curves.
+    """
+
+    def __init__(self, z: Array, value: Array, column: int) -> None:
+        good = np.isfinite(value) & np.isfinite(z).all(axis=2)
+        order = np.argsort(~good, axis=1, kind="stable")  # what is known, in order, comes first
+        self.value = np.take_along_axis(np.where(good, value, np.nan), order, axis=1)
+        self.z = np.take_along_axis(z, order[..., None], axis=1)
+        self.count = good.sum(axis=1)
+        self.column = column
+        self.ended = ~good[:, -1]
+
+    @cached_property
+    def slope(self) -> Array:
+        """How fast the control rises, on logarithms, between nodes; NaN where that says nothing."""
+        with np.errstate(all="ignore"):
+            rise = np.diff(np.log(self.value), axis=1)
+            place = self.z[..., self.column]
+            span = np.diff(np.log(place - np.minimum(0.0, place[:, :1])), axis=1)
+            slope = np.where(span > 0, rise / span, np.nan)
+        slope[self.value[:, 0] == 0, 0] = 1.0  # in proportion, where it begins at zero
+        return np.asarray(slope)
+
+    def plain(self, row: NDArray[np.intp], wanted: Array, passage: Passage) -> NDArray[np.bool_]:
+        """Tell which passages are the only ones, as far as few nodes can tell.
+
+        The curve must begin below the wanted control, and rise steadily wherever it is near.
+        """
+        value, target = self.value[row], wanted[:, None]
+        with np.errstate(invalid="ignore"):
+            near = (value[:, :-1] < _NEARBY * target) & (value[:, 1:] > target / _NEARBY)
+            steady = ~(near & ~(self.slope[row] > _STEEP) & np.isfinite(value[:, 1:])).any(axis=1)
+            rises = ~(np.diff(value, axis=1) <= 0).any(axis=1)
+        return np.asarray(passage.found & (value[:, 0] < wanted) & steady & rises)
+
+    def passages(self, row: NDArray[np.intp], wanted: Array, which: str) -> list[Passage]:
+        """Return the passages of points through the curve `row` of each."""
+        value, points = self.value[row], np.arange(row.size)
+        with np.errstate(invalid="ignore"):
+            under, over = value < wanted[:, None], value >= wanted[:, None]
+        rising, falling = under[:, :-1] & over[:, 1:], over[:, :-1] & under[:, 1:]
+        passes = np.where(rising.any(axis=1, keepdims=True), rising, falling)
+        number = passes.sum(axis=1)
+        peak = np.argmax(np.where(np.isnan(value), -np.inf, value), axis=1)
+        highest = np.where(self.count[row] < 2, np.nan, value[points, peak])
+        most = int(number.max(initial=0)) if which == "all" else 1
+        found = []
+        for rank in range(max(most, 1)):
+            has = np.asarray(number > rank)
+            if which == "last":
+                before = passes.shape[1] - 1 - np.argmax(passes[:, ::-1], axis=1)
+            else:
+                before = np.argmax(np.cumsum(passes, axis=1) == rank + 1, axis=1)
+            mixed = _interpolated(self.value, self.z, row, before, self.count[row], wanted)
+            start = np.where(has[:, None], mixed, self.z[row, peak])
+            start[self.count[row] < 2] = np.nan
+            ends = [
+                np.where(has, self.z[row, before + step, self.column], np.nan) for step in (0, 1)
+            ]
+            found.append(Passage(start, has, *ends, highest, self.ended[row]))
+        return found
+
+
+def _part(column: Any, where: NDArray[np.bool_]) -> Any:
+    """Return some of the points of a column, which may be one number for all."""
+    return column if np.ndim(column) == 0 else np.asarray(column)[where]
 
 
 def _turns(value: Array) -> NDArray[np.bool_]:
@@ -384,46 +624,6 @@ def _turns(value: Array) -> NDArray[np.bool_]:
         level = np.abs(rise) <= _RISE * np.abs(value[:, 1:])
     rise = np.where(level, 0.0, rise)
     return np.asarray(rise[:, :-1] * rise[:, 1:] < 0)
-
-
-def _on_curves(
-    z: Array, value: Array, curve: NDArray[np.intp], wanted: Array, last: bool
-) -> tuple[Array, NDArray[np.bool_], Array]:
-    """Return where curves take the wanted values, whether they do, and their highest values.
-
-    Parameters
-    ----------
-    z : array, shape (curves, nodes, unknowns)
-    value : array, shape (curves, nodes)
-        The control along each curve.
-    curve : int array, shape (points,)
-        The curve of each point.
-    wanted : array, shape (points,)
-    last : bool
-        Take the last passage in which the control rises, instead of the first.
-    """
-    good = np.isfinite(value) & np.isfinite(z).all(axis=2)
-    order = np.argsort(~good, axis=1, kind="stable")  # what is known, in order, comes first
-    value = np.take_along_axis(np.where(good, value, -np.inf), order, axis=1)
-    z = np.take_along_axis(z, order[..., None], axis=1)
-    count = good.sum(axis=1)
-    peak = np.argmax(value, axis=1)
-    highest = np.where(count < 2, np.nan, value[np.arange(peak.size), peak])
-    if last:
-        below = value[curve] < wanted[:, None]
-        passes = below[:, :-1] & ~below[:, 1:]
-        passes &= np.arange(passes.shape[1]) < (count[curve] - 1)[:, None]
-        after = passes.shape[1] - np.argmax(passes[:, ::-1], axis=1)
-        inside = np.asarray(passes.any(axis=1))
-    else:
-        # the first crossing from the uninformed end is the first of the running maximum
-        after = (np.maximum.accumulate(value, axis=1)[curve] < wanted[:, None]).sum(axis=1)
-        inside = np.asarray((after < count[curve]) & (count[curve] >= 2))
-    before = np.clip(after - 1, 0, np.maximum(count[curve] - 2, 0))
-    mixed = _interpolated(value, z, curve, before, count[curve], wanted)
-    start = np.where(inside[:, None], mixed, z[curve, peak[curve]])
-    start[count[curve] < 2] = np.nan
-    return start, inside, highest[curve]
 
 
 def _interpolated(
@@ -459,13 +659,13 @@ def _interpolated(
 
 def _thinned(table: Array) -> tuple[Array, NDArray[np.intp]]:
     """Return a few representative rows of `table` and the nearest one of each row."""
+    from scipy.spatial import cKDTree  # heavy, and rarely needed
+
     spread = np.ptp(table, axis=0)
     scaled = table / np.where(spread == 0, 1.0, spread)
     order = np.lexsort(scaled.T)
     chosen = np.unique(order[np.linspace(0, order.size - 1, _SAMPLED).astype(int)])
-    keys = table[chosen]
-    distance = np.abs(scaled[:, None, :] - scaled[chosen][None]).sum(axis=2)
-    return keys, np.argmin(distance, axis=1)
+    return table[chosen], np.asarray(cKDTree(scaled[chosen]).query(scaled, p=1)[1])
 
 
 @lru_cache(maxsize=64)

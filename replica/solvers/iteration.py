@@ -12,7 +12,7 @@ Each point has its own status, and points that are done stop working.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -42,6 +42,10 @@ class Proposal(Protocol):
 
     def moved(self, here: Array, step: Array, length: Array) -> Array:
         """Return the points at a fraction `length` of the way."""
+        ...
+
+    def instead(self, step: Array) -> Array:
+        """Return the steps to take where those proposed leave the domain."""
         ...
 
     def keep(self, active: NDArray[np.bool_]) -> None:
@@ -74,6 +78,10 @@ class Newton:
     def moved(self, here: Array, step: Array, length: Array) -> Array:
         """Return points along a straight line."""
         return _added(here, step, length)
+
+    def instead(self, step: Array) -> Array:
+        """Return the same steps: they are shortened."""
+        return step
 
     def norm(self, residual: Array, z: Array) -> Array:
         """Return the size of the residuals, which a step may not enlarge."""
@@ -141,6 +149,10 @@ class Damped:
         """Return points along a straight line."""
         return _added(here, step, length)
 
+    def instead(self, step: Array) -> Array:
+        """Return the same steps: they are shortened."""
+        return step
+
     def keep(self, active: NDArray[np.bool_]) -> None:
         """Plain damping has no memory."""
 
@@ -181,6 +193,10 @@ class Anderson(Damped):
             mixed[usable] = plain[usable] - ((change + bend)[usable] @ weights)[..., 0]
         return mixed
 
+    def instead(self, step: Array) -> Array:
+        """Return the damped steps: a mixture that leaves the domain extrapolates too far."""
+        return self._steps[-1]
+
     def keep(self, active: NDArray[np.bool_]) -> None:
         """Keep the history of the points that go on."""
         self._points = [point[active] for point in self._points]
@@ -215,6 +231,14 @@ class Iterated:
     jacobian: Array
     step: Array
     boundary: NDArray[np.bool_] | None = None
+
+    def merged(self, where: NDArray[np.bool_], other: Iterated) -> Iterated:
+        """Return this, with the points `where` taken from another."""
+        columns = {}
+        for name in ("z", "status", "jacobian", "step"):
+            columns[name] = getattr(self, name).copy()
+            columns[name][where] = getattr(other, name)[where]
+        return replace(self, steps=max(self.steps, other.steps), **columns)
 
 
 def iterate(
@@ -294,6 +318,10 @@ def _into_domain(
     step = np.where(np.isfinite(step), step, 0.0)
     length = np.ones(here.shape[0])
     trial = system.onto_edge(proposal.moved(here, step, length), parameters)
+    outside = ~system.inside(trial, parameters)
+    if outside.any():
+        step = np.where(outside[:, None], np.nan_to_num(proposal.instead(step)), step)
+        trial = system.onto_edge(proposal.moved(here, step, length), parameters)
     for _ in range(_SHORTENINGS):
         outside = ~system.inside(trial, parameters)
         if not outside.any():

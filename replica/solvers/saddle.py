@@ -18,7 +18,7 @@ from replica.language.formula import Family, Formula, control_name
 from replica.numerics.kernel import compile_kernel
 from replica.numerics.lowering import compile_layer
 from replica.solvers.absence import absent_points
-from replica.solvers.branches import ExplicitCurve, explicit_curve
+from replica.solvers.branches import ExplicitCurve, Passage, explicit_curve
 from replica.solvers.iteration import (
     Anderson,
     Damped,
@@ -37,12 +37,20 @@ __all__ = ["boundary_attracts", "boundary_values", "solve"]
 
 Array = NDArray[np.float64]
 
-METHODS = ("auto", "newton", "damped", "anderson")
-CURVE_STARTS = ("uninformed", "informed", "equilibrium")
+_PROPOSALS: Mapping[str, Callable[[], Proposal]] = {
+    "newton": Newton,
+    "damped": Damped,
+    "anderson": Anderson,
+}
+METHODS = ("auto", *_PROPOSALS)
+CURVE_STARTS = {"uninformed": "first", "informed": "last", "equilibrium": "all"}  # passages
 _BASIN_STEPS = 12  # damped steps before Newton takes over
 _NEWTON_STEPS, _FEW_STEPS = 100, 12
-_NEARLY = 1e-4  # the step that a coarse Newton iteration may leave to the verification
+_NEARLY = 1e-5  # the step that a coarse Newton iteration may leave to the verification
 _STABLE = 1 + 1e-9
+_ROUNDING, _VANISHES = 1e-13, 1e-6  # a residual that is zero, and how well that must be known
+_NONE = (Status.NO_SADDLE, Status.LEFT_DOMAIN)  # no passage of the curve, known or not
+_BESIDE = 1e-6  # relative: how far beside its nodes a saddle point may be by rounding
 
 
 def solve(
@@ -145,8 +153,9 @@ def solve(
     curve = explicit_curve(found) if named and not found.starts else None
     note = ""
     with np.errstate(all="ignore"):  # what is not finite is found by looking at it
-        if method == "auto" and curve is not None:
-            ended, note = _on_branch(system, curve, flat, str(start or "uninformed"))
+        if curve is not None and (method == "auto" or start is not None):
+            begin = str(start or "uninformed")
+            ended, note = _on_branch(system, curve, flat, begin, method, max_steps)
         else:
             absent, note = absent_points(found, values, shape)
             if method == "auto" and found.subspaces and start in (None, "uninformed"):
@@ -156,7 +165,7 @@ def solve(
                 run = partial(solve_flat, system, attempts, method=method, max_steps=max_steps)
             ended = _where_present(run, system, flat, absent)
         solution = _assemble(found, chosen, system, values, flat, shape, ended, tolerance)
-    if note and np.any(solution.status == Status.NO_SADDLE):
+    if note and np.any(np.isin(solution.status, _NONE)):
         solution = replace(solution, note=note)
     if shape == ():
         if ended.boundary is not None and found.boundary is not None:
@@ -251,38 +260,102 @@ def _where_present(
 
 
 def _on_branch(
-    system: System, curve: ExplicitCurve, parameters: list[Array], start: str
+    system: System,
+    curve: ExplicitCurve,
+    parameters: list[Array],
+    start: str,
+    method: str,
+    max_steps: int,
 ) -> tuple[Iterated, str]:
-    """Return the branch that a start leads to, with the boundary of the domain as one of them."""
+    """Return the state that a start leads to, among all those that there are.
+
+    These are the passages of the curve through the wanted control, the state of no overlap where
+    symmetry keeps it, and the boundary of the domain. Uninformed is what state evolution reaches
+    from no overlap, informed what it reaches from the boundary, and equilibrium the state of the
+    largest potential.
+    """
     formula = curve.formula
     attracts = boundary_attracts(formula, parameters)
-    first, note = _from_curve(system, curve, parameters, attracts, last=start == "informed")
-    missing = first.status == Status.NO_SADDLE
-    if start == "informed":
-        return _at_boundary(system, formula, first, attracts), note
-    if start == "uninformed":
-        return _at_boundary(system, formula, first, attracts & missing), note
-    second, _ = _from_curve(system, curve, parameters, attracts, last=True)
+    origin, stays = _no_overlap(system, curve, parameters)
+    passages = curve.passages(parameters, CURVE_STARTS[start], enough=attracts)
+    polish = partial(_on_curve, system, curve, method=method, max_steps=max_steps)
+    if start == "equilibrium":
+        states = [origin, *(polish(p, parameters, p.found) for p in passages)]
+        states[0].status[~stays] = int(Status.NO_SADDLE)
+        found, height = _highest(system, formula, states, parameters)
+        there = attracts & (_boundary_potential(formula, parameters) > height)
+    elif start == "informed":
+        found = polish(passages[0], parameters, ~attracts)
+        there = attracts
+    else:
+        found = polish(passages[0], parameters, ~stays)
+        found = found.merged(stays, origin)
+        there = attracts & np.isin(found.status, _NONE)
+    # where nothing else is left, the state of no overlap is one that does not attract
+    missing = np.isin(found.status, _NONE) & ~there
+    found = found.merged(missing & (origin.status == Status.CONVERGED), origin)
+    return _at_boundary(system, formula, found, there), _reach(curve, passages[-1], parameters)
+
+
+def _reach(curve: ExplicitCurve, passage: Passage, parameters: list[Array]) -> str:
+    """Say how far a curve of saddle points goes, for a single point beyond."""
+    if passage.found.size != 1 or not parameters[curve.position][0] > passage.highest[0]:
+        return ""
+    name, end = control_name(curve.control), f"{passage.highest[0]:.6g}"
+    if passage.ended[0]:
+        return f"saddle points exist for {name} up to {end}"
+    last = passage.start[0, curve.formula.unknowns.index(curve.parameter)]
+    return f"the saddle points were followed up to {name} = {end}, {curve.parameter} = {last:.3g}"
+
+
+def _no_overlap(
+    system: System, curve: ExplicitCurve, parameters: list[Array]
+) -> tuple[Iterated, NDArray[np.bool_]]:
+    """Return the state of no overlap, NO_SADDLE where it is none, and where it attracts."""
+    points, n = parameters[0].size, system.size
+    rest = [p for k, p in enumerate(parameters) if k != curve.position]
+    table = np.stack([*rest, np.zeros(points)], axis=1)
+    _, first, member = np.unique(table, axis=0, return_index=True, return_inverse=True)
+    inner = [p[first] for p in parameters]
+    place, leaving = curve.origin(inner)
+    found = system.residual.bounded(*place.T, *inner)
+    stationary = system.inside(place, inner)
+    with np.errstate(invalid="ignore"):
+        for row in found:  # zero as far as it can be told
+            bound = np.maximum(row.bound, _ROUNDING)
+            stationary &= (np.abs(row.value) <= bound) & (bound < _VANISHES)
+    member = member.reshape(-1)
+    there = stationary[member]
+    stays = there & (parameters[curve.position] <= leaving[member])
+    status = np.where(there, int(Status.CONVERGED), int(Status.NO_SADDLE))
+    unknown = np.full((points, n), np.nan)
+    state = Iterated(place[member], status, 0, np.full((points, n, n), np.nan), unknown)
+    return state, stays
+
+
+def _highest(
+    system: System, formula: Formula, states: Sequence[Iterated], parameters: list[Array]
+) -> tuple[Iterated, Array]:
+    """Return for each point the state of the largest potential, and that potential."""
     kernel = compile_kernel(system.arguments, (formula.potential,))
-    heights = [
-        np.where(found.status == Status.CONVERGED, kernel(*found.z.T, *parameters)[0], -np.inf)
-        for found in (first, second)
-    ]
-    better = heights[1] > heights[0]
-    best = Iterated(
-        np.where(better[:, None], second.z, first.z),
-        np.where(better, second.status, first.status),
-        max(first.steps, second.steps),
-        np.where(better[:, None, None], second.jacobian, first.jacobian),
-        np.where(better[:, None], second.step, first.step),
-    )
-    if attracts.any() and formula.boundary is not None:
-        edge = formula.boundary.observables["potential"]
-        symbols = tuple(c.symbol for c in formula.controls.values())
-        finite = edge.is_finite is not False
-        (height,) = compile_kernel(symbols, (edge,))(*parameters) if finite else (np.inf,)
-        attracts = attracts & (height > np.maximum(*heights))
-    return _at_boundary(system, formula, best, attracts), note
+    best, height = states[0], np.full(parameters[0].shape, -np.inf)
+    for state in states:
+        good = state.status == Status.CONVERGED
+        here = np.full(height.shape, -np.inf)
+        if good.any():
+            inner = [p[good] for p in parameters]
+            here[good] = kernel(*state.z[good].T, *inner)[0]
+        better = (here > height) | (~np.isfinite(height) & (best.status == Status.NO_SADDLE))
+        best = best.merged(better, state)
+        height = np.maximum(here, height)
+    return best, height
+
+
+def _boundary_potential(formula: Formula, parameters: list[Array]) -> Array:
+    """Return the potential on the boundary, minus infinity for a formula without one."""
+    if formula.boundary is None:
+        return np.full(parameters[0].shape, -np.inf)
+    return boundary_values(formula, ("potential",), parameters)[:, 0]
 
 
 def boundary_attracts(formula: Formula, parameters: list[Array]) -> NDArray[np.bool_]:
@@ -311,74 +384,70 @@ def _at_boundary(
     return replace(found, z=z, status=status, boundary=there)
 
 
-def _from_curve(
+def _on_curve(
     system: System,
     curve: ExplicitCurve,
+    passage: Passage,
     parameters: list[Array],
-    attracts: NDArray[np.bool_],
-    last: bool = False,
-) -> tuple[Iterated, str]:
-    """Newton from the explicit curve; a control that the curve does not reach has no saddle."""
-    begin, reached, highest = curve.starts(parameters, last)
-    ready: NDArray[np.bool_] = np.asarray(np.isfinite(begin).all(axis=1))
-    ready[ready] = system.inside(begin[ready], [p[ready] for p in parameters])
-    n = system.size
-    z, step = np.full_like(begin, np.nan), np.full_like(begin, np.nan)
-    jacobian = np.full((begin.shape[0], n, n), np.nan)
-    status = np.full(begin.shape[0], int(Status.NO_SADDLE))
+    wanted: NDArray[np.bool_],
+    method: str,
+    max_steps: int,
+) -> Iterated:
+    """Return the saddle points at passages of the curve, and no others.
+
+    Newton's method, or the one that is asked for, starts close to the passage; what it finds
+    beyond the nodes on both sides is another saddle point. Then the passage is bracketed.
+    """
+    column = curve.formula.unknowns.index(curve.parameter)
+    n, points = system.size, wanted.size
+    z, step = np.full((points, n), np.nan), np.full((points, n), np.nan)
+    jacobian = np.full((points, n, n), np.nan)
+    status = np.where(passage.ended, int(Status.NO_SADDLE), int(Status.LEFT_DOMAIN))
     steps = 0
-    # beyond the last point of the curve that is known there is little hope, and little to pay
-    beyond = ready & ~reached & ~attracts
-    for some, limit in ((ready & reached, _NEWTON_STEPS), (beyond, _FEW_STEPS)):
-        if some.any():
-            inner = [p[some] for p in parameters]
+    ready = wanted & np.asarray(np.isfinite(passage.start).all(axis=1))
+    ready[ready] = system.inside(passage.start[ready], [p[ready] for p in parameters])
+    told = ~system.vanishing(passage.start, parameters)
+    # beyond the last node of the curve there is little hope, and little to pay
+    beyond = ready & ~passage.found & ~passage.ended & told
+    for some, limit in ((ready & passage.found & told, _NEWTON_STEPS), (beyond, _FEW_STEPS)):
+        if not some.any():
+            continue
+        inner = [p[some] for p in parameters]
+        if method == "auto":
             # a coarse rule leads to the root; the last step is taken with the rule that is trusted
-            found = iterate(system, begin[some], inner, Newton(_NEARLY), limit, refinement=-1)
-            z[some], status[some], jacobian[some] = found.z, found.status, found.jacobian
-            step[some] = found.step
-            steps = max(steps, found.steps)
-    failed = status != Status.CONVERGED
-    status[failed & ~reached] = Status.NO_SADDLE
-    again = failed & reached
+            found = iterate(
+                system, passage.start[some], inner, Newton(_NEARLY), limit, refinement=-1
+            )
+        else:
+            found = iterate(system, passage.start[some], inner, _PROPOSALS[method](), max_steps)
+        place = found.z[:, column]
+        reached = (found.status == Status.CONVERGED) | (method != "auto")
+        slack = _BESIDE * np.abs(place)
+        with np.errstate(invalid="ignore"):
+            away = (place < passage.low[some] - slack) | (place > passage.high[some] + slack)
+        place_of = np.flatnonzero(some)
+        strayed = away & (found.status == Status.CONVERGED) & (method != "auto")
+        kept = place_of[reached & ~(away & (method == "auto"))]
+        inner_kept = reached & ~(away & (method == "auto"))
+        z[kept], jacobian[kept] = found.z[inner_kept], found.jacobian[inner_kept]
+        step[kept], status[kept] = found.step[inner_kept], found.status[inner_kept]
+        status[place_of[strayed]] = int(Status.DIVERGED)
+        steps = max(steps, found.steps)
+    again = wanted & passage.found & np.isnan(z).any(axis=1)
     if again.any():
         inner = [p[again] for p in parameters]
-        bracketed = curve.solve(inner, last)
+        bracketed = curve.between(passage.at(again), inner)
         z[again], step[again] = bracketed, np.nan
-        jacobian[again] = system.evaluate(bracketed, inner)[1]
-        status[again] = np.where(
-            np.isfinite(bracketed).all(axis=1), int(Status.CONVERGED), int(Status.NO_SADDLE)
-        )
-    missed = np.flatnonzero(status == Status.NO_SADDLE)
-    if missed.size:
-        # where the control multiplies what vanishes by symmetry, the curve misses the origin
-        inner = [p[missed] for p in parameters]
-        origin = curve.origin(inner)
-        residual, slope = system.evaluate(origin, inner)
-        with np.errstate(invalid="ignore"):
-            stationary = (np.abs(residual) < 1e-13).all(axis=1) & system.inside(origin, inner)
-            # past where the curve leaves it, the origin attracts nothing
-            stationary &= ~(attracts[missed] & (inner[curve.position] > curve.leaving(inner)))
-        kept = missed[stationary]
-        z[kept], jacobian[kept] = origin[stationary], slope[stationary]
-        step[kept] = np.nan
-        status[kept] = Status.CONVERGED
-    name = control_name(curve.control)
-    note = ""
-    if begin.shape[0] == 1 and np.isfinite(highest[0]):
-        note = f"saddle points exist for {name} up to {highest[0]:.6g}"
-    return Iterated(z, status, steps, jacobian, step), note
+        solved = np.isfinite(bracketed).all(axis=1)
+        status[again] = np.where(solved, int(Status.CONVERGED), int(Status.NON_FINITE))
+    return Iterated(z, status, steps, jacobian, step)
 
 
 def _one_start(
     system: System, begin: Array, parameters: list[Array], method: str, max_steps: int
 ) -> Iterated:
-    proposals: dict[str, Proposal] = {
-        "damped": Damped(),
-        "anderson": Anderson(),
-        "newton": Newton(),
-    }
     if method != "auto":
-        return iterate(system, begin, parameters, proposals[method], max_steps)
+        return iterate(system, begin, parameters, _PROPOSALS[method](), max_steps)
     limit = min(_NEWTON_STEPS, max_steps)
     if not system.paired.any():
         return iterate(system, begin, parameters, Newton(), limit)
@@ -539,7 +608,7 @@ def _assemble(
         poor = system.poor(z[good], error[good], inner, tolerance).any(axis=1)
         status[np.flatnonzero(good)[poor]] = Status.INACCURATE
         # a point no further from the edge than its error is an artefact of the nodes
-        lost = (error[good] > 0.3 * system.room(z[good], inner)).any(axis=1)
+        lost = system.unresolved(z[good], error[good], inner, 0.3).any(axis=1)
         status[np.flatnonzero(good)[lost]] = Status.LEFT_DOMAIN
     observables = dict(zip(wanted, rows.T, strict=True))
     spreads = dict(zip(wanted, bounds.T, strict=True))

@@ -34,8 +34,9 @@ _SLOPE = -2  # a coarse rule is enough for the slope of an observable
 _SLOPE_ERROR = 0.1  # what such a slope may be wrong by, relative
 _TINY = 1e-8  # a correction this small, relative, leaves nothing behind in second order
 _TURNED = 0.05  # a Jacobian that has turned more than this corrects nothing
+_COARSE = 1e-2  # what the Jacobian of a coarse rule may be wrong by, relative
 _ROUNDING = 1e-14
-_VANISHED = 1e-150
+_VANISHED, _NOTHING = 1e-150, 1e-290
 _UNRESOLVED = 1e-2  # an error this large a part of the distance to the edge resolves nothing
 _LARGEST = 1000  # operations of an equation
 _FAR = 1e11  # an unbounded unknown beyond this has run away
@@ -180,6 +181,11 @@ class System:
         close |= self.open_high & (high < _HUGE) & (high - z < _EDGE * width)
         close |= np.abs(z) > _FAR
         return np.asarray(close.any(axis=1))
+
+    def vanishing(self, z: Array, parameters: Sequence[Array]) -> NDArray[np.bool_]:
+        """Tell at which points an unknown has run to an open end at zero, beyond all digits."""
+        low, _ = self.bounds(z, parameters)
+        return np.asarray((self.open_low & (low == 0) & (z < _VANISHED)).any(axis=1))
 
     def room(self, z: Array, parameters: Sequence[Array]) -> Array:
         """Return the size against which a step is small: also the distance to an open end."""
@@ -354,7 +360,18 @@ class System:
         coarse = error > tolerance * scale(z)
         if wanted is not None:
             coarse[:, [k for k in range(self.size) if k not in wanted]] = False
-        return np.asarray(coarse | (error > _UNRESOLVED * self.room(z, parameters)))
+        return np.asarray(coarse | self.unresolved(z, error, parameters, _UNRESOLVED))
+
+    def unresolved(
+        self, z: Array, error: Array, parameters: Sequence[Array], share: float
+    ) -> NDArray[np.bool_]:
+        """Tell which unknowns have an error beyond a share of their distance to an open end.
+
+        What is smaller than the smallest double is zero, and known to be.
+        """
+        low, _ = self.bounds(z, parameters)
+        nothing = self.open_low & (low == 0) & (z < _NOTHING) & (error < _NOTHING)
+        return np.asarray((error > share * self.room(z, parameters)) & ~nothing)
 
     def _bounded(
         self,
@@ -384,7 +401,7 @@ class System:
                 moved = -np.einsum("pij,pj->pi", inverse, found[:, :n])
                 size, before = np.abs(moved).max(axis=1), np.abs(step).max(axis=1)
                 # how far this step is from the next shows how much the Jacobian has turned
-                rate = np.where(size > 0, 4 * size / before, 0.0)
+                rate = np.where(size > 0, np.maximum(4 * size / before, _COARSE), 0.0)
                 small = np.abs(moved) <= _TINY * self.room(z, parameters)
             corrected = small.all(axis=1) & (rate < _TURNED)
             corrected &= self.inside(np.where(corrected[:, None], z + moved, z), parameters)

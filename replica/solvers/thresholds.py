@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Expr, Interval, S, oo
+from sympy import Expr, Interval, S, Symbol, oo
 
 from replica.errors import ControlError, ConvergenceError, ThresholdNotFound
 from replica.language.controls import resolve
@@ -20,6 +20,7 @@ from replica.language.formula import (
     Family,
     Fold,
     Formula,
+    FrozenMapping,
     Instability,
     Limit,
     Root,
@@ -36,6 +37,7 @@ from replica.solvers.solution import Status, ThresholdResult, with_error
 from replica.solvers.system import System
 from replica.solvers.traced import fold_of_branch
 from replica.solvers.transitions import (
+    SampledCurve,
     crossing_start,
     crossing_system,
     cusp_start,
@@ -56,6 +58,7 @@ _NESTED_TOLERANCE = 1e-9  # a mean within a mean is not refined for digits nobod
 _STEPS = 60
 _NEARLY = 1e-6  # the step that Newton may leave to the verification
 _STABLE = 1 + 1e-9
+_GONE = 1e-30  # an overlap this small changes no digit of anything else
 _APART = 1e-4  # two branches closer than this, relative, are one
 
 
@@ -249,6 +252,7 @@ def _polished(
     system: System,
     start: Array,
     method: str,
+    pinned: Mapping[str, float] = FrozenMapping(),
 ) -> list[Outcome]:
     """Solve a square system, whose last unknowns are the controls, from a start per request."""
     if not requests:
@@ -279,7 +283,9 @@ def _polished(
         row = place[k]
         z, error = verified.z[row], verified.error[row]
         outcomes.append(
-            _attempt(_solved, request, declaration, system, z, error, bool(unstable[row]), method)
+            _attempt(
+                _solved, request, declaration, system, z, error, bool(unstable[row]), method, pinned
+            )
         )
     return outcomes
 
@@ -292,13 +298,13 @@ def _solved(
     error: Array,
     unstable: bool,
     method: str,
+    pinned: Mapping[str, float],
 ) -> ThresholdResult:
     position = system.size - len(declaration.controls)
     value, spread = float(z[position]), float(error[position])
     if not np.isfinite(value):
         raise request.failed("is not finite")
-    pinned = getattr(declaration, "at", {})
-    overlaps = {str(symbol): float(number) for symbol, number in pinned.items()}
+    overlaps = dict(pinned)
     overlaps |= {str(s): float(x) for s, x in zip(system.unknowns, z, strict=True)}
     solved = [control_name(symbol) for symbol in declaration.controls]
     text = ""
@@ -335,7 +341,8 @@ def _root(request: Request, declaration: Root) -> ThresholdResult:
         method = "instability: stationarity and eigenvalue = 1"
     outcome: Outcome = request.failed("has no start to begin with")
     for start in root_starts(request, declaration, system):
-        (outcome,) = _polished([request], declaration, system, start, method)
+        pinned = {str(symbol): float(number) for symbol, number in declaration.at.items()}
+        (outcome,) = _polished([request], declaration, system, start, method, pinned)
         if isinstance(outcome, ThresholdResult):
             return outcome
     assert isinstance(outcome, ConvergenceError)
@@ -350,7 +357,8 @@ def _fold(requests: Sequence[Request], declaration: Fold) -> list[Outcome]:
         return _one_by_one(_fold_of_followed_branch)(requests, declaration)
     formula = requests[0].formula
     try:
-        curves = sampled_curves(formula, declaration.in_, [r.others for r in requests])
+        others = [r.others for r in requests]
+        curves = sampled_curves(formula, declaration.in_, others, far=not declaration.upper)
     except ThresholdNotFound as error:
         return [error] * len(requests)
     outcomes: list[Outcome | None] = []
@@ -377,24 +385,9 @@ def _fold(requests: Sequence[Request], declaration: Fold) -> list[Outcome]:
             limit = Limit(value=end, doc=declaration.doc)
             outcomes.append(_attempt(_limit_value, request, limit, "far end of the curve"))
     method = "fold: stationarity and singular Jacobian"
-    return _with_folds(requests, declaration, fold_system, outcomes, starts, method)
-
-
-def _with_folds(
-    requests: Sequence[Request],
-    declaration: Fold | Crossing,
-    declared_system: Callable[[Formula, Any], System],
-    outcomes: Sequence[Outcome | None],
-    starts: Sequence[Array],
-    method: str,
-) -> list[Outcome]:
-    """Return outcomes, with those that are still to be solved from their starts."""
-    if not starts:
-        return [outcome for outcome in outcomes if outcome is not None]
-    pairs = zip(requests, outcomes, strict=True)
-    open_ones = [request for request, outcome in pairs if outcome is None]
-    system = declared_system(requests[0].formula, declaration)
-    solved = iter(_polished(open_ones, declaration, system, np.stack(starts), method))
+    left = [r for r, outcome in zip(requests, outcomes, strict=True) if outcome is None]
+    system = fold_system(formula, declaration)
+    solved = iter(_polished(left, declaration, system, np.array(starts), method))
     return [next(solved) if outcome is None else outcome for outcome in outcomes]
 
 
@@ -414,33 +407,68 @@ def _crossing(requests: Sequence[Request], declaration: Crossing) -> list[Outcom
     formula = requests[0].formula
     others = [request.others for request in requests]
     try:
-        curves = sampled_curves(formula, declaration.in_, others, formula.potential, closely=True)
+        curves = sampled_curves(
+            formula, declaration.in_, others, formula.potential, closely=True, far=True
+        )
     except ThresholdNotFound as error:
         return [error] * len(requests)
-    starts = [crossing_start(sampled) for sampled in curves]
-    alone = "no two branches of saddle points coexist, so there is no first-order transition"
-    outcomes = [
-        request.missing(alone) if start is None else None
-        for request, start in zip(requests, starts, strict=True)
-    ]
-    known = [start for start in starts if start is not None]
-    method = "crossing: two saddle points of equal potential"
-    found = _with_folds(requests, declaration, crossing_system, outcomes, known, method)
-    return [
-        request.failed(
-            "is not resolved: both saddle points fell together, so close is the end of the line of "
-            "transitions"
+    outcomes: dict[int, Outcome] = {}
+    groups: dict[tuple[Symbol, ...], list[tuple[int, Array]]] = {}
+    for k, (request, sampled) in enumerate(zip(requests, curves, strict=True)):
+        start = crossing_start(sampled)
+        if start is None:
+            outcomes[k] = request.missing(_no_coexistence(sampled, declaration))
+            continue
+        informed = start[len(formula.unknowns) : -1]
+        gone = tuple(
+            s
+            for s, z in zip(formula.unknowns, informed, strict=True)
+            if s in formula.overlaps and formula.domains[s].start == 0 and abs(z) < _GONE
         )
-        if isinstance(outcome, ThresholdResult) and _together(outcome)
-        else outcome
-        for request, outcome in zip(requests, found, strict=True)
-    ]
+        groups.setdefault(gone, []).append((k, start))
+    for gone, members in groups.items():
+        system = crossing_system(formula, declaration, gone)
+        kept = [j for j in range(len(formula.unknowns)) if formula.unknowns[j] not in gone]
+        columns = [*range(len(formula.unknowns)), *(len(formula.unknowns) + j for j in kept), -1]
+        solved = _polished(
+            [requests[k] for k, _ in members],
+            declaration,
+            system,
+            np.stack([start[columns] for _, start in members]),
+            "crossing: two saddle points of equal potential",
+            {f"{symbol}_informed": 0.0 for symbol in gone},
+        )
+        outcomes.update(zip([k for k, _ in members], solved, strict=True))
+    for k, outcome in outcomes.items():
+        if isinstance(outcome, ThresholdResult) and _together(outcome):
+            outcomes[k] = requests[k].failed(
+                "is not resolved: both saddle points fell together, so close is the end of the "
+                "line of transitions"
+            )
+    return [outcomes[k] for k in range(len(requests))]
+
+
+def _no_coexistence(sampled: SampledCurve, declaration: Crossing) -> str:
+    """Say what was scanned for two branches of saddle points."""
+    name, found = control_name(declaration.in_), sampled.control
+    if sampled.turns()[0].size == 0:
+        return (
+            f"no two branches of saddle points coexist, so there is no first-order transition: "
+            f"along them {name} rises from {found[0]:.4g} to {found[-1]:.4g} without turning back"
+        )
+    return (
+        f"along the saddle points, which were followed up to {name} = {found.max():.6g}, the "
+        f"branches that coexist have no equal potential"
+    )
 
 
 def _together(found: ThresholdResult) -> bool:
     """Tell whether the two saddle points of a crossing are one."""
-    pairs = zip(*[iter(found.overlaps.values())] * len(found.formula.unknowns), strict=True)
-    return all(abs(a - b) < _APART * max(abs(a), abs(b)) for a, b in zip(*pairs, strict=True))
+    pairs = [
+        (found.overlaps[f"{symbol}_uninformed"], found.overlaps[f"{symbol}_informed"])
+        for symbol in found.formula.unknowns
+    ]
+    return all(abs(a - b) < _APART * max(abs(a), abs(b)) for a, b in pairs)
 
 
 def _cusp(request: Request, declaration: Cusp) -> ThresholdResult:

@@ -108,15 +108,22 @@ def sampled_curves(
     rests: Sequence[Sequence[float]],
     observable: Expr = S.Zero,
     closely: bool = False,
+    far: bool = False,
 ) -> list[SampledCurve]:
     """Return the curves where they are known well enough, from the uninformed end.
 
     One for each set of the other controls. `closely` asks for more nodes between the turns, and
-    a little beyond.
+    a little beyond; `far` asks for the curve up to where the control is larger than at any turn,
+    since with little noise the informed branch begins far along.
     """
     curve = _curve(formula, control)
     spread = curve.spread()
     found = _sampled(curve, [spread] * len(rests), rests, observable, everywhere=closely)
+    low = [n for n, sampled in enumerate(found) if far and _falls_short(sampled, spread[-1])]
+    if low:
+        onwards = _sampled(curve, [curve.beyond()] * len(low), [rests[n] for n in low], observable)
+        for n, part in zip(low, onwards, strict=True):
+            found[n] = found[n].joined(part)
     for n, sampled in enumerate(found):
         if sampled.turns()[0].size == 0 and sampled.control.size > 8:
             found[n] = _hidden_turn(curve, sampled, rests[n], observable)
@@ -135,6 +142,12 @@ def sampled_curves(
             found[n] = found[n].joined(part)
     trivial = curve.trivial_branches(rests, observable)
     return [_from_origin(sampled, t) for sampled, t in zip(found, trivial, strict=True)]
+
+
+def _falls_short(sampled: SampledCurve, last: float) -> bool:
+    """Tell whether a curve that is known to the last node ends below one of its turns."""
+    known = sampled.place.size > 0 and sampled.place[-1] >= last
+    return bool(known and sampled.control[-1] < sampled.control.max())
 
 
 def _hidden_turn(
@@ -345,8 +358,14 @@ def cusp_start(formula: Formula, declaration: Cusp, values: Mapping[str, float])
 
 
 @lru_cache(maxsize=64)
-def crossing_system(formula: Formula, declaration: Crossing) -> System:
-    """Return the stationarity of two saddle points and the difference of their potentials."""
+def crossing_system(
+    formula: Formula, declaration: Crossing, vanished: tuple[Symbol, ...] = ()
+) -> System:
+    """Return the stationarity of two saddle points and the difference of their potentials.
+
+    Overlaps of the informed one that are `vanished`, below all digits, are put to zero: what is
+    left of them changes nothing else.
+    """
     control = declaration.in_
     controls = {c.symbol: c for c in formula.controls.values()}
     equations: list[Expr] = []
@@ -358,10 +377,13 @@ def crossing_system(formula: Formula, declaration: Crossing) -> System:
             symbol: Symbol(f"{symbol.name}_{side}", **symbol.assumptions0)
             for symbol in formula.unknowns
         }
-        equations += [formula.residuals[s].xreplace(dict(renamed)) for s in formula.unknowns]
-        unknowns += list(renamed.values())
+        gone = vanished if side == "informed" else ()
+        zero = {renamed[s]: S.Zero for s in gone}
+        kept = [s for s in formula.unknowns if s not in gone]
+        equations += [formula.residuals[s].xreplace(dict(renamed)).subs(zero) for s in kept]
+        unknowns += [renamed[s] for s in kept]
         domains |= {renamed[s]: d.xreplace(dict(renamed)) for s, d in formula.domains.items()}
-        potentials.append(formula.potential.xreplace(dict(renamed)))
+        potentials.append(formula.potential.xreplace(dict(renamed)).subs(zero))
     return System(
         (*equations, potentials[0] - potentials[1]),
         (*unknowns, control),
