@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sympy import Expr, Symbol
+from sympy import Dummy, Expr, Function, Symbol
 
 from replica.errors import DeclarationError
+from replica.language.means import BoundMean
 
-__all__ = ["residuals", "solve_linear"]
+__all__ = ["own_update", "residuals", "solve_linear"]
 
 
 def solve_linear(expression: Expr, symbol: Symbol) -> Expr | None:
@@ -32,6 +33,34 @@ def solve_linear(expression: Expr, symbol: Symbol) -> Expr | None:
     return -expression.subs(symbol, 0) / slope
 
 
+def own_update(potential: Expr, overlap: Symbol) -> Expr | None:
+    r"""Return the update of an overlap without conjugate, None if its equation has none.
+
+    Where :math:`\partial_q \phi = a\, (q - u(q))`, with the q that stands outside of all
+    functions, the update is u: that of the equation as one writes it by hand.
+
+    Examples
+    --------
+    >>> from sympy import cosh, log, symbols
+    >>> m, b = symbols("m b", real=True)
+    >>> own_update(-b * m**2 / 2 + log(2 * cosh(b * m)), m)
+    tanh(b*m)
+    """
+    equation = potential.diff(overlap)
+    functions = {
+        node: Dummy() for node in equation.atoms(Function, BoundMean) if node.has_free(overlap)
+    }
+    bare = equation.xreplace(functions)
+    slope = bare.diff(overlap).expand()
+    if slope == 0 or slope.has_free(overlap, *functions.values()):
+        return None
+    return (
+        -(equation.xreplace(functions).subs(overlap, 0) / slope)
+        .expand()
+        .xreplace({dummy: node for node, dummy in functions.items()})
+    )
+
+
 def residuals(
     potential: Expr,
     overlaps: tuple[Symbol, ...],
@@ -43,8 +72,9 @@ def residuals(
     For an overlap q with conjugate :math:`\hat q` the potential is bilinear in the pair, so
     :math:`\partial_{q}\phi = 0` is solved for :math:`\hat q` and
     :math:`\partial_{\hat q}\phi = 0` for q: the residual is *update minus unknown*, and the
-    update serves the damped iteration as it stands. An overlap without conjugate has the
-    residual :math:`\partial_q \phi`. Unknowns that are `stated` are left out.
+    update serves the damped iteration as it stands. So is it for an overlap without conjugate
+    whose equation says q = u(q); otherwise its residual is :math:`\partial_q \phi`. Unknowns
+    that are `stated` are left out.
 
     Raises
     ------
@@ -55,7 +85,8 @@ def residuals(
     for overlap in overlaps:
         conjugate = conjugates.get(overlap)
         if conjugate is None:
-            found[overlap] = potential.diff(overlap)
+            update = own_update(potential, overlap)
+            found[overlap] = potential.diff(overlap) if update is None else update - overlap
             continue
         for unknown, varied in ((overlap, conjugate), (conjugate, overlap)):
             if unknown in stated:

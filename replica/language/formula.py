@@ -12,7 +12,7 @@ from sympy import Basic, Eq, Expr, Interval, S, Symbol, latex, oo, sympify
 from sympy.logic.boolalg import Boolean
 
 from replica.errors import ControlError, DeclarationError, UnknownName, looked_up
-from replica.language.calculus import residuals
+from replica.language.calculus import own_update, residuals
 from replica.language.means import BoundMean
 from replica.language.rewriting import stabilise
 from replica.language.vocabulary import first_unknown_node
@@ -623,12 +623,17 @@ class Formula:
         both = {**derived, **stated}
         return FrozenMapping({symbol: both[symbol] for symbol in self.unknowns})
 
+    @cached_property
+    def paired(self) -> frozenset[Symbol]:
+        """Unknowns that have an update: their residual is update minus unknown."""
+        alone = (q for q in self.overlaps if own_update(self.potential, q) is not None)
+        return frozenset((*self.conjugates, *self.conjugates.values(), *self.updates, *alone))
+
     @property
     def equations(self) -> tuple[Eq, ...]:
         """Saddle-point equations as sympy equalities, derived from the potential."""
-        paired = {*self.conjugates, *self.conjugates.values(), *self.updates}
         return tuple(
-            Eq(unknown, residual + unknown) if unknown in paired else Eq(residual, 0)
+            Eq(unknown, residual + unknown) if unknown in self.paired else Eq(residual, 0)
             for unknown, residual in self.residuals.items()
         )
 

@@ -37,12 +37,13 @@ _CLEAR = 1e-7  # relative error of a point of the curve that is drawn
 _CLOSEST = 1e-30  # to an open end; closer, a singular curve costs most and says least
 _EPSILON = 2.0**-52
 _LEAST = 1e-300  # stands for all that is smaller
-_STEEP, _NEARBY = 0.2, 1.5  # slope above which nothing hides between nodes, factor that is near
-_FLAT, _HOLLOW = 0.3, 0.9  # slope below which folds may hide between fine nodes, if least there
+_NEARBY = 1.5  # factor up to which a control is near another
+_FLAT, _HOLLOW = 0.4, 0.9  # slope below which folds may hide between nodes, if it is least there
+_LEVEL = 1e-2  # slope of a curve that does not rise any more
 _CLOSER = 24  # nodes to see them
 _LEAVING = 1e-5  # where a curve leaves the saddle point of no overlap with enough digits
 _AT_ONCE = 500  # points whose whole curves are held at the same time
-_RISE = 1e-9  # relative: a smaller one is rounding
+_RISE = 1e-7  # relative: a smaller one is noise
 _SAMPLED = 512  # curves at most, for a cloud of other controls
 
 
@@ -196,7 +197,7 @@ class ExplicitCurve:
         Closer to it only a curve goes on that has a limit there, as where noise hides what is
         left of the gap. A gap below the smallest double is then put, in place, where its limit is.
         """
-        seen = np.isfinite(z).all(axis=1)
+        seen = np.asarray(np.isfinite(z).all(axis=1))
         if self.other is None:
             return seen
         domain = self.formula.domains[self.other[0]]
@@ -231,7 +232,7 @@ class ExplicitCurve:
         keys, first, member = np.unique(table, axis=0, return_index=True, return_inverse=True)
         parameter = z[first, self.formula.unknowns.index(self.parameter)]
         (value,) = self._at_end(parameter, *keys.T[:-1])
-        exists = np.isfinite(value) & (value > _LEAST)
+        exists = np.asarray(np.isfinite(value) & (value > _LEAST))
         return np.asarray(exists[member.reshape(-1)])
 
     def passages(
@@ -263,12 +264,11 @@ class ExplicitCurve:
         table = np.stack(rest, axis=1) if rest else np.zeros((wanted.size, 0))
         keys, member = np.unique(table, axis=0, return_inverse=True)
         member = member.reshape(-1)
-        if keys.shape[0] > _SAMPLED and which == "first":
-            nearby = self._of_neighbours(table, wanted, rest)
-            if nearby is not None:
-                return [nearby]
         ranks: list[Passage] = []
         settled = np.zeros(wanted.size, dtype=bool)
+        if keys.shape[0] > _SAMPLED and which == "first":
+            nearby, settled = self._of_neighbours(table, wanted)
+            ranks.append(nearby)
         for level in _LEVELS if which == "first" else _LEVELS[1:]:
             if level > 1 and not np.isinf(float(self.formula.domains[self.parameter].end)):
                 break
@@ -296,21 +296,18 @@ class ExplicitCurve:
             passage.start[:] = self._back_on_curve(passage.start, rest)
         return ranks
 
-    def _of_neighbours(self, table: Array, wanted: Array, rest: Sequence[Array]) -> Passage | None:
-        """Return starts for a cloud of other controls from few curves, None if they may mislead.
+    def _of_neighbours(self, table: Array, wanted: Array) -> tuple[Passage, NDArray[np.bool_]]:
+        """Return starts for a cloud of other controls from few curves, and where they may serve.
 
         A neighbour's curve gives a start and decides nothing else, so it serves only where no
         curve comes near to turning back.
         """
         keys, member = _thinned(table)
         curves = self._curves(keys, 0)
-        if (curves.slope < _STEEP).any():
-            return None
         (found,) = curves.passages(member, wanted, "first")
-        found.start[:] = self._back_on_curve(found.start, rest)
-        found.found[:] = True
+        plain = curves.plain(member, wanted, found)
         found.low[:], found.high[:] = np.nan, np.nan
-        return found
+        return found, plain
 
     def _curves(self, keys: Array, level: int) -> _Curves:
         """Return the curves of several sets of other controls, all in one call.
@@ -355,20 +352,17 @@ class ExplicitCurve:
             for end, is_open in ends:
                 if is_open and end.is_number and end.is_finite and end != 0:
                     room = np.minimum(room, np.abs(column / float(end) - 1))
-        return np.maximum(room, _EPSILON)
+        return np.asarray(np.maximum(room, _EPSILON))
 
     def _closer(self, keys: Array, z: Array, value: Array) -> tuple[Array, Array]:
         """Return curves with more nodes where the control hardly rises and folds may hide."""
         curves = _Curves(z, value, self.formula.unknowns.index(self.parameter))
-        slope = np.where(np.isnan(curves.slope), np.inf, curves.slope)
-        inner, beside = slope[:, 1:-1], np.minimum(slope[:, :-2], slope[:, 2:])
-        least = (inner > 0) & (inner < _FLAT) & (inner < _HOLLOW * beside)
-        if not least.any():
+        if not curves.hollow.any():
             return z, value
-        row, k = np.nonzero(least)
+        row, k = np.nonzero(curves.hollow)
         place = curves.z[..., curves.column]
         share = np.arange(1, _CLOSER + 1) / (_CLOSER + 1)
-        low, high = place[row, k, None], place[row, np.minimum(k + 3, place.shape[1] - 1), None]
+        low, high = place[row, k - 1, None], place[row, np.minimum(k + 2, place.shape[1] - 1), None]
         grid = np.where(low > 0, low ** (1 - share) * high**share, low + share * (high - low))
         rest = [np.repeat(keys[row, j], _CLOSER) for j in range(keys.shape[1])]
         new = self.points(grid.ravel(), rest)[:2]
@@ -526,9 +520,9 @@ class Passage:
     @classmethod
     def none(cls, points: int, unknowns: int) -> Passage:
         """Return a passage that no point has."""
-        lost = [np.full(points, np.nan) for _ in range(3)]
-        false = np.zeros(points, dtype=bool)
-        return cls(np.full((points, unknowns), np.nan), false, *lost, false.copy())
+        start, never = np.full((points, unknowns), np.nan), np.zeros(points, dtype=bool)
+        low, high, highest = np.full((3, points), np.nan)
+        return cls(start, never, low, high, highest, never.copy())
 
     def put(self, where: NDArray[np.intp], part: Passage) -> None:
         """Take the passages of some of the points from `part`, in place."""
@@ -572,17 +566,31 @@ class _Curves:
         slope[self.value[:, 0] == 0, 0] = 1.0  # in proportion, where it begins at zero
         return np.asarray(slope)
 
+    @cached_property
+    def hollow(self) -> NDArray[np.bool_]:
+        """Where between nodes the control rises little and less than on both sides.
+
+        Two folds that hide between nodes look like this; a curve that levels off does not.
+        """
+        slope = np.where(np.isnan(self.slope), np.inf, self.slope)
+        found = np.zeros(slope.shape, dtype=bool)
+        beside = np.minimum(slope[:, :-2], slope[:, 2:])
+        inner = slope[:, 1:-1]
+        found[:, 1:-1] = (inner > 0) & (inner < np.minimum(_FLAT, _HOLLOW * beside))
+        found[:, 1:-1] &= beside > _LEVEL
+        return found
+
     def plain(self, row: NDArray[np.intp], wanted: Array, passage: Passage) -> NDArray[np.bool_]:
         """Tell which passages are the only ones, as far as few nodes can tell.
 
-        The curve must begin below the wanted control, and rise steadily wherever it is near.
+        The curve must begin below the wanted control, rise, and hide nothing near it.
         """
         value, target = self.value[row], wanted[:, None]
         with np.errstate(invalid="ignore"):
             near = (value[:, :-1] < _NEARBY * target) & (value[:, 1:] > target / _NEARBY)
-            steady = ~(near & ~(self.slope[row] > _STEEP) & np.isfinite(value[:, 1:])).any(axis=1)
-            rises = ~(np.diff(value, axis=1) <= 0).any(axis=1)
-        return np.asarray(passage.found & (value[:, 0] < wanted) & steady & rises)
+            falls = np.diff(value, axis=1) <= 0
+        hides = (near & self.hollow[row]).any(axis=1) | falls.any(axis=1)
+        return np.asarray(passage.found & (value[:, 0] < wanted) & ~hides)
 
     def passages(self, row: NDArray[np.intp], wanted: Array, which: str) -> list[Passage]:
         """Return the passages of points through the curve `row` of each."""
@@ -605,10 +613,10 @@ class _Curves:
             mixed = _interpolated(self.value, self.z, row, before, self.count[row], wanted)
             start = np.where(has[:, None], mixed, self.z[row, peak])
             start[self.count[row] < 2] = np.nan
-            ends = [
+            low, high = (
                 np.where(has, self.z[row, before + step, self.column], np.nan) for step in (0, 1)
-            ]
-            found.append(Passage(start, has, *ends, highest, self.ended[row]))
+            )
+            found.append(Passage(start, has, low, high, highest, self.ended[row]))
         return found
 
 
@@ -680,7 +688,7 @@ def explicit_curve(formula: Formula, control: Symbol | None = None) -> ExplicitC
     (overlap,) = formula.overlaps
     conjugate = formula.conjugates.get(overlap)
     if conjugate is None:
-        value = solve_linear(formula.residuals[overlap], control)
+        value = solve_linear(formula.potential.diff(overlap), control)
         return None if value is None else ExplicitCurve(formula, control, overlap, None, value)
     for parameter, other in ((conjugate, overlap), (overlap, conjugate)):
         update = formula.residuals[other] + other

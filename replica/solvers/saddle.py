@@ -30,7 +30,7 @@ from replica.solvers.iteration import (
 )
 from replica.solvers.precision import check_digits, decimal_text, precise_solution
 from replica.solvers.solution import Solution, Status, failure
-from replica.solvers.symmetry import attracted, embedded, refuse_symmetric
+from replica.solvers.symmetry import attracted, attracts, embedded, refuse_symmetric
 from replica.solvers.system import System, saddle_system
 
 __all__ = ["boundary_attracts", "boundary_values", "solve"]
@@ -49,6 +49,9 @@ _NEWTON_STEPS, _FEW_STEPS = 100, 12
 _NEARLY = 1e-5  # the step that a coarse Newton iteration may leave to the verification
 _STABLE = 1 + 1e-9
 _ROUNDING, _VANISHES = 1e-13, 1e-6  # a residual that is zero, and how well that must be known
+_AT_ONCE = 20_000  # points, whatever the grid
+_UNSTABLE = "state evolution leaves this saddle point: it is unstable within its ansatz"
+_DIGITS_OF_ONE = "digits needs scalar controls: solve one point at a time"
 _NONE = (Status.NO_SADDLE, Status.LEFT_DOMAIN)  # no passage of the curve, known or not
 _BESIDE = 1e-6  # relative: how far beside its nodes a saddle point may be by rounding
 
@@ -135,6 +138,12 @@ def solve(
             f"product grid"
         ) from None
     flat = [np.broadcast_to(number, shape).reshape(-1) for number in numbers.values()]
+    if flat and flat[0].size > _AT_ONCE:
+        if digits is not None:
+            raise ControlError(_DIGITS_OF_ONE)
+        settings = {"start": start, "method": method, "tolerance": tolerance}
+        rest = {"max_steps": max_steps, "observables": wanted}
+        return _in_parts(found, values, shape, {**settings, **rest})
     if isinstance(start, str) and start in found.subspaces:
         place = found.subspaces[start]
         inside = solve(
@@ -163,6 +172,8 @@ def solve(
             else:
                 attempts = _starts(found, start)
                 run = partial(solve_flat, system, attempts, method=method, max_steps=max_steps)
+                if method == "auto" and not isinstance(start, Mapping) and system.evolves:
+                    run = partial(_reached, found, system, run, attempts[0], max_steps=max_steps)
             ended = _where_present(run, system, flat, absent)
         solution = _assemble(found, chosen, system, values, flat, shape, ended, tolerance)
     if note and np.any(np.isin(solution.status, _NONE)):
@@ -176,8 +187,48 @@ def solve(
         if check and solution.status != Status.CONVERGED:
             raise failure(found, values, solution)
     elif digits is not None:
-        raise ControlError("digits needs scalar controls: solve one point at a time")
+        raise ControlError(_DIGITS_OF_ONE)
     return solution
+
+
+def _in_parts(
+    formula: Formula, values: Mapping[str, Any], shape: tuple[int, ...], settings: Mapping[str, Any]
+) -> Solution:
+    """Solve a large grid part by part: what each needs on the way is freed before the next."""
+    points = int(np.prod(shape))
+    flat = {k: np.broadcast_to(w, shape).reshape(-1) for k, w in values.items() if np.ndim(w)}
+    fixed = {k: w for k, w in values.items() if not np.ndim(w)}
+    # points of one curve of saddle points stay together, and share it
+    curve = explicit_curve(formula)
+    along = "" if curve is None else control_name(curve.control)
+    order = np.lexsort(
+        [column for name, column in flat.items() if name != along] or [np.arange(points)]
+    )
+    back = np.argsort(order)
+    parts = []
+    for k in range(0, points, _AT_ONCE):
+        place = order[k : k + _AT_ONCE]
+        some: dict[str, Any] = {name: column[place] for name, column in flat.items()}
+        parts.append(solve(formula, check=False, **settings, **fixed, **some))
+
+    def joined(pieces: Iterable[Any]) -> Any:
+        return np.concatenate([np.asarray(piece) for piece in pieces])[back].reshape(shape)
+
+    def columns(group: str) -> dict[str, Any]:
+        names = getattr(parts[0], group)
+        return {name: joined(getattr(part, group)[name] for part in parts) for name in names}
+
+    return replace(
+        parts[0],
+        controls={name: values[name] for name in parts[0].controls},
+        overlaps=columns("overlaps"),
+        observables=columns("observables"),
+        errors=columns("errors"),
+        status=joined(part.status for part in parts),
+        validity=joined(part.validity for part in parts),
+        steps=max(part.steps for part in parts),
+        note=next((part.note for part in parts if part.note), ""),
+    )
 
 
 def solve_flat(
@@ -207,6 +258,40 @@ def solve_flat(
         if left.size == 0:
             break
     return Iterated(z, status, total, jacobian, step)
+
+
+def _reached(
+    formula: Formula,
+    system: System,
+    run: Callable[[list[Array]], Iterated],
+    attempt: Mapping[Symbol, Any],
+    parameters: list[Array],
+    max_steps: int,
+) -> Iterated:
+    """Return what a solver finds, or what state evolution reaches where that does not attract.
+
+    Newton's method is drawn to a saddle point that is close, such as one that symmetry keeps,
+    also where the iteration from the same start runs away from it.
+    """
+    found = run(parameters)
+    good = found.status == Status.CONVERGED
+    leaves = good.copy()
+    leaves[good] = ~attracts(system, found.z[good], [p[good] for p in parameters])
+    if not leaves.any():
+        return found
+    inner = [p[leaves] for p in parameters]
+    begin = _initial(system, attempt, inner)
+    never = np.zeros(begin.shape[0], dtype=bool)
+    settled = attracted(formula, system, inner, begin, lambda name: begin, never, max_steps)
+    better = np.flatnonzero(leaves)[settled.status == Status.CONVERGED]
+    if not better.size:
+        return found
+    other = found.merged(leaves, found)
+    other.z[leaves], other.status[leaves] = settled.z, settled.status
+    other.jacobian[leaves], other.step[leaves] = np.nan, np.nan
+    chosen = np.zeros_like(good)
+    chosen[better] = True
+    return found.merged(chosen, other)
 
 
 def _attracted(
@@ -590,7 +675,8 @@ def _assemble(
     good = (status == Status.CONVERGED) & ~edge
     if good.any():
         inner = [p[good] for p in flat]
-        known = bool(np.isfinite(ended.jacobian[good]).any())
+        # a point without a Jacobian of its own is corrected by itself, whatever the others have
+        known = bool(np.isfinite(ended.jacobian[good]).all(axis=(1, 2)).any())
         found = system.verify(
             z[good],
             inner,
@@ -613,6 +699,9 @@ def _assemble(
     observables = dict(zip(wanted, rows.T, strict=True))
     spreads = dict(zip(wanted, bounds.T, strict=True))
     stable = np.ones(status.shape, dtype=bool)
+    leaves = np.zeros(status.shape, dtype=bool)
+    if system.evolves and good.any():
+        leaves[good] = ~attracts(system, z[good], inner, _jacobians(ended, good))
     status_word = formula.status
     if formula.stability and formula.stability not in observables:
         status_word = "unchecked"
@@ -628,7 +717,9 @@ def _assemble(
     names = [str(symbol) for symbol in system.unknowns]
     errors = {name: shaped(error[:, k]) for k, name in enumerate(names)}
     errors.update({name: shaped(spread) for name, spread in spreads.items()})
-    validity = np.where(failed, "", np.where(stable, status_word, "rs-unstable"))
+    validity = np.where(stable, np.where(leaves, "unstable", status_word), "rs-unstable")
+    validity = np.where(failed, "", validity)
+    note = _UNSTABLE if shape == () and bool(leaves[0]) and not failed[0] else ""
     return Solution(
         formula=formula,
         controls={
@@ -640,7 +731,14 @@ def _assemble(
         status=Status(int(status[0])) if shape == () else status.reshape(shape),
         validity=str(validity[0]) if shape == () else validity.reshape(shape),
         steps=ended.steps,
+        note=note,
     )
+
+
+def _jacobians(ended: Iterated, good: NDArray[np.bool_]) -> Array | None:
+    """Return the Jacobians next to the points that converged, None if some are not known."""
+    jacobian = ended.jacobian[good]
+    return jacobian if np.isfinite(jacobian).all() else None
 
 
 def boundary_values(formula: Formula, wanted: Iterable[str], flat: list[Array]) -> Array:

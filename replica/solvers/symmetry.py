@@ -26,7 +26,7 @@ from replica.solvers.iteration import Damped, Iterated, Newton, iterate
 from replica.solvers.solution import Solution, Status
 from replica.solvers.system import System
 
-__all__ = ["attracted", "embedded", "refuse_symmetric"]
+__all__ = ["attracted", "attracts", "embedded", "refuse_symmetric"]
 
 Array = NDArray[np.float64]
 
@@ -104,7 +104,7 @@ def attracted(
     for name in formula.subspaces:
         inside = symmetric(name)[left]
         good = np.asarray(np.isfinite(inside).all(axis=1))
-        good[good] = _attracts(system, inside[good], [p[left][good] for p in parameters])
+        good[good] = attracts(system, inside[good], [p[left][good] for p in parameters])
         z[left[good]], status[left[good]] = inside[good], int(Status.CONVERGED)
         left = left[~good]
     here = begin[left].copy()
@@ -131,7 +131,7 @@ def attracted(
                 system, here[kept], inner, Newton(_NEARLY), _NEWTON_STEPS, refinement=_COARSE
             )
             good = np.asarray(newton.status == Status.CONVERGED)
-            good[good] = _attracts(system, newton.z[good], [p[good] for p in inner])
+            good[good] = attracts(system, newton.z[good], [p[good] for p in inner])
             found[kept[good]] = newton.z[good]
         done = np.isfinite(found).all(axis=1)
         z[left[done]], status[left[done]] = found[done], int(Status.CONVERGED)
@@ -165,11 +165,24 @@ def _to_boundary(
     return replace(moved, z=z, status=status, steps=steps), runs
 
 
-def _attracts(system: System, z: Array, parameters: Sequence[Array]) -> NDArray[np.bool_]:
-    """Tell where the iteration is attracted: all eigenvalues of update minus unknown negative."""
+def attracts(
+    system: System, z: Array, parameters: Sequence[Array], jacobian: Array | None = None
+) -> NDArray[np.bool_]:
+    """Tell where the iteration is attracted: all eigenvalues of update minus unknown negative.
+
+    Parameters
+    ----------
+    system : System
+        Of equations that are update minus unknown.
+    z : array, shape (points, unknowns)
+    parameters : sequence of arrays, shape (points,)
+    jacobian : array, shape (points, unknowns, unknowns), optional
+        The Jacobians there, if they are known.
+    """
     if not z.size:
         return np.zeros(z.shape[0], dtype=bool)
-    _, jacobian = system.evaluate(z, parameters, _COARSE)
+    if jacobian is None:
+        _, jacobian = system.evaluate(z, parameters, _COARSE)
     good = np.isfinite(jacobian).all(axis=(1, 2))
     result = np.zeros(z.shape[0], dtype=bool)
     result[good] = np.linalg.eigvals(jacobian[good]).real.max(axis=1) <= _STABLE

@@ -253,6 +253,11 @@ class System:
             jacobian[:, rows, k] = (table[0] - table[1]) / width
         return residual, jacobian
 
+    @property
+    def evolves(self) -> bool:
+        """Whether every unknown has an update: then the equations are a dynamics as well."""
+        return bool(self.size and self.paired.all())
+
     @cached_property
     def deep(self) -> bool:
         """Whether an equation has a mean within a mean."""
@@ -521,7 +526,6 @@ def _inverse(jacobian: Array) -> Array:
 def saddle_system(formula: Formula) -> System:
     """Return the stationarity equations of a formula as a system, compiled once."""
     conjugates = frozenset(formula.conjugates.values())
-    paired = {*formula.conjugates, *conjugates, *formula.updates}
     explicit = all(
         (formula.residuals[s] + s).free_symbols.isdisjoint(conjugates) for s in conjugates
     )
@@ -530,6 +534,6 @@ def saddle_system(formula: Formula) -> System:
         formula.unknowns,
         tuple(control.symbol for control in formula.controls.values()),
         formula.domains,
-        frozenset(paired),
+        formula.paired,
         explicit=conjugates if explicit else frozenset(),
     )
