@@ -31,6 +31,7 @@ __all__ = ["ExplicitCurve", "explicit_curve"]
 Array = NDArray[np.float64]
 
 _LEVELS = (0, 1, 2)  # of sampling: coarse, fine, and far along
+_LOGITS = ((-6.0, 6.0), (-12.0, 21.0), (21.0, 37.0))
 _COUNTS, _DECADES = (24, 160, 51), ((-3.0, 3.0), (-6.0, 15.0), (15.0, 40.0))
 _ROUGH = -1  # refinement that a first guess needs
 _CLEAR = 1e-7  # relative error of a point of the curve that is drawn
@@ -93,13 +94,14 @@ class ExplicitCurve:
         """Return values of the parameter that cover its domain: few, many, or those far along."""
         domain = self.formula.domains[self.parameter]
         low, high = float(domain.start), float(domain.end)
-        count = _COUNTS[min(level, 1)]
+        count = _COUNTS[level]
         if np.isfinite(low) and np.isinf(high):
             far = low + np.logspace(*_DECADES[level], _COUNTS[level])
             return far if level > 1 else np.concatenate([[low], far])
         if np.isfinite(low) and np.isfinite(high):
-            x = np.linspace(-12.0, 21.0, count) if level else np.linspace(-6.0, 6.0, count)
-            return low + (high - low) / (1 + np.exp(-x))
+            x = np.linspace(*_LOGITS[level], count)
+            far = low + (high - low) / (1 + np.exp(-x))
+            return far if level > 1 else np.concatenate([[low], far])
         x = np.linspace(-8, 8, count)
         return np.asarray(np.sinh(x))
 
@@ -270,7 +272,7 @@ class ExplicitCurve:
             nearby, settled = self._of_neighbours(table, wanted)
             ranks.append(nearby)
         for level in _LEVELS if which == "first" else _LEVELS[1:]:
-            if level > 1 and not np.isinf(float(self.formula.domains[self.parameter].end)):
+            if level > 1 and not np.isfinite(float(self.formula.domains[self.parameter].start)):
                 break
             left = np.unique(member[~settled])
             for part in np.array_split(left, max(1, -(-left.size // _AT_ONCE))):
