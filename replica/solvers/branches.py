@@ -120,17 +120,30 @@ class ExplicitCurve:
         """Return values of the parameter farther along than those of `spread`."""
         return float(self.formula.domains[self.parameter].start) + np.logspace(9, 20, 100)[1:]
 
-    def origin(self, controls: Sequence[Array]) -> tuple[Array, Array]:
-        """Return the unknowns where the parameter vanishes, and the control that leaves them.
+    def origin(self, controls: Sequence[Array]) -> tuple[Array, Array, NDArray[np.bool_]]:
+        """Return the unknowns where the parameter vanishes, and how the curve begins there.
 
-        Shapes (points, unknowns) and (points,). Where symmetry makes this a saddle point at every
-        value of the control, it attracts up to where the curve leaves it.
+        Returns
+        -------
+        place : array, shape (points, unknowns)
+        leaving : array, shape (points,)
+            The control next to it.
+        proportional : bool array, shape (points,)
+            Whether the control vanishes with the parameter. Otherwise this may be a saddle point
+            that symmetry keeps at every control, and attracts up to where the curve leaves it.
         """
-        rest = [c for k, c in enumerate(controls) if k != self.position]
         low = float(self.formula.domains[self.parameter].start)
-        parameter = np.full(controls[self.position].size, low if np.isfinite(low) else 0.0)
-        place = self.points(parameter, rest)[0]
-        return place, np.asarray(self.points(parameter + _LEAVING, rest)[1])
+        low = low if np.isfinite(low) else 0.0
+        rest, points = self._others(controls), controls[self.position].size
+        place = self.points(np.full(points, low), rest, refinement=_ROUGH)[0]
+        close = low + np.repeat([_LEAVING, 2 * _LEAVING], points)
+        value = self.points(close, [np.tile(r, 2) for r in rest])[1].reshape(2, points)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            proportional = np.abs(value[1]) > 1.5 * np.abs(value[0])
+        return place, value[0], np.asarray(proportional)
+
+    def _others(self, controls: Sequence[Array]) -> list[Array]:
+        return [c for k, c in enumerate(controls) if k != self.position]
 
     def trivial_branch(
         self, rest: Sequence[float], observable: Expr, highest: float = np.inf
@@ -262,7 +275,7 @@ class ExplicitCurve:
             One for the first or the last, else as many as the point with most passages has.
         """
         wanted = controls[self.position]
-        rest = [c for k, c in enumerate(controls) if k != self.position]
+        rest = self._others(controls)
         table = np.stack(rest, axis=1) if rest else np.zeros((wanted.size, 0))
         keys, member = np.unique(table, axis=0, return_inverse=True)
         member = member.reshape(-1)
@@ -479,7 +492,7 @@ class ExplicitCurve:
         from scipy.optimize import elementwise  # heavy, and rarely needed
 
         wanted = controls[self.position]
-        rest = [c for k, c in enumerate(controls) if k != self.position]
+        rest = self._others(controls)
         z = np.full_like(passage.start, np.nan)
         good = np.flatnonzero(np.isfinite(passage.low) & np.isfinite(passage.high))
 

@@ -402,15 +402,18 @@ def _no_overlap(
     table = np.stack([*rest, np.zeros(points)], axis=1)
     _, first, member = np.unique(table, axis=0, return_index=True, return_inverse=True)
     inner = [p[first] for p in parameters]
-    place, leaving = curve.origin(inner)
-    found = system.residual.bounded(*place.T, *inner)
-    stationary = system.inside(place, inner)
-    with np.errstate(invalid="ignore"):
-        for row in found:  # zero as far as it can be told
-            bound = np.maximum(row.bound, _ROUNDING)
-            stationary &= (np.abs(row.value) <= bound) & (bound < _VANISHES)
+    place, leaving, proportional = curve.origin(inner)
+    some = np.flatnonzero(~proportional & system.inside(place, inner))
+    if some.size:
+        chosen = [p[some] for p in inner]
+        zero = np.ones(some.size, dtype=bool)
+        for row in system.residual.bounded(*place[some].T, *chosen):
+            with np.errstate(invalid="ignore"):  # as far as it can be told
+                zero &= np.abs(row.value) <= np.maximum(row.bound, _ROUNDING)
+                zero &= row.bound < _VANISHES
+        some = some[zero]
     member = member.reshape(-1)
-    there = stationary[member]
+    there = np.isin(member, some)
     stays = there & (parameters[curve.position] <= leaving[member])
     status = np.where(there, int(Status.CONVERGED), int(Status.NO_SADDLE))
     unknown = np.full((points, n), np.nan)
