@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
-from sympy import Basic, Eq, Expr, Interval, S, Symbol, latex, oo, sympify
-from sympy.logic.boolalg import Boolean
+from sympy import Basic, Eq, Expr, Interval, S, Symbol, latex, oo, sympify, to_nnf
+from sympy.core.relational import Relational
+from sympy.logic.boolalg import Boolean, BooleanAtom, BooleanFunction
 
 from replica.errors import ControlError, DeclarationError, UnknownName, looked_up
 from replica.language.calculus import own_update, residuals
@@ -679,7 +680,9 @@ class Formula:
         """Return the controls that a threshold determines or does not depend on."""
         declaration = self.threshold(name)
         if isinstance(declaration, Limit):
-            used = declaration.value.free_symbols
+            used = declaration.value.free_symbols.union(
+                *(condition.free_symbols for condition, _ in declaration.unless)
+            )
             return {k for k, control in self.controls.items() if control.symbol not in used}
         return {control_name(symbol) for symbol in declaration.controls}
 
@@ -761,7 +764,10 @@ class Formula:
             for symbol in place:
                 if isinstance(place[symbol], Expr):
                     self._check_start(start, symbol, place[symbol])
+        if self.boundary is not None:
+            self._check_condition(f"boundary {self.boundary.name}", self.boundary.when)
         for absence in self.absences:
+            self._check_condition("absence", absence.when)
             if isinstance(absence.than, str):
                 self.threshold(absence.than)
 
@@ -773,8 +779,13 @@ class Formula:
                 f"{', '.join(sorted(map(str, loose)))}, which is not a control"
             )
 
-    def _stable_threshold(self, name: str, threshold: Any) -> Threshold:
-        """Return a threshold with its expressions checked and made stable."""
+    def _stable_threshold(
+        self, name: str, threshold: Any, solved: tuple[Symbol, ...] = ()
+    ) -> Threshold:
+        """Return a threshold with its expressions checked and made stable.
+
+        For one of several cases `solved` are the controls that all of them determine.
+        """
         what = f"threshold {name}"
         if not isinstance(threshold, Threshold):
             raise DeclarationError(
@@ -782,17 +793,18 @@ class Formula:
                 f"Cusp, Limit or Cases, not {threshold!r}"
             )
         symbols = {control.symbol for control in self.controls.values()}
+        if not isinstance(threshold, Limit):
+            solved = threshold.controls
         if isinstance(threshold, Cases):
-            cases = tuple((c, self._stable_threshold(name, t)) for c, t in threshold.cases)
+            for condition, _ in threshold.cases:
+                self._check_condition(what, condition, solved)
+            cases = tuple((c, self._stable_threshold(name, t, solved)) for c, t in threshold.cases)
             threshold = replace(threshold, cases=cases)
-            conditions = [c for c, _ in cases if isinstance(c, Basic)]
         else:
-            conditions = [condition for condition, _ in threshold.unless]
-        for condition in conditions:
-            if condition.free_symbols - symbols:
-                raise DeclarationError(
-                    f"formula {self.name}, {what}: the condition {condition} is not one on controls"
-                )
+            for condition, _ in threshold.unless:
+                self._check_condition(what, condition, solved)
+            unless = tuple((sympify(c, strict=True), reason) for c, reason in threshold.unless)
+            threshold = replace(threshold, unless=unless)
         if isinstance(threshold, (Fold, Crossing, Cusp, Cases)):
             for symbol in threshold.controls:
                 if symbol not in symbols:
@@ -823,6 +835,20 @@ class Formula:
             self.observable(zero)
         return replace(threshold, zero=zeros if isinstance(threshold.zero, tuple) else zeros[0])
 
+    def _check_condition(self, what: str, condition: Any, solved: tuple[Symbol, ...] = ()) -> None:
+        """Refuse what is no condition on the controls, those that are solved for apart."""
+        known = {control.symbol for control in self.controls.values()} - set(solved)
+        comparisons = _comparisons(condition)
+        if comparisons is None or any(one.free_symbols - known for one in comparisons):
+            apart = f" other than {', '.join(map(str, solved))}" if solved else ""
+            raise DeclarationError(
+                f"formula {self.name}, {what}: the condition {condition} is not one on "
+                f"controls{apart}"
+            )
+        for comparison in comparisons:
+            for side in comparison.args:
+                self._declared(f"{what}, the condition {condition}", side)
+
     # ---- how it shows ---------------------------------------------------------------------------
 
     def _repr_latex_(self) -> str:
@@ -835,6 +861,22 @@ class Formula:
     def __repr__(self) -> str:
         chosen = "".join(f", {k}={w}" for k, w in self.options.items())
         return f"<Formula {self.name}{chosen}: {self.title}>"
+
+
+def _comparisons(condition: Any) -> list[Relational] | None:
+    """Return the comparisons that a condition is made of, None for what is no condition."""
+    if not isinstance(condition, (bool, Boolean)):
+        return None
+    left, found = [to_nnf(sympify(condition, strict=True), simplify=False)], []
+    while left:
+        part = left.pop()
+        if isinstance(part, Relational):
+            found.append(part)
+        elif isinstance(part, BooleanFunction):
+            left.extend(part.args)
+        elif not isinstance(part, BooleanAtom):
+            return None
+    return found
 
 
 def _rebuild(content: dict[str, Any]) -> Formula:

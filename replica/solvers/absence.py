@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import S, sympify
+from sympy import sympify
 
 from replica.errors import ConvergenceError
-from replica.language.controls import exact
 from replica.language.formula import Absence, Formula, control_name
 from replica.numerics.lowering import compile_layer
+from replica.solvers.conditions import holds
 
 __all__ = ["absent_points"]
 
@@ -32,7 +32,7 @@ def absent_points(
     found = np.zeros(int(np.prod(shape)), dtype=bool)
     reason = ""
     for absence in formula.absences:
-        here = _condition(absence, values, shape)
+        here = np.array(np.broadcast_to(holds(absence.when, formula, values), shape))
         if not here.any():
             continue
         names = [key for key in values if np.ndim(values[key])]
@@ -50,20 +50,6 @@ def absent_points(
 
 def _floats(value: Any) -> NDArray[np.float64]:
     return np.asarray(value, dtype=float)
-
-
-def _condition(
-    absence: Absence, values: Mapping[str, Any], shape: tuple[int, ...]
-) -> NDArray[np.bool_]:
-    """Tell at which points the condition on the controls holds."""
-    condition = sympify(absence.when, strict=True)
-    if condition in (S.true, S.false):
-        return np.full(shape, condition == S.true)
-    (symbol,) = condition.free_symbols
-    numbers = _floats(values[control_name(symbol)])
-    distinct, member = np.unique(numbers, return_inverse=True)
-    holds = np.array([condition.subs(symbol, exact(x)) == S.true for x in distinct], dtype=bool)
-    return np.array(np.broadcast_to(holds[member].reshape(numbers.shape), shape))
 
 
 def _free(absence: Absence, formula: Formula, values: Mapping[str, Any]) -> set[str]:

@@ -223,6 +223,8 @@ class Iterated:
         That last step.
     boundary : bool array, shape (points,), optional
         Points that are on the boundary of the domain, where nothing is left to solve.
+    note : str
+        What else to know where there is no saddle point.
     """
 
     z: Array
@@ -231,6 +233,7 @@ class Iterated:
     jacobian: Array
     step: Array
     boundary: NDArray[np.bool_] | None = None
+    note: str = ""
 
     def merged(self, where: NDArray[np.bool_], other: Iterated) -> Iterated:
         """Return this, with the points `where` taken from another."""

@@ -10,7 +10,7 @@ from typing import Any
 import mpmath
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Eq, Expr, Symbol, sympify, true
+from sympy import Expr, Symbol, sympify, true
 
 from replica.errors import ControlError, DeclarationError, UnknownName
 from replica.language.controls import exact, resolve
@@ -19,6 +19,7 @@ from replica.numerics.kernel import compile_kernel
 from replica.numerics.lowering import compile_layer
 from replica.solvers.absence import absent_points
 from replica.solvers.branches import ExplicitCurve, Passage, explicit_curve
+from replica.solvers.conditions import holds
 from replica.solvers.iteration import (
     Anderson,
     Damped,
@@ -162,19 +163,21 @@ def solve(
     curve = explicit_curve(found) if named and not found.starts else None
     note = ""
     with np.errstate(all="ignore"):  # what is not finite is found by looking at it
+        absent, note = absent_points(found, values, shape)
         if curve is not None and (method == "auto" or start is not None):
             begin = str(start or "uninformed")
-            ended, note = _on_branch(system, curve, flat, begin, method, max_steps)
+            run = partial(
+                _on_branch, system, curve, start=begin, method=method, max_steps=max_steps
+            )
+        elif method == "auto" and found.subspaces and start in (None, "uninformed"):
+            run = partial(_attracted, found, system, max_steps=max_steps)
         else:
-            absent, note = absent_points(found, values, shape)
-            if method == "auto" and found.subspaces and start in (None, "uninformed"):
-                run = partial(_attracted, found, system, max_steps=max_steps)
-            else:
-                attempts = _starts(found, start)
-                run = partial(solve_flat, system, attempts, method=method, max_steps=max_steps)
-                if method == "auto" and not isinstance(start, Mapping) and system.evolves:
-                    run = partial(_reached, found, system, run, attempts[0], max_steps=max_steps)
-            ended = _where_present(run, system, flat, absent)
+            attempts = _starts(found, start)
+            run = partial(solve_flat, system, attempts, method=method, max_steps=max_steps)
+            if method == "auto" and not isinstance(start, Mapping) and system.evolves:
+                run = partial(_reached, found, system, run, attempts[0], max_steps=max_steps)
+        ended = _where_present(run, system, flat, absent)
+        note = note or ended.note
         solution = _assemble(found, chosen, system, values, flat, shape, ended, tolerance)
     if note and np.any(np.isin(solution.status, _NONE)):
         solution = replace(solution, note=note)
@@ -333,15 +336,16 @@ def _where_present(
     z, step = np.full((points, n), np.nan), np.full((points, n), np.nan)
     jacobian = np.full((points, n, n), np.nan)
     status, steps, boundary = np.full(points, int(Status.NO_SADDLE)), 0, None
+    note = ""
     rest = ~absent
     if rest.any():
         found = run([p[rest] for p in parameters])
         z[rest], jacobian[rest], step[rest] = found.z, found.jacobian, found.step
-        status[rest], steps = found.status, found.steps
+        status[rest], steps, note = found.status, found.steps, found.note
         if found.boundary is not None:
             boundary = np.zeros(points, dtype=bool)
             boundary[rest] = found.boundary
-    return Iterated(z, status, steps, jacobian, step, boundary)
+    return Iterated(z, status, steps, jacobian, step, boundary, note)
 
 
 def _on_branch(
@@ -351,7 +355,7 @@ def _on_branch(
     start: str,
     method: str,
     max_steps: int,
-) -> tuple[Iterated, str]:
+) -> Iterated:
     """Return the state that a start leads to, among all those that there are.
 
     These are the passages of the curve through the wanted control, the state of no overlap where
@@ -379,7 +383,8 @@ def _on_branch(
     # where nothing else is left, the state of no overlap is one that does not attract
     missing = np.isin(found.status, _NONE) & ~there
     found = found.merged(missing & (origin.status == Status.CONVERGED), origin)
-    return _at_boundary(system, formula, found, there), _reach(curve, passages[-1], parameters)
+    found = replace(found, note=_reach(curve, passages[-1], parameters))
+    return _at_boundary(system, formula, found, there)
 
 
 def _reach(curve: ExplicitCurve, passage: Passage, parameters: list[Array]) -> str:
@@ -454,10 +459,8 @@ def boundary_attracts(formula: Formula, parameters: list[Array]) -> NDArray[np.b
     symbols = tuple(c.symbol for c in formula.controls.values())
     (above,) = compile_layer(symbols, (sympify(boundary.above, strict=True),))(*parameters)
     attracts = parameters[symbols.index(boundary.in_)] >= above
-    if isinstance(boundary.when, Eq):
-        side = parameters[symbols.index(boundary.when.lhs)]
-        attracts = attracts & (side == float(boundary.when.rhs))
-    return np.asarray(attracts)
+    at = dict(zip(formula.controls, parameters, strict=True))
+    return np.asarray(attracts & holds(boundary.when, formula, at))
 
 
 def _at_boundary(

@@ -29,6 +29,7 @@ from replica.language.formula import (
 )
 from replica.language.means import nesting
 from replica.numerics.kernel import compile_kernel
+from replica.solvers.conditions import holds
 from replica.solvers.iteration import Newton, iterate
 from replica.solvers.precision import check_digits, decimal_text, precise_solution
 from replica.solvers.request import Request
@@ -181,15 +182,15 @@ def _outcomes(requests: Sequence[Request]) -> list[Outcome]:
 def _applicable(request: Request) -> Threshold:
     """Return the declaration that applies to the controls that were given."""
     declaration = request.declaration
-    if isinstance(declaration, Cases):
+    while isinstance(declaration, Cases):
         for condition, case in declaration.cases:
-            if condition is True or condition.subs(request.rule) == S.true:
+            if holds(condition, request.formula, request.values):
                 declaration = case
                 break
         else:
             raise request.missing("no case applies there")
     for condition, reason in declaration.unless:
-        if condition.subs(request.rule) == S.true:
+        if holds(condition, request.formula, request.values):
             raise request.missing(reason)
     return declaration
 
