@@ -12,242 +12,216 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from replica.blocks.activations import Activation
-from replica.blocks.channels import (
-    Absolute,
-    ComplexAbsolute,
-    Door,
-    Linear,
-    Logistic,
-    Probit,
-    ReLU,
-    Sign,
-)
-from replica.blocks.conditional import ContinuousChannel, DiscreteChannel
-from replica.blocks.constraints import CONSTRAINTS, Constraint, constraint
-from replica.blocks.features import Covariances, FeatureMatrix
-from replica.blocks.losses import ConvexLoss, Loss
-from replica.blocks.priors import (
-    Discrete,
-    GaussBernoulli,
-    Gaussian,
-    Laplace,
-    Rademacher,
-    Uniform,
-)
-from replica.errors import (
-    ControlError,
-    ConvergenceError,
-    DeclarationError,
-    LoweringError,
-    MissingExtra,
-    ReplicaError,
-    ThresholdNotFound,
-    UnknownName,
-)
-from replica.language.bivariate import BivariateMills, BivariateNormalCDF, LogBivariateNormalCDF
-from replica.language.envelope import MoreauEnvelope
-from replica.language.formula import (
-    Absence,
-    Boundary,
-    Cases,
-    CommitteeStudent,
-    Control,
-    Crossing,
-    Cusp,
-    Family,
-    Fold,
-    Formula,
-    Instability,
-    Limit,
-    LinearReadout,
-    Option,
-    Published,
-    RiskMinimisation,
-    Root,
-    StorageExperiment,
-    TeacherStudent,
-)
-from replica.language.integrals import LabelIntegral
-from replica.language.means import LabelSum, Mean
-from replica.language.primitives import (
-    LogCosh,
-    LogH,
-    LogHDifference,
-    LogScaledH,
-    LogSumExp,
-    Mills,
-    PositivePart,
-    Sech,
-    Softmax,
-    Tanh,
-)
-from replica.language.spectral import SpectralMean
-from replica.registry import cite, formulas
-
-if TYPE_CHECKING:
-    from replica.experiments.amp import Inference, amp
-    from replica.experiments.counting import (
-        cover_count,
-        cover_probability,
-        vc_dimension_bound,
-    )
-    from replica.experiments.features import simulate_on_data
-    from replica.experiments.result import Experiment
-    from replica.experiments.simulate import simulate
-    from replica.plot import plot
-    from replica.solvers.committee_instability import committee_instability
-    from replica.solvers.diagram import Branches, branches
-    from replica.solvers.optimise import Optimum, optimise
-    from replica.solvers.saddle import solve
-    from replica.solvers.solution import Solution, Status, ThresholdResult
-    from replica.solvers.thresholds import threshold
-    from replica.solvers.trajectory import Trajectory, trajectory
-    from replica.sweep import Sweep, sweep
-
 __version__ = "0.1.0"
 
-# Declaring needs sympy alone: what computes loads on first use.
-_ON_USE = {
-    "Experiment": "replica.experiments.result",
-    "Inference": "replica.experiments.amp",
-    "Branches": "replica.solvers.diagram",
-    "Optimum": "replica.solvers.optimise",
-    "Solution": "replica.solvers.solution",
-    "Status": "replica.solvers.solution",
-    "Sweep": "replica.sweep",
-    "ThresholdResult": "replica.solvers.solution",
-    "Trajectory": "replica.solvers.trajectory",
-    "amp": "replica.experiments.amp",
-    "branches": "replica.solvers.diagram",
-    "committee_instability": "replica.solvers.committee_instability",
-    "cover_count": "replica.experiments.counting",
-    "cover_probability": "replica.experiments.counting",
-    "optimise": "replica.solvers.optimise",
-    "plot": "replica.plot",
-    "simulate": "replica.experiments.simulate",
-    "simulate_on_data": "replica.experiments.features",
-    "solve": "replica.solvers.saddle",
-    "sweep": "replica.sweep",
-    "threshold": "replica.solvers.thresholds",
-    "trajectory": "replica.solvers.trajectory",
-    "vc_dimension_bound": "replica.experiments.counting",
+# The public names and where they are: a module loads when one of its names is first used, so that
+# declaring loads no solver.
+_PUBLIC: dict[str, tuple[str, ...]] = {
+    "replica.blocks.activations": ("Activation",),
+    "replica.blocks.channels": (
+        "Absolute",
+        "ComplexAbsolute",
+        "Door",
+        "Linear",
+        "Logistic",
+        "Probit",
+        "ReLU",
+        "Sign",
+    ),
+    "replica.blocks.conditional": ("ContinuousChannel", "DiscreteChannel"),
+    "replica.blocks.constraints": ("CONSTRAINTS", "Constraint", "constraint"),
+    "replica.blocks.features": ("Covariances", "FeatureMatrix"),
+    "replica.blocks.losses": ("ConvexLoss", "Loss"),
+    "replica.blocks.priors": (
+        "Discrete",
+        "GaussBernoulli",
+        "Gaussian",
+        "Laplace",
+        "Rademacher",
+        "Uniform",
+    ),
+    "replica.errors": (
+        "ControlError",
+        "ConvergenceError",
+        "DeclarationError",
+        "LoweringError",
+        "MissingExtra",
+        "ReplicaError",
+        "ThresholdNotFound",
+        "UnknownName",
+    ),
+    "replica.experiments.amp": ("Inference", "amp"),
+    "replica.experiments.counting": ("cover_count", "cover_probability", "vc_dimension_bound"),
+    "replica.experiments.features": ("simulate_on_data",),
+    "replica.experiments.result": ("Experiment",),
+    "replica.experiments.simulate": ("simulate",),
+    "replica.language.bivariate": ("BivariateMills", "BivariateNormalCDF", "LogBivariateNormalCDF"),
+    "replica.language.envelope": ("MoreauEnvelope",),
+    "replica.language.formula": (
+        "Absence",
+        "Boundary",
+        "Cases",
+        "CommitteeStudent",
+        "Control",
+        "Crossing",
+        "Cusp",
+        "Family",
+        "Fold",
+        "Formula",
+        "Instability",
+        "Limit",
+        "LinearReadout",
+        "Option",
+        "Published",
+        "Relation",
+        "RiskMinimisation",
+        "Root",
+        "StorageExperiment",
+        "TeacherStudent",
+    ),
+    "replica.language.integrals": ("LabelIntegral",),
+    "replica.language.means": ("LabelSum", "Mean"),
+    "replica.language.primitives": (
+        "LogCosh",
+        "LogH",
+        "LogHDifference",
+        "LogScaledH",
+        "LogSumExp",
+        "Mills",
+        "PositivePart",
+        "Sech",
+        "Softmax",
+        "Tanh",
+    ),
+    "replica.language.spectral": ("SpectralMean",),
+    "replica.plot": ("plot",),
+    "replica.registry": ("cite", "formulas"),
+    "replica.solvers.committee_instability": ("committee_instability",),
+    "replica.solvers.diagram": ("Branches", "branches"),
+    "replica.solvers.optimise": ("Optimum", "optimise"),
+    "replica.solvers.saddle": ("solve",),
+    "replica.solvers.solution": ("Solution", "Status", "ThresholdResult"),
+    "replica.solvers.thresholds": ("threshold",),
+    "replica.solvers.trajectory": ("Trajectory", "trajectory"),
+    "replica.sweep": ("Sweep", "sweep"),
 }
+_HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 
-__all__ = [
-    "CONSTRAINTS",
-    "Absence",
-    "Absolute",
-    "Activation",
-    "BivariateMills",
-    "BivariateNormalCDF",
-    "Boundary",
-    "Branches",
-    "Cases",
-    "CommitteeStudent",
-    "ComplexAbsolute",
-    "Constraint",
-    "ContinuousChannel",
-    "Control",
-    "ControlError",
-    "ConvergenceError",
-    "ConvexLoss",
-    "Covariances",
-    "Crossing",
-    "Cusp",
-    "DeclarationError",
-    "Discrete",
-    "DiscreteChannel",
-    "Door",
-    "Experiment",
-    "Family",
-    "FeatureMatrix",
-    "Fold",
-    "Formula",
-    "GaussBernoulli",
-    "Gaussian",
-    "Inference",
-    "Instability",
-    "LabelIntegral",
-    "LabelSum",
-    "Laplace",
-    "Limit",
-    "Linear",
-    "LinearReadout",
-    "LogBivariateNormalCDF",
-    "LogCosh",
-    "LogH",
-    "LogHDifference",
-    "LogScaledH",
-    "LogSumExp",
-    "Logistic",
-    "Loss",
-    "LoweringError",
-    "Mean",
-    "Mills",
-    "MissingExtra",
-    "MoreauEnvelope",
-    "Optimum",
-    "Option",
-    "PositivePart",
-    "Probit",
-    "Published",
-    "Rademacher",
-    "ReLU",
-    "Relation",
-    "ReplicaError",
-    "RiskMinimisation",
-    "Root",
-    "Sech",
-    "Sign",
-    "Softmax",
-    "Solution",
-    "SpectralMean",
-    "Status",
-    "StorageExperiment",
-    "Sweep",
-    "Tanh",
-    "TeacherStudent",
-    "ThresholdNotFound",
-    "ThresholdResult",
-    "Trajectory",
-    "Uniform",
-    "UnknownName",
-    "amp",
-    "branches",
-    "cite",
-    "committee_instability",
-    "constraint",
-    "cover_count",
-    "cover_probability",
-    "formulas",
-    "optimise",
-    "plot",
-    "simulate",
-    "simulate_on_data",
-    "solve",
-    "sweep",
-    "threshold",
-    "trajectory",
-    "vc_dimension_bound",
-]
+if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
+    from replica.blocks.activations import Activation as Activation
+    from replica.blocks.channels import Absolute as Absolute
+    from replica.blocks.channels import ComplexAbsolute as ComplexAbsolute
+    from replica.blocks.channels import Door as Door
+    from replica.blocks.channels import Linear as Linear
+    from replica.blocks.channels import Logistic as Logistic
+    from replica.blocks.channels import Probit as Probit
+    from replica.blocks.channels import ReLU as ReLU
+    from replica.blocks.channels import Sign as Sign
+    from replica.blocks.conditional import ContinuousChannel as ContinuousChannel
+    from replica.blocks.conditional import DiscreteChannel as DiscreteChannel
+    from replica.blocks.constraints import CONSTRAINTS as CONSTRAINTS
+    from replica.blocks.constraints import Constraint as Constraint
+    from replica.blocks.constraints import constraint as constraint
+    from replica.blocks.features import Covariances as Covariances
+    from replica.blocks.features import FeatureMatrix as FeatureMatrix
+    from replica.blocks.losses import ConvexLoss as ConvexLoss
+    from replica.blocks.losses import Loss as Loss
+    from replica.blocks.priors import Discrete as Discrete
+    from replica.blocks.priors import GaussBernoulli as GaussBernoulli
+    from replica.blocks.priors import Gaussian as Gaussian
+    from replica.blocks.priors import Laplace as Laplace
+    from replica.blocks.priors import Rademacher as Rademacher
+    from replica.blocks.priors import Uniform as Uniform
+    from replica.errors import ControlError as ControlError
+    from replica.errors import ConvergenceError as ConvergenceError
+    from replica.errors import DeclarationError as DeclarationError
+    from replica.errors import LoweringError as LoweringError
+    from replica.errors import MissingExtra as MissingExtra
+    from replica.errors import ReplicaError as ReplicaError
+    from replica.errors import ThresholdNotFound as ThresholdNotFound
+    from replica.errors import UnknownName as UnknownName
+    from replica.experiments.amp import Inference as Inference
+    from replica.experiments.amp import amp as amp
+    from replica.experiments.counting import cover_count as cover_count
+    from replica.experiments.counting import cover_probability as cover_probability
+    from replica.experiments.counting import vc_dimension_bound as vc_dimension_bound
+    from replica.experiments.features import simulate_on_data as simulate_on_data
+    from replica.experiments.result import Experiment as Experiment
+    from replica.experiments.simulate import simulate as simulate
+    from replica.language.bivariate import BivariateMills as BivariateMills
+    from replica.language.bivariate import BivariateNormalCDF as BivariateNormalCDF
+    from replica.language.bivariate import LogBivariateNormalCDF as LogBivariateNormalCDF
+    from replica.language.envelope import MoreauEnvelope as MoreauEnvelope
+    from replica.language.formula import Absence as Absence
+    from replica.language.formula import Boundary as Boundary
+    from replica.language.formula import Cases as Cases
+    from replica.language.formula import CommitteeStudent as CommitteeStudent
+    from replica.language.formula import Control as Control
+    from replica.language.formula import Crossing as Crossing
+    from replica.language.formula import Cusp as Cusp
+    from replica.language.formula import Family as Family
+    from replica.language.formula import Fold as Fold
+    from replica.language.formula import Formula as Formula
+    from replica.language.formula import Instability as Instability
+    from replica.language.formula import Limit as Limit
+    from replica.language.formula import LinearReadout as LinearReadout
+    from replica.language.formula import Option as Option
+    from replica.language.formula import Published as Published
+    from replica.language.formula import Relation as Relation
+    from replica.language.formula import RiskMinimisation as RiskMinimisation
+    from replica.language.formula import Root as Root
+    from replica.language.formula import StorageExperiment as StorageExperiment
+    from replica.language.formula import TeacherStudent as TeacherStudent
+    from replica.language.integrals import LabelIntegral as LabelIntegral
+    from replica.language.means import LabelSum as LabelSum
+    from replica.language.means import Mean as Mean
+    from replica.language.primitives import LogCosh as LogCosh
+    from replica.language.primitives import LogH as LogH
+    from replica.language.primitives import LogHDifference as LogHDifference
+    from replica.language.primitives import LogScaledH as LogScaledH
+    from replica.language.primitives import LogSumExp as LogSumExp
+    from replica.language.primitives import Mills as Mills
+    from replica.language.primitives import PositivePart as PositivePart
+    from replica.language.primitives import Sech as Sech
+    from replica.language.primitives import Softmax as Softmax
+    from replica.language.primitives import Tanh as Tanh
+    from replica.language.spectral import SpectralMean as SpectralMean
+    from replica.plot import plot as plot
+    from replica.registry import cite as cite
+    from replica.registry import formulas as formulas
+    from replica.solvers.committee_instability import committee_instability as committee_instability
+    from replica.solvers.diagram import Branches as Branches
+    from replica.solvers.diagram import branches as branches
+    from replica.solvers.optimise import Optimum as Optimum
+    from replica.solvers.optimise import optimise as optimise
+    from replica.solvers.saddle import solve as solve
+    from replica.solvers.solution import Solution as Solution
+    from replica.solvers.solution import Status as Status
+    from replica.solvers.solution import ThresholdResult as ThresholdResult
+    from replica.solvers.thresholds import threshold as threshold
+    from replica.solvers.trajectory import Trajectory as Trajectory
+    from replica.solvers.trajectory import trajectory as trajectory
+    from replica.sweep import Sweep as Sweep
+    from replica.sweep import sweep as sweep
+else:
+    __all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ON_USE:
-        return getattr(importlib.import_module(_ON_USE[name]), name)
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
     raise AttributeError(f"module 'replica' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted(_HOME)
 
 
 class _Package(ModuleType):
     """`replica.sweep` and `replica.plot` are the functions, also once their modules are loaded."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, ModuleType) and _ON_USE.get(name) == value.__name__:
+        if isinstance(value, ModuleType) and _HOME.get(name) == value.__name__:
             value = getattr(value, name)
         super().__setattr__(name, value)
 
