@@ -34,7 +34,8 @@ _LEVELS = (0, 1, 2)  # of sampling: coarse, fine, and far along
 _LOGITS = ((-6.0, 6.0), (-12.0, 21.0), (21.0, 37.0))
 _COUNTS, _DECADES = (24, 160, 51), ((-3.0, 3.0), (-6.0, 15.0), (15.0, 40.0))
 _ROUGH = -1  # refinement that a first guess needs
-_CLEAR = 1e-7  # relative error of a point of the curve that is drawn
+_CLEAR = 1e-7  # relative error of a point of the curve
+_DRAWN = 1e-10  # the same, of what rounding does to a curve that is drawn
 _CLOSEST = 1e-30  # to an open end; closer, a singular curve costs most and says least
 _EPSILON = 2.0**-52
 _LEAST = 1e-300  # stands for all that is smaller
@@ -351,12 +352,18 @@ class ExplicitCurve:
         if row.size == 0:
             return value
         others = [keys[row, j] for j in range(keys.shape[1])]
-        (known,) = self._along(()).bounded(*z[row, k].T, *others)
-        value = value.copy()
-        # and what the rounding of an unknown next to an end of its domain may do
-        clear = known.bound / np.abs(known.value) + _EPSILON / self._room(z[row, k]) <= _CLEAR
+        value, clear = value.copy(), self._clear(z[row, k], others)
         value[row[~clear], k[~clear]] = np.nan
         return value
+
+    def _clear(self, z: Array, rest: Sequence[Any], rounding: float = _CLEAR) -> NDArray[np.bool_]:
+        """Tell which points of a curve are known: quadrature and the rounding of unknowns.
+
+        The latter is felt next to an end of their domain, up to the relative error `rounding`.
+        """
+        (known,) = self._along(()).bounded(*z.T, *rest)
+        clear = known.bound <= _CLEAR * np.abs(known.value)
+        return np.asarray(clear & (_EPSILON <= rounding * self._room(z)))
 
     def _room(self, z: Array) -> Array:
         """Return the least distance of points to an open end other than zero, relative to it."""
@@ -430,8 +437,7 @@ class ExplicitCurve:
     ) -> tuple[Array, Array]:
         """Return unknowns and control where the control is between `low` and `high`.
 
-        From the uninformed end, the saddle point of no overlap included, with the turning points
-        among the nodes.
+        From the uninformed end, with the turning points among the nodes.
         """
         keys = np.array([rest], dtype=float).reshape(1, -1)
         column = self.formula.unknowns.index(self.parameter)
@@ -447,21 +453,17 @@ class ExplicitCurve:
                 break
             around = np.concatenate([inside, passes])
             begin = z[max(around.min() - 1, 0), column]
+            if begin == low_end and np.isinf(float(self.formula.domains[self.parameter].end)):
+                begin = 1e-3 * z[1, column]  # nodes are spaced geometrically from there
             end = z[min(around.max() + 1, value.size - 1), column]
             grid = np.geomspace(begin, end, count) if begin > 0 else np.linspace(begin, end, count)
         inside = np.flatnonzero((value >= low) & (value <= high))
         z, value = z[inside], value[inside]
         # where the quadrature loses the curve, its noise would turn it
-        (known,) = self._along(()).bounded(*z.T, *rest)
-        clear = known.bound <= _CLEAR * np.abs(known.value)
+        clear = self._clear(z, rest, _DRAWN)
         z, value = z[clear], value[clear]
-        trivial = self.trivial_branch(rest, self.control, high)
-        if trivial is not None:
-            here = (trivial[1] >= low) & (trivial[1] <= high)
-            beyond = z[:, column] > low_end + _LEAVING
-            z, value = z[beyond], value[beyond]
-            z = np.concatenate([trivial[0][here], z])
-            value = np.concatenate([trivial[1][here], value])
+        beyond = z[:, column] > low_end + _LEAVING
+        z, value = z[beyond], value[beyond]
         return z, value
 
     def _on_grid(self, keys: Array, grid: Array, refinement: int) -> tuple[Array, Array]:
