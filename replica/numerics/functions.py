@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import mpmath
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from replica.numerics import bivariate
+from replica.numerics import bivariate, tilted
 from replica.numerics.proximal import (
     precise_proximal,
     proximal,
@@ -381,7 +382,29 @@ def _precise_companion_stieltjes(z: Any, ratio: Any) -> Any:
     return 2 / (middle + root) if middle > 0 else (root - middle) / (2 * z)
 
 
+def _cumulant(pieces: tilted.Pieces) -> Implementation:
+    return Implementation(
+        partial(tilted.cumulant, pieces=pieces),
+        partial(tilted.cumulant_slopes, pieces=pieces),
+        partial(tilted.precise_cumulant, pieces=pieces),
+        rounding=partial(tilted.cumulant_rounding, pieces=pieces),
+    )
+
+
+def _weight(pieces: tilted.Pieces) -> Implementation:
+    return Implementation(
+        partial(tilted.weight, pieces=pieces),
+        partial(tilted.weight_slopes, pieces=pieces),
+        partial(tilted.precise_weight, pieces=pieces),
+        rounding=partial(tilted.weight_rounding, pieces=pieces),
+    )
+
+
 IMPLEMENTATIONS: dict[str, Implementation] = {
+    "ExponentialCumulant": _cumulant(tilted.EXPONENTIAL),
+    "ExponentialWeight": _weight(tilted.EXPONENTIAL),
+    "IntervalCumulant": _cumulant(tilted.INTERVAL),
+    "IntervalWeight": _weight(tilted.INTERVAL),
     "CompanionStieltjes": Implementation(
         companion_stieltjes, _companion_slopes, _precise_companion_stieltjes
     ),
