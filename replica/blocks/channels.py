@@ -296,7 +296,10 @@ class _ComplexAbsolute(Channel):
 
         def body(x: Expr, logarithm: Expr) -> Expr:
             field = r * x + _NEVER_ZERO
-            entropy = LogScaledI0(field) + field * (1 - BesselRatio(field))
+            ratio = BesselRatio(field)
+            # x (1 - R), without the difference that has no digits at large x
+            rest = (field * BesselRatioSlope(field) + ratio) / (1 + ratio)
+            entropy = LogScaledI0(field) + rest
             fall = gap / rho / (1 + r) * x  # x - field
             weight = LogScaledK0(logarithm) + LogScaledI0(field) + logarithm - fall
             return exp(weight) * entropy

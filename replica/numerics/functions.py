@@ -65,7 +65,7 @@ def log_h(x: Any, ratio: Any = None) -> Any:
 
 
 _ASYMPTOTIC = 1e6  # scipy's Bessel functions give no number at 1e10
-_ASYMPTOTIC_SLOPE = 800.0
+_ASYMPTOTIC_SLOPE = 30.0
 
 
 def log_scaled_i0(x: Any) -> Any:
@@ -84,13 +84,23 @@ def bessel_ratio(x: Any) -> Any:
     return np.where(x > _ASYMPTOTIC, 1 - y * (0.5 + y * 0.125), known)
 
 
+def _series_of_ratio_slope(count: int) -> Array:
+    """Return the coefficients in 1/x of R' at large x, from R' = 1 - R/x - R^2."""
+    ratio = [1.0]
+    for k in range(1, count):
+        products = sum(ratio[i] * ratio[k - i] for i in range(1, k))
+        ratio.append(0.5 * ((k - 2) * ratio[k - 1] - products))
+    return -np.arange(count) * np.array(ratio)
+
+
+_RATIO_SLOPE = _series_of_ratio_slope(30)
+
+
 def bessel_ratio_slope(x: Any) -> Any:
     x = np.maximum(x, 1e-100)
     ratio = bessel_ratio(x)
-    far = np.maximum(x, _ASYMPTOTIC_SLOPE)
-    # from the series of R at large x, 1 - 1/2x - 1/8x^2 - 1/8x^3 - 25/128x^4 - ...
-    y = 1 / far
-    series = y * y * (0.5 + y * (0.25 + y * (0.375 + y * (0.78125 + y * (2.03125 + y * 6.1875)))))
+    y = 1 / np.maximum(x, _ASYMPTOTIC_SLOPE)
+    series = y * np.polynomial.polynomial.polyval(y, _RATIO_SLOPE)
     return np.where(x > _ASYMPTOTIC_SLOPE, series, 1 - ratio / x - ratio * ratio)
 
 
@@ -437,19 +447,19 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
     ),
     "LogScaledI0": Implementation(
         log_scaled_i0,
-        lambda x: (1.0,),
+        lambda x: (1 / np.maximum(x, 1.0),),  # 1 - R, which falls as 1/2x
         _precise_log_scaled_i0,
         rounding=lambda x: 1.0 + 0 * x,
     ),
     "BesselRatio": Implementation(
         bessel_ratio,
-        lambda x: (0.5,),
+        lambda x: (0.5 / np.maximum(0.5 * np.square(x), 1.0),),
         _precise_bessel_ratio,
         rounding=lambda x: 2 * np.minimum(x, 1.0),
     ),
     "BesselRatioSlope": Implementation(
         bessel_ratio_slope,
-        lambda x: (0.3,),
+        lambda x: (np.minimum(0.3, 2 / np.maximum(x, 1.0) ** 3),),
         _guarded(lambda x: 1 - _precise_bessel_ratio(x) / x - _precise_bessel_ratio(x) ** 2),
         rounding=lambda x: np.where(np.abs(x) < _ASYMPTOTIC_SLOPE, 4.0, 0.0),
     ),

@@ -657,8 +657,16 @@ EVEN = pytest.mark.xfail(
     raises=rp.ConvergenceError,
     reason="1 - D/rho is known to a unit, and its root, on which all depends evenly, to 1e-8",
 )
+END = pytest.mark.xfail(
+    strict=True,
+    raises=rp.ConvergenceError,
+    reason="alpha = 2 is where the curve of saddle points ends in full recovery: alpha hardly depends on "
+    "D there, which is found to eight digits where ten are asked for",
+)
 KNOWN: dict[tuple[str, str, float], list[Any]] = {
     ("gauss-bernoulli", "complex-abs", 0.7): [EVEN],
+    ("laplace", "complex-abs", 2.0): [END],
+    ("uniform", "complex-abs", 2.0): [END],
 }
 
 

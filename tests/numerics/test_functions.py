@@ -114,7 +114,7 @@ def arguments(name: str) -> tuple[np.ndarray, ...]:
     if name in SIZES:
         rng = np.random.default_rng(5)
         drawn = 10 ** rng.uniform(-10, 6, 150)
-        return (np.concatenate([drawn, [799.9, 800.1, 0.9e6, 1.1e6, 1e9]]),)
+        return (np.concatenate([drawn, [29.9, 30.1, 55.0, 799.9, 800.1, 0.9e6, 1.1e6, 1e9]]),)
     if name in LOGARITHMS:
         rng = np.random.default_rng(6)
         return (np.concatenate([rng.uniform(-60, 13, 150), [-40.1, -39.9, 13.8, 13.9]]),)
