@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 from numbers import Integral, Real
 from typing import Any
 
@@ -32,6 +33,7 @@ from replica.language.primitives import (
     LogCosh,
     LogSumExp,
     Sech,
+    Softmax,
 )
 
 __all__ = [
@@ -108,12 +110,33 @@ class Mixture(Prior):
 
     def log_partition(self, r: Any, g: Any) -> Expr:
         """Return log of the sum over components, each a Gaussian integral."""
+        return LogSumExp(*self._terms(r, g))
+
+    def _terms(self, r: Any, g: Any) -> list[Expr]:
         terms = []
         for weight, mean, variance in self.components:
             width = 1 + g * variance
             exponent = (variance * r**2 + 2 * mean * r - g * mean**2) / (2 * width)
             terms.append(log(weight) - log(width) / 2 + exponent)
-        return LogSumExp(*terms)
+        return terms
+
+    def gap(self, g: Any) -> Expr:
+        """Return the mean variance within the components, and between each two of them.
+
+        Every term is positive: where g is large, one minus a weight next to one has no digits.
+        """
+
+        def variance(r: Any) -> Expr:
+            terms = self._terms(r, g)
+            chances = [Softmax(t, *terms[:k], *terms[k + 1 :]) for k, t in enumerate(terms)]
+            widths = [1 + g * spread for _, _, spread in self.components]
+            means = [(v * r + m) / w for (_, m, v), w in zip(self.components, widths, strict=True)]
+            parts = zip(chances, self.components, widths, strict=True)
+            within = sum((p * v / w for p, (_, _, v), w in parts), S.Zero)
+            pairs = combinations(zip(chances, means, strict=True), 2)
+            return within + sum((p * q * (a - b) ** 2 for (p, a), (q, b) in pairs), S.Zero)
+
+        return self.average(variance, g)
 
     def average(self, function: Callable[[Any], Expr], g: Any) -> Expr:
         """Average over each component, where r is Gaussian."""

@@ -689,3 +689,12 @@ def test_slope_of_the_gap_is_minus_the_mean_square_of_the_variance(name: str):
         away = [kernel(name)(strength + k * step, refinement=2)[1] for k in (-2, -1, 1, 2)]
         expected = (8 * (away[2] - away[1]) - (away[3] - away[0])) / (12 * step)
         assert float(slope(strength, refinement=2)[0]) == pytest.approx(float(expected), rel=1e-8)
+
+
+def test_gap_of_a_sparse_prior_is_known_relative_to_itself():
+    """Its bound was absolute, 3e-8 of the gap at g = 1e7 and all of it at 1e15."""
+    for strength in (1.0, 1e4, 1e7, 1e12, 1e15):
+        found = kernel("gauss-bernoulli").bounded(strength, refinement=1)[1]
+        assert float(found.bound) <= 1e-11 * float(found.value)
+    # at large g what is left is the variance of the non-zero weights, 1/g
+    assert 1e15 * float(found.value) == pytest.approx(DENSITY, rel=1e-5)

@@ -660,8 +660,8 @@ EVEN = pytest.mark.xfail(
 END = pytest.mark.xfail(
     strict=True,
     raises=rp.ConvergenceError,
-    reason="alpha = 2 is where the curve of saddle points ends in full recovery: alpha hardly depends on "
-    "D there, which is found to eight digits where ten are asked for",
+    reason="alpha = 2 is where the curve of saddle points ends in full recovery: alpha hardly "
+    "depends on D there, which is found to eight digits where ten are asked for",
 )
 KNOWN: dict[tuple[str, str, float], list[Any]] = {
     ("gauss-bernoulli", "complex-abs", 0.7): [EVEN],
