@@ -315,13 +315,11 @@ class Softmax(Primitive):
         return super().__new__(cls, S(first), *ordered, **options)
 
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
-        others = [
-            Softmax(other, *self.args[:k], *self.args[k + 1 :])
-            for k, other in enumerate(self.args)
-            if k > 0
-        ]
-        # the weight of all others is their sum: one minus the own weight has no digits next to one
-        return self * Add(*others) if argindex == 1 else -self * others[argindex - 2]
+        if argindex == 1:
+            return self * (1 - self)
+        other = self.args[argindex - 1]
+        rest = [a for k, a in enumerate(self.args) if k != argindex - 1]
+        return -self * Softmax(other, *rest)
 
     def _eval_is_positive(self) -> bool | None:
         return True if all(a.is_real for a in self.args) else None
