@@ -44,7 +44,7 @@ def own_update(potential: Expr, overlap: Symbol) -> Expr | None:
     >>> from sympy import cosh, log, symbols
     >>> m, b = symbols("m b", real=True)
     >>> own_update(-b * m**2 / 2 + log(2 * cosh(b * m)), m)
-    tanh(b*m)
+    sinh(b*m)/cosh(b*m)
     """
     equation = potential.diff(overlap)
     functions = {

@@ -423,8 +423,8 @@ def no_overlap(
         zero = np.ones(some.size, dtype=bool)
         for row in system.residual.bounded(*place[some].T, *chosen):
             with np.errstate(invalid="ignore"):  # as far as it can be told
-                zero &= np.abs(row.value) <= np.maximum(row.bound, _ROUNDING)
-                zero &= row.bound < _VANISHES
+                known = np.where(row.bound < _VANISHES, row.bound, 0.0)
+                zero &= np.abs(row.value) <= np.maximum(known, _ROUNDING)
         some = some[zero]
     member = member.reshape(-1)
     there = np.isin(member, some)

@@ -83,7 +83,8 @@ def test_branches_find_the_folds(slope: float):
     assert values["maximum"] == pytest.approx(curve(1 - root, slope), abs=1e-9)
     assert values["minimum"] == pytest.approx(curve(1 + root, slope), abs=1e-9)
     kinds = [bool(found.stable[piece][0]) for piece in found.pieces()]
-    assert kinds == [True, False, True]
+    # the state of no overlap up to where it is left, and beyond; then the curve that leaves it
+    assert kinds == [True, False, True, False, True]
     assert "fold" in repr(found)
 
 
