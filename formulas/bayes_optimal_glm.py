@@ -58,7 +58,7 @@ def build(prior: Prior, channel: Channel) -> Formula:
     if channel.noise is None and (channel.labels or not channel.deterministic):
         # infinite for a continuous label without noise
         observables["mutual_information"] = -potential - alpha * channel.label_entropy(rho)
-    if channel.name in ("sign", "probit"):
+    if channel.noisy_sign:
         observables["eps_bayes"] = acos(sqrt(m / rho)) / pi
         observables["eps_gibbs"] = acos(m / rho) / pi
     return Formula(

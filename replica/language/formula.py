@@ -564,7 +564,7 @@ class Formula:
         object.__setattr__(self, "observables", FrozenMapping(observables))
         thresholds = {k: self._stable_threshold(k, t) for k, t in self.thresholds.items()}
         object.__setattr__(self, "thresholds", FrozenMapping(thresholds))
-        starts = {k: FrozenMapping(w) for k, w in self.starts.items()}
+        starts = {k: self._stable_start(k, w) for k, w in self.starts.items()}
         object.__setattr__(self, "starts", FrozenMapping(starts))
         subspaces = {k: FrozenMapping(w) for k, w in self.subspaces.items()}
         object.__setattr__(self, "subspaces", FrozenMapping(subspaces))
@@ -760,10 +760,6 @@ class Formula:
                         raise DeclarationError(
                             f"formula {self.name}, {what} {name}: {symbol} is not an overlap"
                         )
-        for start, place in self.starts.items():
-            for symbol in place:
-                if isinstance(place[symbol], Expr):
-                    self._check_start(start, symbol, place[symbol])
         if self.boundary is not None:
             self._check_condition(f"boundary {self.boundary.name}", self.boundary.when)
         for absence in self.absences:
@@ -771,13 +767,21 @@ class Formula:
             if isinstance(absence.than, str):
                 self.threshold(absence.than)
 
-    def _check_start(self, start: str, symbol: Symbol, place: Expr) -> None:
-        loose = place.free_symbols - {control.symbol for control in self.controls.values()}
-        if loose:
-            raise DeclarationError(
-                f"formula {self.name}, start {start}: {symbol} = {place} depends on "
-                f"{', '.join(sorted(map(str, loose)))}, which is not a control"
-            )
+    def _stable_start(self, start: str, place: Mapping[Symbol, Any]) -> FrozenMapping:
+        """Return a start with its expressions in the controls checked and made stable."""
+        known = {control.symbol for control in self.controls.values()}
+        stable = dict(place)
+        for symbol, value in place.items():
+            if not isinstance(value, Expr):
+                continue
+            loose = value.free_symbols - known
+            if loose:
+                raise DeclarationError(
+                    f"formula {self.name}, start {start}: {symbol} = {value} depends on "
+                    f"{', '.join(sorted(map(str, loose)))}, which is not a control"
+                )
+            stable[symbol] = self._declared(f"start {start}, {symbol}", value)
+        return FrozenMapping(stable)
 
     def _stable_threshold(
         self, name: str, threshold: Any, solved: tuple[Symbol, ...] = ()
@@ -819,7 +823,11 @@ class Formula:
             stability = threshold.stability
             if stability is not None:
                 stability = self._declared(what, stability, threshold.over)
-            return replace(threshold, value=value, stability=stability)
+            over = {
+                s: (domain, self._declared(what, start) if isinstance(start, Expr) else start)
+                for s, (domain, start) in threshold.over.items()
+            }
+            return replace(threshold, value=value, stability=stability, over=FrozenMapping(over))
         for symbol in (*threshold.at, *threshold.start, *threshold.controls):
             known = symbols if symbol in threshold.controls else symbols | set(self.unknowns)
             if symbol not in known:
