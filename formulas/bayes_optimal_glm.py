@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sympy import Eq, Expr, Interval, S, acos, exp, oo, pi, sqrt, symbols
+from sympy import Eq, Expr, Interval, S, asin, exp, oo, pi, sqrt, symbols
 
 from replica.blocks.channels import CHANNELS, Channel, channel
 from replica.blocks.priors import PRIORS, Prior, prior
@@ -59,8 +59,9 @@ def build(prior: Prior, channel: Channel) -> Formula:
         # infinite for a continuous label without noise
         observables["mutual_information"] = -potential - alpha * channel.label_entropy(rho)
     if channel.noisy_sign:
-        observables["eps_bayes"] = acos(sqrt(m / rho)) / pi
-        observables["eps_gibbs"] = acos(m / rho) / pi
+        # arccos(sqrt(m/rho)) and arccos(m/rho), which have no digits left in m next to recovery
+        observables["eps_bayes"] = asin(sqrt(D / rho)) / pi
+        observables["eps_gibbs"] = 2 * asin(sqrt(D / (2 * rho))) / pi
     return Formula(
         name="bayes-optimal-glm",
         title=f"Bayes-optimal generalised linear model, {prior} prior, {channel} channel",

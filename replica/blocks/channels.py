@@ -53,6 +53,7 @@ from replica.language.primitives import (
     LogSumExp,
     Sech,
     Softmax,
+    Tanh,
 )
 
 __all__ = [
@@ -322,7 +323,10 @@ class _ComplexAbsolute(Channel):
 
         def body(x: Expr, logarithm: Expr) -> Expr:
             field = r * x + _NEVER_ZERO
-            entropy = LogScaledI0(field) + field * (1 - BesselRatio(field))
+            ratio = BesselRatio(field)
+            # x (1 - R), without the difference that has no digits at large x
+            rest = (field * BesselRatioSlope(field) + ratio) / (1 + ratio)
+            entropy = LogScaledI0(field) + rest
             fall = gap / rho / (1 + r) * x  # x - field
             weight = LogScaledK0(logarithm) + LogScaledI0(field) + logarithm - fall
             return exp(weight) * entropy
@@ -453,16 +457,22 @@ class _Absolute(Channel):
     def strength(self, gap: Any, rho: Any) -> Expr:
         r"""Return what is seen of the field.
 
-        .. math:: \frac1D \left[1 - \frac2\pi \sqrt{\frac D\rho}
-                  \int_0^\infty dx\, x\, \mathrm{sech}(rx) K_1(x)\right]
+        .. math:: \frac{2}{\pi D} \int_0^\infty dx\, x K_1(x)
+                  \left[1 - \sqrt{D / \rho}\, \mathrm{sech}(rx)\right]
+
+        The bracket is written as a sum of positive terms, so that nothing is lost where there is
+        no overlap and both its parts are one.
         """
+        known = (rho - gap) / rho  # r^2
+        left = known / (1 + sqrt(gap / rho))
 
         def body(x: Expr, logarithm: Expr) -> Expr:
+            h = sqrt(known) * x
             # x K_1(x) is 1 at zero
             weight = exp(LogScaledK1(logarithm) + logarithm - x)
-            return weight * Sech(sqrt(1 - gap / rho) * x)
+            return weight * (Tanh(h) * Tanh(h / 2) + left * Sech(h))
 
-        return (1 - 2 * sqrt(gap / rho) * _over_product(body) / pi) / gap
+        return 2 * _over_product(body) / (pi * gap)
 
     def weak_recovery(self, rho: Any) -> Expr:
         """Return E (z^2/rho - 1)^2 = 2."""

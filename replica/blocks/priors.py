@@ -14,30 +14,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sympy import (
-    Abs,
-    Expr,
-    Interval,
-    Rational,
-    S,
-    Symbol,
-    exp,
-    log,
-    pi,
-    sign,
-    sqrt,
-    symbols,
-    sympify,
-)
+from sympy import Expr, Interval, Lambda, Rational, S, Symbol, exp, log, sqrt, sympify
 
 from replica.errors import ControlError, DeclarationError, looked_up
 from replica.language.formula import Control, FrozenMapping
 from replica.language.means import Mean
-from replica.language.primitives import LogCosh, LogH, LogHDifference, LogScaledH, LogSumExp, Sech
+from replica.language.planted import PlantedMean
+from replica.language.primitives import (
+    ExponentialCumulant,
+    ExponentialWeight,
+    IntervalCumulant,
+    IntervalWeight,
+    LogCosh,
+    LogSumExp,
+    Sech,
+    Softmax,
+)
 
 __all__ = [
     "PRIORS",
@@ -113,12 +110,33 @@ class Mixture(Prior):
 
     def log_partition(self, r: Any, g: Any) -> Expr:
         """Return log of the sum over components, each a Gaussian integral."""
+        return LogSumExp(*self._terms(r, g))
+
+    def _terms(self, r: Any, g: Any) -> list[Expr]:
         terms = []
         for weight, mean, variance in self.components:
             width = 1 + g * variance
             exponent = (variance * r**2 + 2 * mean * r - g * mean**2) / (2 * width)
             terms.append(log(weight) - log(width) / 2 + exponent)
-        return LogSumExp(*terms)
+        return terms
+
+    def gap(self, g: Any) -> Expr:
+        """Return the mean variance within the components, and between each two of them.
+
+        Every term is positive: where g is large, one minus a weight next to one has no digits.
+        """
+
+        def variance(r: Any) -> Expr:
+            terms = self._terms(r, g)
+            chances = [Softmax(t, *terms[:k], *terms[k + 1 :]) for k, t in enumerate(terms)]
+            widths = [1 + g * spread for _, _, spread in self.components]
+            means = [(v * r + m) / w for (_, m, v), w in zip(self.components, widths, strict=True)]
+            parts = zip(chances, self.components, widths, strict=True)
+            within = sum((p * v / w for p, (_, _, v), w in parts), S.Zero)
+            pairs = combinations(zip(chances, means, strict=True), 2)
+            return within + sum((p * q * (a - b) ** 2 for (p, a), (q, b) in pairs), S.Zero)
+
+        return self.average(variance, g)
 
     def average(self, function: Callable[[Any], Expr], g: Any) -> Expr:
         """Average over each component, where r is Gaussian."""
@@ -144,18 +162,28 @@ class Mixture(Prior):
 
 
 @dataclass(frozen=True)
-class _Quantile(Prior):
-    """A continuous law through its quantiles: w is a function of a standard normal u."""
+class _Continuous(Prior):
+    """A law with ends or tails that are not Gaussian, through its distance from the mean."""
 
-    def quantile(self, u: Any) -> Expr:
-        """Return the weight that has the rank of u among standard normals."""
+    def centred(self, x: Any, g: Any) -> Expr:
+        """Return the log-partition of the distance from the mean."""
         raise NotImplementedError
 
+    def weight(self, x: Any, g: Any) -> tuple[Expr, Expr]:
+        """Return the variance c of a Gaussian law, and the log of the law of x beside its own."""
+        raise NotImplementedError
+
+    def log_partition(self, r: Any, g: Any) -> Expr:
+        """Return that of the distance from the mean, and what the mean adds."""
+        x = r - g * self.mean
+        return self.centred(x, g) + self.mean * x + g * self.mean**2 / 2
+
     def average(self, function: Callable[[Any], Expr], g: Any) -> Expr:
-        """Average over the weight and the noise."""
-        u, x = symbols("u x", real=True)
-        inner = Mean(function(g * self.quantile(u) + x), (x, g))
-        return Mean(inner, (u, 1))
+        """Average over the distance of r from its mean g E[w]."""
+        x, g = Symbol("x", real=True), sympify(g, strict=True)
+        spread, weight = self.weight(x, g)
+        law = (g, Lambda(x, self.centred(x, g)), g + spread * g**2, Lambda(x, weight))
+        return PlantedMean(function(g * self.mean + x), (x, law))
 
 
 @dataclass(frozen=True)
@@ -171,16 +199,16 @@ class _Rademacher(Mixture):
 
 
 @dataclass(frozen=True)
-class _Laplace(_Quantile):
-    def quantile(self, u: Any) -> Expr:
-        """Return the weight of rank u: each tail of the law is an exponential."""
-        return -sign(u) * (LogH(Abs(u)) + log(2)) / sqrt(2)
+class _Laplace(_Continuous):
+    def centred(self, x: Any, g: Any) -> Expr:
+        r"""Return that of :math:`e^{-|w|} / 2`, whose variance is 2."""
+        return ExponentialCumulant(0, x / sqrt(2), g / 2)
 
-    def log_partition(self, r: Any, g: Any) -> Expr:
-        r"""Two half-lines with :math:`e^{-b |w|} b / 2`, b = sqrt(2) for unit variance."""
-        rate, root = sqrt(2), sqrt(g)
-        halves = LogSumExp(LogScaledH((rate - r) / root), LogScaledH((rate + r) / root))
-        return halves + log(rate / 2) + log(2 * pi / g) / 2
+    def weight(self, x: Any, g: Any) -> tuple[Expr, Expr]:
+        """Return that beside a Gaussian law whose nodes run to the end of the tails."""
+        spread = S(16)
+        mass = ExponentialWeight(x / sqrt(2), g / 2, 2 * spread)
+        return spread, mass + log(1 + spread * g) / 2
 
     def sample(self, rng: np.random.Generator, size: Any, controls: Mapping[str, float]) -> Any:
         """Draw from the Laplace law of unit variance."""
@@ -188,19 +216,21 @@ class _Laplace(_Quantile):
 
 
 @dataclass(frozen=True)
-class _Uniform(_Quantile):
+class _Uniform(_Continuous):
     low: Expr = S.NegativeOne
     high: Expr = S.One
 
-    def quantile(self, u: Any) -> Expr:
-        """Return the weight of rank u."""
-        return self.low + (self.high - self.low) * exp(LogH(-u))
+    def centred(self, x: Any, g: Any) -> Expr:
+        """Return log of the Gaussian mass between the ends, seen from the middle."""
+        half = (self.high - self.low) / 2
+        return IntervalCumulant(0, half * x, half**2 * g)
 
-    def log_partition(self, r: Any, g: Any) -> Expr:
-        """Return log of the Gaussian mass between the ends, seen from r/g."""
-        root = sqrt(g)
-        mass = LogHDifference(self.low * root - r / root, self.high * root - r / root)
-        return mass + r**2 / (2 * g) + log(2 * pi / g) / 2 - log(self.high - self.low)
+    def weight(self, x: Any, g: Any) -> tuple[Expr, Expr]:
+        """Return that beside the Gaussian law of the same variance."""
+        half = (self.high - self.low) / 2
+        third = Rational(1, 3)  # variance between -1 and 1
+        mass = IntervalWeight(half * x, half**2 * g, third)
+        return half**2 * third, mass + log(1 + half**2 * third * g) / 2
 
     def sample(self, rng: np.random.Generator, size: Any, controls: Mapping[str, float]) -> Any:
         """Draw uniformly between the ends."""

@@ -14,6 +14,7 @@ from sympy import Basic, Expr, Mul, S, Symbol, SympifyError, Tuple, sqrt, sympif
 
 from replica.errors import DeclarationError
 from replica.language.means import BoundMean
+from replica.language.planted import PlantedMean
 from replica.language.primitives import Primitive
 
 __all__ = ["CompanionStieltjes", "SpectralMean", "Spectrum", "WeightedPoints", "in_closed_form"]
@@ -159,11 +160,13 @@ class SpectralMean(BoundMean):
 
 
 def in_closed_form(expression: Any) -> Any:
-    """Return the same with every spectral mean that has a closed form replaced by it."""
-    if not expression.has(SpectralMean):
+    """Return the same with every mean that has a simpler form, or none at all, replaced by it."""
+    if not expression.has(SpectralMean, PlantedMean):
         return expression
     if isinstance(expression, SpectralMean):
         return expression.doit()
+    if isinstance(expression, PlantedMean):
+        return in_closed_form(expression.doit())
     return expression.func(*(in_closed_form(argument) for argument in expression.args))
 
 

@@ -7,6 +7,7 @@ from sympy import (
     Add,
     Basic,
     Heaviside,
+    Lambda,
     Max,
     Min,
     Mul,
@@ -33,6 +34,7 @@ from sympy import (
 from replica.language.bivariate import BIVARIATE
 from replica.language.envelope import Clip, Curve, Envelope, Proximal
 from replica.language.means import Mean
+from replica.language.planted import PlantedMean
 from replica.language.primitives import PRIMITIVES
 from replica.language.spectral import CompanionStieltjes, SpectralMean, Spectrum
 
@@ -73,6 +75,8 @@ _STRUCTURE = (
     NumberSymbol,
     Mean,
     SpectralMean,
+    PlantedMean,
+    Lambda,
     Spectrum,
     Tuple,
     Curve,

@@ -34,7 +34,16 @@ from sympy import (
 from replica.language.bivariate import BIVARIATE, LogBivariateNormalCDF
 from replica.language.envelope import Clip, Proximal
 from replica.language.means import Mean
-from replica.language.primitives import LogH, LogHDifference, LogSumExp, PositivePart, Softmax
+from replica.language.primitives import (
+    ExponentialWeight,
+    IntervalWeight,
+    LogH,
+    LogHDifference,
+    LogSumExp,
+    PositivePart,
+    Primitive,
+    Softmax,
+)
 
 __all__ = ["Feature", "find_features", "has_kink"]
 
@@ -98,7 +107,8 @@ def _walk(
         return
     if isinstance(node, exp):
         # a plain probability weighs what is there and moves no weight that counts
-        tilts = not inner and not isinstance(node.args[0], (LogH, LogHDifference))
+        plain = isinstance(node.args[0], (LogH, LogHDifference))
+        tilts = not inner and not plain and not node.args[0].has(ExponentialWeight, IntervalWeight)
     for feature in _of_node(node, field, inner):
         found.setdefault(replace(feature, tilts=tilts))
     for argument in node.args:
@@ -134,6 +144,10 @@ def _of_node(node: Basic, field: Symbol, inner: dict[Symbol, Expr]) -> list[Feat
         features = _of_singular(node.args[0], field, inner)
     elif isinstance(node, Pow) and node.exp.is_negative:
         features = _of_singular(node.base, field, inner)
+    elif isinstance(node, Primitive) and node.places():
+        for place, width in node.places():
+            for feature in _of_argument(place / width, field, inner, smooth=True):
+                features.append(feature)
     elif isinstance(node, Function):
         if isinstance(node, BIVARIATE):
             features += [_of_corner(node.args[0], node.args[1], field, inner)]

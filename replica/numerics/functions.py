@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import mpmath
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from replica.numerics import bivariate
+from replica.numerics import bivariate, tilted
 from replica.numerics.proximal import (
     precise_proximal,
     proximal,
@@ -64,7 +65,7 @@ def log_h(x: Any, ratio: Any = None) -> Any:
 
 
 _ASYMPTOTIC = 1e6  # scipy's Bessel functions give no number at 1e10
-_ASYMPTOTIC_SLOPE = 800.0
+_ASYMPTOTIC_SLOPE = 30.0
 
 
 def log_scaled_i0(x: Any) -> Any:
@@ -83,13 +84,23 @@ def bessel_ratio(x: Any) -> Any:
     return np.where(x > _ASYMPTOTIC, 1 - y * (0.5 + y * 0.125), known)
 
 
+def _series_of_ratio_slope(count: int) -> Array:
+    """Return the coefficients in 1/x of R' at large x, from R' = 1 - R/x - R^2."""
+    ratio = [1.0]
+    for k in range(1, count):
+        products = sum(ratio[i] * ratio[k - i] for i in range(1, k))
+        ratio.append(0.5 * ((k - 2) * ratio[k - 1] - products))
+    return -np.arange(count) * np.array(ratio)
+
+
+_RATIO_SLOPE = _series_of_ratio_slope(30)
+
+
 def bessel_ratio_slope(x: Any) -> Any:
     x = np.maximum(x, 1e-100)
     ratio = bessel_ratio(x)
-    far = np.maximum(x, _ASYMPTOTIC_SLOPE)
-    # from the series of R at large x, 1 - 1/2x - 1/8x^2 - 1/8x^3 - 25/128x^4 - ...
-    y = 1 / far
-    series = y * y * (0.5 + y * (0.25 + y * (0.375 + y * (0.78125 + y * (2.03125 + y * 6.1875)))))
+    y = 1 / np.maximum(x, _ASYMPTOTIC_SLOPE)
+    series = y * np.polynomial.polynomial.polyval(y, _RATIO_SLOPE)
     return np.where(x > _ASYMPTOTIC_SLOPE, series, 1 - ratio / x - ratio * ratio)
 
 
@@ -381,7 +392,29 @@ def _precise_companion_stieltjes(z: Any, ratio: Any) -> Any:
     return 2 / (middle + root) if middle > 0 else (root - middle) / (2 * z)
 
 
+def _cumulant(pieces: tilted.Pieces) -> Implementation:
+    return Implementation(
+        partial(tilted.cumulant, pieces=pieces),
+        partial(tilted.cumulant_slopes, pieces=pieces),
+        partial(tilted.precise_cumulant, pieces=pieces),
+        rounding=partial(tilted.cumulant_rounding, pieces=pieces),
+    )
+
+
+def _weight(pieces: tilted.Pieces) -> Implementation:
+    return Implementation(
+        partial(tilted.weight, pieces=pieces),
+        partial(tilted.weight_slopes, pieces=pieces),
+        partial(tilted.precise_weight, pieces=pieces),
+        rounding=partial(tilted.weight_rounding, pieces=pieces),
+    )
+
+
 IMPLEMENTATIONS: dict[str, Implementation] = {
+    "ExponentialCumulant": _cumulant(tilted.EXPONENTIAL),
+    "ExponentialWeight": _weight(tilted.EXPONENTIAL),
+    "IntervalCumulant": _cumulant(tilted.INTERVAL),
+    "IntervalWeight": _weight(tilted.INTERVAL),
     "CompanionStieltjes": Implementation(
         companion_stieltjes, _companion_slopes, _precise_companion_stieltjes
     ),
@@ -414,19 +447,19 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
     ),
     "LogScaledI0": Implementation(
         log_scaled_i0,
-        lambda x: (1.0,),
+        lambda x: (1 / np.maximum(x, 1.0),),  # 1 - R, which falls as 1/2x
         _precise_log_scaled_i0,
         rounding=lambda x: 1.0 + 0 * x,
     ),
     "BesselRatio": Implementation(
         bessel_ratio,
-        lambda x: (0.5,),
+        lambda x: (0.5 / np.maximum(0.5 * np.square(x), 1.0),),
         _precise_bessel_ratio,
         rounding=lambda x: 2 * np.minimum(x, 1.0),
     ),
     "BesselRatioSlope": Implementation(
         bessel_ratio_slope,
-        lambda x: (0.3,),
+        lambda x: (np.minimum(0.3, 2 / np.maximum(x, 1.0) ** 3),),
         _guarded(lambda x: 1 - _precise_bessel_ratio(x) / x - _precise_bessel_ratio(x) ** 2),
         rounding=lambda x: np.where(np.abs(x) < _ASYMPTOTIC_SLOPE, 4.0, 0.0),
     ),

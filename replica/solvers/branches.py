@@ -31,9 +31,11 @@ __all__ = ["ExplicitCurve", "explicit_curve"]
 Array = NDArray[np.float64]
 
 _LEVELS = (0, 1, 2)  # of sampling: coarse, fine, and far along
+_LOGITS = ((-6.0, 6.0), (-12.0, 21.0), (21.0, 37.0))
 _COUNTS, _DECADES = (24, 160, 51), ((-3.0, 3.0), (-6.0, 15.0), (15.0, 40.0))
 _ROUGH = -1  # refinement that a first guess needs
-_CLEAR = 1e-7  # relative error of a point of the curve that is drawn
+_CLEAR = 1e-7  # relative error of a point of the curve
+_DRAWN = 1e-10  # the same, of what rounding does to a curve that is drawn
 _CLOSEST = 1e-30  # to an open end; closer, a singular curve costs most and says least
 _EPSILON = 2.0**-52
 _LEAST = 1e-300  # stands for all that is smaller
@@ -93,13 +95,14 @@ class ExplicitCurve:
         """Return values of the parameter that cover its domain: few, many, or those far along."""
         domain = self.formula.domains[self.parameter]
         low, high = float(domain.start), float(domain.end)
-        count = _COUNTS[min(level, 1)]
+        count = _COUNTS[level]
         if np.isfinite(low) and np.isinf(high):
             far = low + np.logspace(*_DECADES[level], _COUNTS[level])
             return far if level > 1 else np.concatenate([[low], far])
         if np.isfinite(low) and np.isfinite(high):
-            x = np.linspace(-12.0, 21.0, count) if level else np.linspace(-6.0, 6.0, count)
-            return low + (high - low) / (1 + np.exp(-x))
+            x = np.linspace(*_LOGITS[level], count)
+            far = low + (high - low) / (1 + np.exp(-x))
+            return far if level > 1 else np.concatenate([[low], far])
         x = np.linspace(-8, 8, count)
         return np.asarray(np.sinh(x))
 
@@ -118,17 +121,30 @@ class ExplicitCurve:
         """Return values of the parameter farther along than those of `spread`."""
         return float(self.formula.domains[self.parameter].start) + np.logspace(9, 20, 100)[1:]
 
-    def origin(self, controls: Sequence[Array]) -> tuple[Array, Array]:
-        """Return the unknowns where the parameter vanishes, and the control that leaves them.
+    def origin(self, controls: Sequence[Array]) -> tuple[Array, Array, NDArray[np.bool_]]:
+        """Return the unknowns where the parameter vanishes, and how the curve begins there.
 
-        Shapes (points, unknowns) and (points,). Where symmetry makes this a saddle point at every
-        value of the control, it attracts up to where the curve leaves it.
+        Returns
+        -------
+        place : array, shape (points, unknowns)
+        leaving : array, shape (points,)
+            The control next to it.
+        proportional : bool array, shape (points,)
+            Whether the control vanishes with the parameter. Otherwise this may be a saddle point
+            that symmetry keeps at every control, and attracts up to where the curve leaves it.
         """
-        rest = [c for k, c in enumerate(controls) if k != self.position]
         low = float(self.formula.domains[self.parameter].start)
-        parameter = np.full(controls[self.position].size, low if np.isfinite(low) else 0.0)
-        place = self.points(parameter, rest)[0]
-        return place, np.asarray(self.points(parameter + _LEAVING, rest)[1])
+        low = low if np.isfinite(low) else 0.0
+        rest, points = self._others(controls), controls[self.position].size
+        place = self.points(np.full(points, low), rest, refinement=_ROUGH)[0]
+        close = low + np.repeat([_LEAVING, 2 * _LEAVING], points)
+        value = self.points(close, [np.tile(r, 2) for r in rest])[1].reshape(2, points)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            proportional = np.abs(value[1]) > 1.5 * np.abs(value[0])
+        return place, value[0], np.asarray(proportional)
+
+    def _others(self, controls: Sequence[Array]) -> list[Array]:
+        return [c for k, c in enumerate(controls) if k != self.position]
 
     def trivial_branch(
         self, rest: Sequence[float], observable: Expr, highest: float = np.inf
@@ -260,7 +276,7 @@ class ExplicitCurve:
             One for the first or the last, else as many as the point with most passages has.
         """
         wanted = controls[self.position]
-        rest = [c for k, c in enumerate(controls) if k != self.position]
+        rest = self._others(controls)
         table = np.stack(rest, axis=1) if rest else np.zeros((wanted.size, 0))
         keys, member = np.unique(table, axis=0, return_inverse=True)
         member = member.reshape(-1)
@@ -270,7 +286,7 @@ class ExplicitCurve:
             nearby, settled = self._of_neighbours(table, wanted)
             ranks.append(nearby)
         for level in _LEVELS if which == "first" else _LEVELS[1:]:
-            if level > 1 and not np.isinf(float(self.formula.domains[self.parameter].end)):
+            if level > 1 and not np.isfinite(float(self.formula.domains[self.parameter].start)):
                 break
             left = np.unique(member[~settled])
             for part in np.array_split(left, max(1, -(-left.size // _AT_ONCE))):
@@ -336,12 +352,18 @@ class ExplicitCurve:
         if row.size == 0:
             return value
         others = [keys[row, j] for j in range(keys.shape[1])]
-        (known,) = self._along(()).bounded(*z[row, k].T, *others)
-        value = value.copy()
-        # and what the rounding of an unknown next to an end of its domain may do
-        clear = known.bound / np.abs(known.value) + _EPSILON / self._room(z[row, k]) <= _CLEAR
+        value, clear = value.copy(), self._clear(z[row, k], others)
         value[row[~clear], k[~clear]] = np.nan
         return value
+
+    def _clear(self, z: Array, rest: Sequence[Any], rounding: float = _CLEAR) -> NDArray[np.bool_]:
+        """Tell which points of a curve are known: quadrature and the rounding of unknowns.
+
+        The latter is felt next to an end of their domain, up to the relative error `rounding`.
+        """
+        (known,) = self._along(()).bounded(*z.T, *rest)
+        clear = known.bound <= _CLEAR * np.abs(known.value)
+        return np.asarray(clear & (_EPSILON <= rounding * self._room(z)))
 
     def _room(self, z: Array) -> Array:
         """Return the least distance of points to an open end other than zero, relative to it."""
@@ -415,8 +437,7 @@ class ExplicitCurve:
     ) -> tuple[Array, Array]:
         """Return unknowns and control where the control is between `low` and `high`.
 
-        From the uninformed end, the saddle point of no overlap included, with the turning points
-        among the nodes.
+        From the uninformed end, with the turning points among the nodes.
         """
         keys = np.array([rest], dtype=float).reshape(1, -1)
         column = self.formula.unknowns.index(self.parameter)
@@ -432,21 +453,17 @@ class ExplicitCurve:
                 break
             around = np.concatenate([inside, passes])
             begin = z[max(around.min() - 1, 0), column]
+            if begin == low_end and np.isinf(float(self.formula.domains[self.parameter].end)):
+                begin = 1e-3 * z[1, column]  # nodes are spaced geometrically from there
             end = z[min(around.max() + 1, value.size - 1), column]
             grid = np.geomspace(begin, end, count) if begin > 0 else np.linspace(begin, end, count)
         inside = np.flatnonzero((value >= low) & (value <= high))
         z, value = z[inside], value[inside]
         # where the quadrature loses the curve, its noise would turn it
-        (known,) = self._along(()).bounded(*z.T, *rest)
-        clear = known.bound <= _CLEAR * np.abs(known.value)
+        clear = self._clear(z, rest, _DRAWN)
         z, value = z[clear], value[clear]
-        trivial = self.trivial_branch(rest, self.control, high)
-        if trivial is not None:
-            here = (trivial[1] >= low) & (trivial[1] <= high)
-            beyond = z[:, column] > low_end + _LEAVING
-            z, value = z[beyond], value[beyond]
-            z = np.concatenate([trivial[0][here], z])
-            value = np.concatenate([trivial[1][here], value])
+        beyond = z[:, column] > low_end + _LEAVING
+        z, value = z[beyond], value[beyond]
         return z, value
 
     def _on_grid(self, keys: Array, grid: Array, refinement: int) -> tuple[Array, Array]:
@@ -477,7 +494,7 @@ class ExplicitCurve:
         from scipy.optimize import elementwise  # heavy, and rarely needed
 
         wanted = controls[self.position]
-        rest = [c for k, c in enumerate(controls) if k != self.position]
+        rest = self._others(controls)
         z = np.full_like(passage.start, np.nan)
         good = np.flatnonzero(np.isfinite(passage.low) & np.isfinite(passage.high))
 

@@ -76,6 +76,7 @@ def follow(
     upwards: bool = True,
     most: int = 400,
     until: Callable[[Array], bool] = lambda point: False,
+    refinement: int = 0,
 ) -> Branch:
     """Follow a branch from one of its points.
 
@@ -93,6 +94,8 @@ def follow(
         Most points.
     until : callable
         Told of each new point; the branch ends where it says yes.
+    refinement : int
+        Of the quadrature; negative for a coarse one.
     """
     found = [start]
     here = start
@@ -103,11 +106,11 @@ def follow(
         size = system.room(here[None], parameters)[0]
         if (size <= _NEAR * np.maximum(np.abs(here), 1.0)).any():
             return Branch(np.array(found), "an unknown or the control ran to the end of its domain")
-        scaled = _tangent(system, here, parameters, size, tangent)
+        scaled = _tangent(system, here, parameters, size, tangent, refinement)
         if scaled is None:
             return Branch(np.array(found), "the Jacobian is singular in more than one direction")
         while length >= _SHORTEST:
-            corrected = _correct(system, here, parameters, size, scaled, length)
+            corrected = _correct(system, here, parameters, size, scaled, length, refinement)
             if corrected is not None:
                 break
             length /= 4
@@ -122,10 +125,15 @@ def follow(
 
 
 def _tangent(
-    system: System, here: Array, parameters: Sequence[Array], size: Array, before: Array
+    system: System,
+    here: Array,
+    parameters: Sequence[Array],
+    size: Array,
+    before: Array,
+    refinement: int,
 ) -> Array | None:
     """Return the unit tangent, in units of the room, that goes on in the direction of `before`."""
-    jacobian = system.evaluate(here[None], parameters)[1][0, :-1] * size
+    jacobian = system.evaluate(here[None], parameters, refinement)[1][0, :-1] * size
     if not np.isfinite(jacobian).all():
         return None
     rows = np.abs(jacobian).max(axis=1, keepdims=True)
@@ -144,6 +152,7 @@ def _correct(
     size: Array,
     tangent: Array,
     length: float,
+    refinement: int,
 ) -> Array | None:
     """Return the point of the branch in the plane at `length`, None if Newton does not find it."""
     trial = here + length * tangent * size
@@ -151,7 +160,9 @@ def _correct(
     for _ in range(_CORRECTIONS):
         if not system.inside(trial[None], parameters)[0]:
             return None
-        residual, jacobian = (part[0] for part in system.evaluate(trial[None], parameters))
+        residual, jacobian = (
+            part[0] for part in system.evaluate(trial[None], parameters, refinement)
+        )
         jacobian[-1], residual[-1] = tangent / size, 0.0
         try:
             step = -np.linalg.solve(jacobian * size, residual)

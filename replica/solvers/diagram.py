@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -14,9 +14,12 @@ from replica.errors import ControlError, ConvergenceError, UnknownName
 from replica.language.controls import resolve
 from replica.language.formula import Family, Formula
 from replica.numerics.kernel import compile_kernel
-from replica.solvers.branches import explicit_curve
-from replica.solvers.continuation import follow, saddle_branches
-from replica.solvers.saddle import boundary_attracts, solve
+from replica.solvers.branches import ExplicitCurve, explicit_curve
+from replica.solvers.everywhere import Curve, every_curve
+from replica.solvers.saddle import boundary_attracts, no_overlap
+from replica.solvers.solution import Status
+from replica.solvers.symmetry import attracts
+from replica.solvers.system import saddle_system
 from replica.solvers.traced import polished_fold
 
 __all__ = ["Branches", "branches"]
@@ -24,11 +27,13 @@ __all__ = ["Branches", "branches"]
 Array = NDArray[np.float64]
 
 _NODES = 400
+_FEW, _BESIDE = 17, 1e-4  # points of a state that does not change, and beside where it turns
+_NOISE = 1e-8  # relative: a turn of the control smaller than this is rounding
 
 
 @dataclass(frozen=True, repr=False)
 class Branches:
-    """Saddle points along a curve, in order from the uninformed end.
+    """Saddle points along one curve or several, each in order along itself.
 
     Attributes
     ----------
@@ -40,8 +45,12 @@ class Branches:
     control : array, shape (points,)
     overlaps, observables : mapping of str to array, shape (points,)
     stable : bool array, shape (points,)
-        Where the control rises along the curve: there state evolution is attracted. Not told for
-        a curve that was followed without knowing where it begins.
+        Where state evolution is attracted. For unknowns without update: where the control rises
+        along the curve.
+    begins : tuple of int
+        The first point of each curve.
+    cut : tuple of str
+        Curves that end within the range, where and why.
     folds : tuple of (float, str)
         The control at each turning point, and ``"maximum"`` or ``"minimum"``.
     boundary : str
@@ -57,6 +66,8 @@ class Branches:
     stable: NDArray[np.bool_]
     folds: tuple[tuple[float, str], ...]
     boundary: str = ""
+    begins: tuple[int, ...] = (0,)
+    cut: tuple[str, ...] = ()
 
     @property
     def potential(self) -> Array:
@@ -73,9 +84,9 @@ class Branches:
         raise UnknownName("quantity", name, known, self.formula.name)
 
     def pieces(self) -> list[slice]:
-        """Return the runs of points between folds: each is one branch."""
+        """Return the runs of points of one stability on one curve: each is one branch."""
         change = np.flatnonzero(np.diff(self.stable.astype(int))) + 1
-        ends = [0, *change.tolist(), self.control.size]
+        ends = sorted({*self.begins, *change.tolist(), self.control.size})
         return [slice(a, b) for a, b in pairwise(ends) if b > a]
 
     def __repr__(self) -> str:
@@ -89,6 +100,7 @@ class Branches:
             lines.append("  " + kind.ljust(10) + span.rjust(22) + height.rjust(26))
         for value, kind in self.folds:
             lines.append(f"  fold       {value:.12g} ({kind})")
+        lines.extend(f"  cut        {where}" for where in self.cut)
         if self.boundary:
             lines.append(f"  boundary   {self.boundary}")
         return "\n".join(lines)
@@ -101,8 +113,9 @@ def branches(formula: Formula | Family, **controls: Any) -> Branches:
 
     One control is given as a range ``(low, high)``; it varies, the others are fixed. Where the
     control multiplies one term of the potential and there is one overlap, all saddle points lie
-    on an explicit curve; otherwise the branch of the smallest control is followed through its
-    folds.
+    on an explicit curve; otherwise branches are followed through their folds, from every saddle
+    point that any start leads to at several values of the control, and in every subspace that a
+    symmetry keeps. What ends within the range is listed in ``cut``, with the reason.
 
     Parameters
     ----------
@@ -146,53 +159,103 @@ def branches(formula: Formula | Family, **controls: Any) -> Branches:
     others = [float(w) for k, w in values.items() if k != name]
     symbol = found.controls[name].symbol
     curve = explicit_curve(found, symbol)
+    fixed = {k: float(w) for k, w in values.items() if k != name}
     with np.errstate(all="ignore"):
         if curve is not None:
             z, control = curve.resolved(others, low, high, _NODES)
+            ends = (
+                *_no_overlap(found, curve, name, (low, high), fixed),
+                Curve(z, control, explicit=True),
+            )
+            ends = tuple(end for end in ends if end.control.size)
         else:
-            z, control = _followed(found, name, low, high, values)
-            z, control = _onto_folds(found, name, z, control, others)
-        inside = (control >= low) & (control <= high)
-        z, control = z[inside], control[inside]
-        if control.size == 0:
+            ends = every_curve(found, name, low, high, fixed)
+            ends = tuple(_onto_folds(found, name, end, others) for end in ends)
+        if not ends:
             raise ConvergenceError(
                 f"{found.name}: no saddle point for {name} from {low:g} to {high:g}"
             )
-        rest = (c.symbol for c in found.controls.values() if c.symbol != symbol)
+        z, control = (np.concatenate([getattr(c, part) for c in ends]) for part in ("z", "control"))
+        rest = [c.symbol for c in found.controls.values() if c.symbol != symbol]
         arguments = (*found.unknowns, symbol, *rest)
-        kernel = compile_kernel(arguments, tuple(found.observables.values()))
-        seen = kernel(*z.T, control, *others)
-    turned = np.sign(np.diff(control))
-    turns = np.flatnonzero(turned[:-1] * turned[1:] < 0) + 1
-    turns = turns[(control[turns] > low) & (control[turns] < high)]  # the range ends in no fold
-    folds = tuple((float(control[k]), "maximum" if turned[k - 1] > 0 else "minimum") for k in turns)
-    rising = np.concatenate([turned[:1], turned]) > 0 if control.size > 1 else np.ones(1, bool)
+        seen = compile_kernel(arguments, tuple(found.observables.values()))(*z.T, control, *others)
+        columns = [np.full(control.shape, fixed[k]) if k != name else control for k in values]
+        system = saddle_system(found)
+        told = attracts(system, z, columns) if system.evolves else np.ones(control.shape, bool)
+        rising = np.concatenate([_rising(c.control) for c in ends])
+        # along an explicit curve the control tells the same, without the noise of eigenvalues
+        by_control = np.repeat([c.explicit for c in ends], [c.control.size for c in ends])
+        stable = np.where(by_control | (not system.evolves), rising, told)
     return Branches(
         formula=found,
         name=name,
-        controls={k: float(w) for k, w in values.items() if k != name},
+        controls=fixed,
         control=control,
         overlaps={str(s): z[:, k] for k, s in enumerate(found.unknowns)},
         observables={k: np.asarray(v) for k, v in zip(found.observables, seen, strict=True)},
-        stable=np.asarray(rising),
-        folds=folds,
+        stable=np.asarray(stable),
+        folds=tuple(fold for c in ends for fold in _folds(c.control, low, high)),
         boundary=_boundary(found, {**values, name: high}),
+        begins=tuple(np.cumsum([0, *(c.control.size for c in ends[:-1])]).tolist()),
+        cut=tuple(dict.fromkeys(c.cut for c in ends if c.cut)),
     )
 
 
-def _onto_folds(
-    formula: Formula, name: str, z: Array, control: Array, others: list[float]
-) -> tuple[Array, Array]:
-    """Move the node next to each turn of a followed branch onto the fold."""
-    z, control = z.copy(), control.copy()
-    turned = np.sign(np.diff(control))
-    for k in np.flatnonzero(turned[:-1] * turned[1:] < 0) + 1:
+def _no_overlap(
+    formula: Formula,
+    curve: ExplicitCurve,
+    name: str,
+    span: tuple[float, float],
+    fixed: Mapping[str, float],
+) -> tuple[Curve, ...]:
+    """Return the saddle point of no overlap over the range, if symmetry keeps it there."""
+    control = np.linspace(*span, _FEW)
+
+    def at(values: Array) -> list[Array]:
+        return [values if k == name else np.full(values.shape, fixed[k]) for k in formula.controls]
+
+    state, leaving = no_overlap(saddle_system(formula), curve, at(control))
+    if not (state.status == Status.CONVERGED).all():
+        return ()
+    turn = leaving[0] * np.array([1 - _BESIDE, 1 + _BESIDE])
+    control = np.union1d(control, turn[(turn > span[0]) & (turn < span[1])])
+    return (Curve(np.tile(state.z[:1], (control.size, 1)), control),)
+
+
+def _rising(control: Array) -> NDArray[np.bool_]:
+    """Tell where the control rises along a curve; where it stays, as before."""
+    if control.size < 2:
+        return np.ones(control.size, dtype=bool)
+    rise = np.diff(control)
+    moves = np.abs(rise) > _NOISE * np.abs(control[1:])
+    last = np.maximum.accumulate(np.where(moves, np.arange(rise.size), 0))
+    return np.concatenate([rise[:1], rise[last]]) > 0
+
+
+def _turns(control: Array) -> NDArray[np.intp]:
+    """Return the nodes at which a control turns back, by more than its noise."""
+    rise = np.diff(control)
+    turned = np.sign(np.where(np.abs(rise) <= _NOISE * np.abs(control[1:]), 0.0, rise))
+    return np.asarray(np.flatnonzero(turned[:-1] * turned[1:] < 0) + 1)
+
+
+def _folds(control: Array, low: float, high: float) -> list[tuple[float, str]]:
+    """Return where a curve turns back, in order along it; the range ends in no fold."""
+    turns = [k for k in _turns(control) if low < control[k] < high]
+    kinds = ["maximum" if control[k] > control[k - 1] else "minimum" for k in turns]
+    return [(float(control[k]), kind) for k, kind in zip(turns, kinds, strict=True)]
+
+
+def _onto_folds(formula: Formula, name: str, curve: Curve, others: list[float]) -> Curve:
+    """Move the node next to each turn of a followed curve onto the fold."""
+    z, control = curve.z.copy(), curve.control.copy()
+    symbol, fixed = formula.controls[name].symbol, [np.array([value]) for value in others]
+    for k in _turns(control):
         rows = np.column_stack([z, control])[k - 1 : k + 2]
-        fixed = [np.array([value]) for value in others]
-        symbol = formula.controls[name].symbol
-        unknowns, value, _ = polished_fold(formula, symbol, rows, fixed, turned[k - 1] > 0)
+        upper = bool(control[k] > control[k - 1])
+        unknowns, value, _ = polished_fold(formula, symbol, rows, fixed, upper)
         z[k], control[k] = [unknowns[s] for s in formula.unknowns], value
-    return z, control
+    return replace(curve, z=z, control=control)
 
 
 def _boundary(formula: Formula, values: Mapping[str, Any]) -> str:
@@ -200,22 +263,3 @@ def _boundary(formula: Formula, values: Mapping[str, Any]) -> str:
     if formula.boundary is None or not boundary_attracts(formula, at)[0]:
         return ""
     return formula.boundary.name
-
-
-def _followed(
-    formula: Formula, name: str, low: float, high: float, values: Mapping[str, Any]
-) -> tuple[Array, Array]:
-    """Follow the branch that begins at the low end of the range."""
-    fixed = {k: float(w) for k, w in values.items() if k != name}
-    at: dict[str, Any] = {**fixed, name: low}
-    first = solve(formula, observables=(), **at)
-    start = np.array([*(first.overlaps[str(s)] for s in formula.unknowns), low])
-    system = saddle_branches(formula, formula.controls[name].symbol)
-    branch = follow(
-        system,
-        start,
-        [np.array([w]) for w in fixed.values()],
-        most=_NODES,
-        until=lambda point: bool(point[-1] > high or point[-1] < low),
-    )
-    return branch.overlaps, branch.control

@@ -33,7 +33,14 @@ from replica.solvers.solution import Solution, Status, failure
 from replica.solvers.symmetry import attracted, attracts, embedded, refuse_symmetric
 from replica.solvers.system import System, saddle_system
 
-__all__ = ["boundary_attracts", "boundary_values", "solve"]
+__all__ = [
+    "boundary_attracts",
+    "boundary_values",
+    "declared_starts",
+    "no_overlap",
+    "solve",
+    "solve_flat",
+]
 
 Array = NDArray[np.float64]
 
@@ -364,7 +371,8 @@ def _on_branch(
     """
     formula = curve.formula
     attracts = boundary_attracts(formula, parameters)
-    origin, stays = _no_overlap(system, curve, parameters)
+    origin, leaving = no_overlap(system, curve, parameters)
+    stays = (origin.status == Status.CONVERGED) & (parameters[curve.position] <= leaving)
     passages = curve.passages(parameters, CURVE_STARTS[start], enough=attracts)
     polish = partial(_on_curve, system, curve, method=method, max_steps=max_steps)
     if start == "equilibrium":
@@ -397,29 +405,32 @@ def _reach(curve: ExplicitCurve, passage: Passage, parameters: list[Array]) -> s
     return f"the saddle points were followed up to {name} = {end}, {curve.parameter} = {last:.3g}"
 
 
-def _no_overlap(
+def no_overlap(
     system: System, curve: ExplicitCurve, parameters: list[Array]
-) -> tuple[Iterated, NDArray[np.bool_]]:
-    """Return the state of no overlap, NO_SADDLE where it is none, and where it attracts."""
+) -> tuple[Iterated, Array]:
+    """Return the state of no overlap, NO_SADDLE where it is none, and up to where it attracts."""
     points, n = parameters[0].size, system.size
     rest = [p for k, p in enumerate(parameters) if k != curve.position]
     table = np.stack([*rest, np.zeros(points)], axis=1)
     _, first, member = np.unique(table, axis=0, return_index=True, return_inverse=True)
     inner = [p[first] for p in parameters]
-    place, leaving = curve.origin(inner)
-    found = system.residual.bounded(*place.T, *inner)
-    stationary = system.inside(place, inner)
-    with np.errstate(invalid="ignore"):
-        for row in found:  # zero as far as it can be told
-            bound = np.maximum(row.bound, _ROUNDING)
-            stationary &= (np.abs(row.value) <= bound) & (bound < _VANISHES)
+    place, leaving, proportional = curve.origin(inner)
+    place = system.onto_edge(place, inner)  # the update of the overlap is rounded
+    some = np.flatnonzero(~proportional & system.inside(place, inner))
+    if some.size:
+        chosen = [p[some] for p in inner]
+        zero = np.ones(some.size, dtype=bool)
+        for row in system.residual.bounded(*place[some].T, *chosen):
+            with np.errstate(invalid="ignore"):  # as far as it can be told
+                zero &= np.abs(row.value) <= np.maximum(row.bound, _ROUNDING)
+                zero &= row.bound < _VANISHES
+        some = some[zero]
     member = member.reshape(-1)
-    there = stationary[member]
-    stays = there & (parameters[curve.position] <= leaving[member])
+    there = np.isin(member, some)
     status = np.where(there, int(Status.CONVERGED), int(Status.NO_SADDLE))
     unknown = np.full((points, n), np.nan)
     state = Iterated(place[member], status, 0, np.full((points, n, n), np.nan), unknown)
-    return state, stays
+    return state, leaving[member]
 
 
 def _highest(
@@ -594,8 +605,12 @@ def _starts(
         return [chosen]
     if start is not None:
         raise DeclarationError(f"start must be a name or a mapping of overlaps, not {start!r}")
-    declared = list(formula.starts.values())
-    return declared or list(_default_starts(formula).values())
+    return declared_starts(formula)
+
+
+def declared_starts(formula: Formula) -> list[Mapping[Symbol, Any]]:
+    """Return the starts of a formula, or places across the domains of one that names none."""
+    return [*formula.starts.values()] or [*_default_starts(formula).values()]
 
 
 def _start_value(formula: Formula, symbol: Symbol, value: Any) -> float:

@@ -337,13 +337,13 @@ class System:
                     total += _SLOPE_ERROR * np.einsum("pkc,pk->pc", np.abs(slopes), np.abs(moved))
                 total = np.where(np.isfinite(total), total, np.inf)
             # a finer rule may also fail, far in a tail: keep what was better known
-            both = np.concatenate([reach, total], axis=1)
-            known = np.concatenate([error[left], bounds[left]], axis=1)
-            better = both.sum(axis=1) < known.sum(axis=1)
-            better |= np.isnan(values[left]).any(axis=1) | (level == refinement)
+            better = (reach.sum(axis=1) < error[left].sum(axis=1)) | (level == refinement)
             kept = left[better]
             z[kept], error[kept] = point[better], reach[better]
-            values[kept], bounds[kept] = value[better], total[better]
+            # each observable by itself: one that has no bound says nothing of the others
+            better = (total < bounds[left]) | np.isnan(values[left])
+            values[left] = np.where(better, value, values[left])
+            bounds[left] = np.where(better, total, bounds[left])
             poor = self.poor(z[left], error[left], chosen, tolerance, wanted).any(axis=1)
             poor |= (bounds[left] > tolerance * scale(values[left])).any(axis=1)
             left = left[poor]
@@ -459,10 +459,12 @@ class System:
         low, high = self.bounds(z, parameters)
         before = np.stack(kernel(*z.T, *parameters, refinement=_SLOPE), axis=1)
         slopes = np.empty((z.shape[0], self.size, len(observables)))
+        # next to an end of its domain an unknown is felt over the distance to it
+        room = np.maximum(self.room(z, parameters), 1e-290)
         for k in range(self.size):
             # an error below rounding is felt below rounding; move far enough to measure a slope
             size = np.where(np.isfinite(error[:, k]), error[:, k], 0.0)
-            step = np.maximum(size, 1e-7 * scale(z)[:, k])
+            step = np.maximum(size, 1e-7 * room[:, k])
             up = z[:, k] + step <= high[:, k]
             step = np.where(up, step, -np.minimum(step, 0.5 * (z[:, k] - low[:, k])))
             moved = z.copy()

@@ -852,3 +852,19 @@ def test_an_integral_of_scipy_agrees_with_the_definition_above():
     for power, key in ((0, "potential"), (1, "strength")):
         found = integrate.quad(outer, -7, 7, args=(power,), epsabs=1e-11)[0]
         assert found == pytest.approx(expected[key], abs=1e-10)
+
+
+def test_phase_retrieval_keeps_its_digits_near_full_recovery():
+    """The bound grew as 1/D^2: fields of size 1/D were taken to matter as those of size one."""
+    law = channel("complex-abs")
+    compiled = compile_kernel((gap,), (law.free_entropy(gap, 1), law.strength(gap, 1)))
+    for where, digits in ((1e-3, 1e-12), (1e-6, 1e-12), (1e-12, 2e-12)):
+        potential, strength = compiled.bounded(where, refinement=2)
+        assert float(strength.bound) <= digits * float(strength.value)
+        assert float(potential.bound) <= 10 * digits * abs(float(potential.value))
+        # D G -> 1/2, the information dimension, from below: a phase is never known for free
+        assert 0.49 < where * float(strength.value) <= 0.5
+    # two refinements are two answers to one question
+    for where in (0.3, 1e-3, 1e-6):
+        one, two = (compiled.bounded(where, refinement=k)[1] for k in (1, 2))
+        assert abs(float(one.value - two.value)) <= float(one.bound + two.bound)

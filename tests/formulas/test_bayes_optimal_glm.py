@@ -652,26 +652,21 @@ PRIORS, CHANNELS = (GLM.options[k].choices for k in ("prior", "channel"))
 RECOVERED = {"linear": 1.0, "relu": 2.0}  # by as many equations as unknowns of the continuous part
 
 
-NO_DIGITS = pytest.mark.xfail(
-    strict=True,
-    raises=rp.ConvergenceError,
-    reason="at a vanishing precision the log-partition of a law with ends or exponential tails has "
-    "lost its digits",
-)
 EVEN = pytest.mark.xfail(
     strict=True,
     raises=rp.ConvergenceError,
     reason="1 - D/rho is known to a unit, and its root, on which all depends evenly, to 1e-8",
 )
+END = pytest.mark.xfail(
+    strict=True,
+    raises=rp.ConvergenceError,
+    reason="alpha = 2 is where the curve of saddle points ends in full recovery: alpha hardly "
+    "depends on D there, which is found to eight digits where ten are asked for",
+)
 KNOWN: dict[tuple[str, str, float], list[Any]] = {
-    ("laplace", "door", 0.7): [NO_DIGITS],
-    ("uniform", "door", 0.7): [NO_DIGITS],
     ("gauss-bernoulli", "complex-abs", 0.7): [EVEN],
-    **{
-        (prior, "complex-abs", alpha): [NO_DIGITS]
-        for prior in ("laplace", "uniform")
-        for alpha in (0.7, 2.0)  # the transition and full recovery: both ends of the curve
-    },
+    ("laplace", "complex-abs", 2.0): [END],
+    ("uniform", "complex-abs", 2.0): [END],
 }
 
 

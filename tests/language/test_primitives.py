@@ -31,6 +31,10 @@ from replica.language.primitives import (
     PRIMITIVES,
     BesselRatio,
     BesselRatioSlope,
+    ExponentialCumulant,
+    ExponentialWeight,
+    IntervalCumulant,
+    IntervalWeight,
     LogCosh,
     LogH,
     LogHDifference,
@@ -51,11 +55,15 @@ from replica.language.primitives import (
 x, y, z = symbols("x y z", real=True)
 ARGUMENTS = (x, y, z)
 BESSEL = (LogScaledI0, BesselRatio, BesselRatioSlope)
+CUMULANTS = (IntervalCumulant, ExponentialCumulant)
+WEIGHTS = (IntervalWeight, ExponentialWeight)
 COUNT = {LogHDifference: 2, LowerMills: 2, UpperMills: 2, LogSumExp: 3, Softmax: 3}
+COUNT |= dict.fromkeys(CUMULANTS, 2) | dict.fromkeys(WEIGHTS, 3)
 
 
-def applied(primitive):
-    return primitive(*ARGUMENTS[: COUNT.get(primitive, 1)])
+def applied(primitive, names=ARGUMENTS):
+    order = (1,) if primitive in CUMULANTS else ()
+    return primitive(*order, *names[: COUNT.get(primitive, 1)])
 
 
 def points(primitive) -> list[tuple[float, ...]]:
@@ -69,6 +77,8 @@ def points(primitive) -> list[tuple[float, ...]]:
         return [(abs(p[0]),) for p in drawn] + [(1e-9,), (8.5,), (300.0,)]
     if primitive in (LogScaledK0, LogScaledK1):  # of a logarithm
         return [*drawn[:4], (-40.0,), (0.0,), (6.0,)]
+    if primitive in (*CUMULANTS, *WEIGHTS):  # a field, a precision, a variance
+        return [(h, *map(abs, rest)) for h, *rest in drawn[1:]] + [(-0.5, 0.03, 0.5)[:count]]
     if count == 1:
         return [*drawn, (-60.0,), (-8.5,), (0.0,), (1e-9,), (8.5,), (39.0,), (300.0,)]
     if primitive in (LogSumExp, Softmax):
@@ -152,6 +162,9 @@ def test_mixed_derivatives_commute(primitive):
         (LogSumExp(y, x), LogSumExp(x, y)),
         (Softmax(x), Integer(1)),
         (Softmax(x, z, y), Softmax(x, y, z)),
+        (IntervalCumulant(1, -x, y), -IntervalCumulant(1, x, y)),
+        (ExponentialCumulant(2, -x, y), ExponentialCumulant(2, x, y)),
+        (ExponentialWeight(-x, y, z), ExponentialWeight(x, y, z)),
     ],
     ids=str,
 )
@@ -170,7 +183,7 @@ def test_special_values_agree_with_the_functions():
 @pytest.mark.parametrize("primitive", PRIMITIVES)
 def test_real_on_the_real_line(primitive):
     assert applied(primitive).is_extended_real
-    assert primitive(*symbols("p q r")[: COUNT.get(primitive, 1)]).is_extended_real is None
+    assert applied(primitive, symbols("p q r")).is_extended_real is None
 
 
 @pytest.mark.parametrize("primitive", [Mills, MillsExcess, Sech, Softmax])

@@ -41,7 +41,31 @@ def _bessel_ratio(x: Any) -> Any:
     return mpmath.besseli(1, x) / mpmath.besseli(0, x)
 
 
+def _log_mass(h: Any, g: Any, name: str) -> Any:
+    """Return log of the mean of exp(h w - g w^2 / 2) over a uniform or a two-sided law."""
+    root = mpmath.sqrt(g)
+    if name.startswith("Interval"):
+        return h * h / (2 * g) + mpmath.log(
+            _mass((-g - h) / root, (g - h) / root) * mpmath.sqrt(mpmath.pi / (2 * g))
+        )
+    sides = [mpmath.exp((s * h - 1) ** 2 / (2 * g)) * _tail((1 - s * h) / root) for s in (1, -1)]
+    return mpmath.log(mpmath.fsum(sides) * mpmath.sqrt(mpmath.pi / (2 * g)))
+
+
+def _cumulant(name: str) -> Any:
+    def of_order(n: Any, h: Any, g: Any) -> Any:
+        with mpmath.workdps(2 * mpmath.mp.dps):
+            return mpmath.diff(lambda moved: _log_mass(moved, g, name), h, int(n))
+
+    return of_order
+
+
 PRIMITIVE_VALUES = {
+    **{name: _cumulant(name) for name in ("IntervalCumulant", "ExponentialCumulant")},
+    **{
+        name: lambda h, g, c, name=name: _log_mass(h, g, name) - c * h * h / (2 * (1 + c * g))
+        for name in ("IntervalWeight", "ExponentialWeight")
+    },
     "LogScaledI0": lambda x: mpmath.log(mpmath.besseli(0, x)) - x,
     "BesselRatio": _bessel_ratio,
     "BesselRatioSlope": lambda x: 1 - _bessel_ratio(x) / x - _bessel_ratio(x) ** 2,
