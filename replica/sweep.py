@@ -8,7 +8,7 @@ import math
 import os
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib import metadata
 from importlib.util import find_spec
@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from replica.errors import ControlError, MissingExtra, UnknownName
+from replica.errors import ControlError, ConvergenceError, MissingExtra, UnknownName
 from replica.language.controls import resolve
 from replica.language.formula import Family, Formula, control_name
 from replica.output import Checkpoint, Report, progress_bar, whole_file
 from replica.solvers.saddle import solve
 from replica.solvers.solution import Status
 from replica.solvers.thresholds import thresholds
-from replica.workers import interrupts_kept, mapper, positive
+from replica.workers import Lost, interrupts_kept, mapper, positive
 
 __all__ = ["LARGEST_GRID", "Sweep", "sweep"]
 
@@ -63,9 +63,12 @@ def sweep(
         Thresholds, or overlaps and observables; by default every overlap and observable.
     start, method, tolerance, max_steps
         Of `solve`, for saddle points.
-    workers : int or map-like or Executor, optional
-        Processes (in a script, under ``if __name__ == "__main__":``), or any ``map`` or object
-        with a method ``map``; by default this process.
+    workers : int or Executor or client of a cluster or map-like, optional
+        Processes (in a script, under ``if __name__ == "__main__":``), or whatever computes
+        elsewhere: an object with a method ``submit`` (``concurrent.futures``, Dask, MPI pools),
+        one with a method ``map``, a function like ``map``, or ``joblib.Parallel(...)``. By default
+        this process. The chunk of a worker that dies is computed again; where it dies again the
+        points have the status LOST.
     progress : callable or bool, optional
         Called with (points done, points). By default a bar on stderr if it is a terminal;
         False shows none.
@@ -463,6 +466,7 @@ class _Rows:
     status: NDArray[np.int8]
     stable: NDArray[np.bool_]
     done: NDArray[np.bool_]
+    begin: int = 0
 
     @classmethod
     def empty(cls, columns: int, points: int) -> _Rows:
@@ -476,12 +480,12 @@ class _Rows:
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {name: getattr(self, name) for name in ("table", "status", "stable", "done")}
 
-    def put(self, begin: int, part: _Rows) -> None:
-        where = slice(begin, begin + part.status.size)
+    def put(self, part: _Rows) -> None:
+        where = slice(part.begin, part.begin + part.status.size)
         self.table[:, where] = part.table
         self.status[where] = part.status
         self.stable[where] = part.stable
-        self.done[where] = True
+        self.done[where] = part.done
 
 
 @dataclass(frozen=True)
@@ -494,6 +498,11 @@ class _Chunk:
     settings: Mapping[str, Any]
     grid: Mapping[str, Array]
     fixed: Mapping[str, Any]
+    begin: int
+
+    @property
+    def points(self) -> int:
+        return next(iter(self.grid.values())).size
 
 
 @lru_cache(maxsize=8)
@@ -503,8 +512,19 @@ def _unpacked(packed: bytes) -> Formula:
 
 
 def _compute(chunk: _Chunk) -> _Rows:
+    return replace(_computed(chunk), begin=chunk.begin)
+
+
+def _lost(chunk: _Chunk, columns: int) -> _Rows:
+    """Return the rows of a chunk that nobody could compute: a resumed sweep tries again."""
+    rows = _Rows.empty(columns, chunk.points)
+    rows.status[:] = int(Status.LOST)
+    return replace(rows, begin=chunk.begin)
+
+
+def _computed(chunk: _Chunk) -> _Rows:
     formula = _unpacked(chunk.formula) if isinstance(chunk.formula, bytes) else chunk.formula
-    points = next(iter(chunk.grid.values())).size
+    points = chunk.points
     if chunk.of_thresholds:
         return _thresholds(formula, chunk, points)
     controls: dict[str, Any] = {**chunk.settings, **chunk.grid, **chunk.fixed}
@@ -518,7 +538,7 @@ def _compute(chunk: _Chunk) -> _Rows:
 
 def _thresholds(formula: Formula, chunk: _Chunk, points: int) -> _Rows:
     rows = _Rows.empty(2 * len(chunk.names), points)
-    rows.status[:] = int(Status.CONVERGED)
+    rows.status[:], rows.done[:] = int(Status.CONVERGED), True
     at: list[dict[str, Any]] = [
         {**{name: float(values[k]) for name, values in chunk.grid.items()}, **chunk.fixed}
         for k in range(points)
@@ -557,16 +577,36 @@ def _run(
                     plan.settings,
                     _points(plan, *edge),
                     plan.fixed,
+                    edge[0],
                 )
                 for edge in left
             )
-            for (begin, end), part in zip(left, apply(_compute, chunks), strict=True):
-                done += end - begin - int(rows.done[begin:end].sum())
-                rows.put(begin, part)
+            pending = {begin: end - begin for begin, end in left}
+            for part in apply(_compute, chunks):
+                if isinstance(part, Lost):
+                    part = _lost(part.chunk, len(plan.columns))
+                    if not rows.done.any():  # not one chunk: it is not the chunks
+                        raise ConvergenceError(
+                            "a worker process died: in a script, call sweep under `if __name__ == "
+                            "'__main__':`; if memory is short, use fewer workers or a smaller chunk"
+                        )
+                if not isinstance(part, _Rows) or pending.pop(part.begin, 0) != part.status.size:
+                    raise ConvergenceError(
+                        "sweep: the workers returned what was not asked of them, or the same "
+                        "chunk twice; a map must return one result for each chunk"
+                    )
+                where = slice(part.begin, part.begin + part.status.size)
+                done += part.status.size - int(rows.done[where].sum())
+                rows.put(part)
                 check()
                 progress(done, plan.points)
                 if checkpoint is not None:
                     checkpoint.save(rows.arrays(), only_if_due=True)
+            if pending:
+                raise ConvergenceError(
+                    f"sweep: the workers returned {len(left) - len(pending)} of {len(left)} "
+                    f"chunks; a map must return one result for each"
+                )
     finally:
         if checkpoint is not None and rows.done.any():
             checkpoint.save(rows.arrays())

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import inspect
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from replica.errors import ControlError, ConvergenceError
+from replica.errors import ControlError
 
-__all__ = ["Map", "interrupts_kept", "mapper", "positive"]
+__all__ = ["Lost", "Map", "interrupts_kept", "mapper", "positive"]
 
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
-"""What ``map`` does, here or elsewhere."""
+"""What ``map`` does, here or elsewhere; results may come in any order."""
+
+_IN_FLIGHT = 8  # chunks given to an executor whose number of workers is not known
+
+
+@dataclass(frozen=True)
+class Lost:
+    """In place of a result: whoever computed this chunk died, and died again."""
+
+    chunk: Any
 
 
 def positive(name: str, value: Any) -> int:
@@ -33,22 +44,25 @@ def mapper(workers: Any) -> Iterator[tuple[Map, bool]]:
 
     Parameters
     ----------
-    workers : None, int, map-like or object with a method ``map``
-        None and 1 are this process.
+    workers : None, int, or whoever computes elsewhere
+        None and 1 are this process. An object with a method ``submit`` (an executor, the client
+        of a cluster) is given a few chunks at a time, and a chunk again whose worker died. Else a
+        method ``map``, a function like ``map``, or one that calls delayed functions as joblib
+        does.
 
     Raises
     ------
     ControlError
-        For anything else.
-    ConvergenceError
-        A process died.
+        For anything else, and for workers that take no work.
     """
     if workers is None:
         yield map, False
+    elif hasattr(workers, "submit"):
+        yield _Fed(workers).map, True
     elif hasattr(workers, "map"):
         yield workers.map, True
     elif callable(workers):
-        yield workers, True
+        yield (_delayed(workers) if _takes_one_argument(workers) else workers), True
     elif positive("workers", workers) == 1:
         yield map, False
     else:
@@ -56,36 +70,133 @@ def mapper(workers: Any) -> Iterator[tuple[Map, bool]]:
             yield apply, True
 
 
+def _takes_one_argument(function: Any) -> bool:
+    """Tell whether a callable takes delayed calls, and not a function and what to map it over."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return len([p for p in parameters if p.default is p.empty]) == 1
+
+
+def _delayed(run: Callable[[Iterable[Any]], Iterable[Any]]) -> Map:
+    """Return a map from a function that runs (function, arguments, keywords)."""
+    return lambda function, chunks: run((function, (chunk,), {}) for chunk in chunks)
+
+
+class _Fed:
+    """A map that keeps an executor fed with a few chunks, and survives the death of workers.
+
+    Parameters
+    ----------
+    executor : object with a method ``submit`` whose futures have a method ``result``
+    window : int
+        Chunks in flight.
+    renew : callable, optional
+        Returns a new executor where a dead worker has taken the old one with it.
+    """
+
+    def __init__(
+        self, executor: Any, window: int | None = None, renew: Callable[[], Any] | None = None
+    ) -> None:
+        self._executor, self._renew = executor, renew
+        known = getattr(executor, "_max_workers", None)
+        self._window = window or (2 * known if isinstance(known, int) else _IN_FLIGHT)
+
+    def map(self, function: Callable[[Any], Any], chunks: Iterable[Any]) -> Iterator[Any]:
+        """Yield the results; one of class Lost for a chunk whose worker died twice."""
+        running: deque[tuple[Any, Any]] = deque()
+        waiting = iter(chunks)
+        suspects: deque[Any] = deque()  # in flight when a worker died: one of them did it
+        while True:
+            while not suspects and len(running) < self._window:
+                chunk = next(waiting, None)
+                if chunk is None:
+                    break
+                running.append((self._submitted(function, chunk), chunk))
+            if suspects and not running:
+                chunk = suspects.popleft()
+                again = self._ended(self._submitted(function, chunk))
+                if again is None:
+                    self._renewed()
+                    yield Lost(chunk)
+                else:
+                    yield again[0]
+                continue
+            if not running:
+                return
+            future, chunk = running.popleft()
+            ended = self._ended(future)
+            if ended is not None:
+                yield ended[0]
+                continue
+            suspects.append(chunk)
+            for other, also in running:  # those that were done before are kept
+                kept = self._ended(other) if self._renew is None or other.done() else None
+                if kept is None:
+                    suspects.append(also)
+                else:
+                    yield kept[0]
+            running.clear()
+            self._renewed()
+
+    def _submitted(self, function: Callable[[Any], Any], chunk: Any) -> Any:
+        try:
+            with _interrupts_wait():  # this may start a process, which inherits that
+                return self._executor.submit(_guarded, function, chunk)
+        except Exception as error:
+            raise ControlError(
+                f"sweep: the workers take no work, they may be closed: {type(error).__name__}: "
+                f"{error}"
+            ) from None
+
+    @staticmethod
+    def _ended(future: Any) -> tuple[Any] | None:
+        """Return the result in a tuple, None where whoever computed it died."""
+        try:
+            result, error = future.result()
+        except Exception:  # what the function raises comes back as a value
+            return None
+        if error is not None:
+            raise error
+        return (result,)
+
+    def _renewed(self) -> None:
+        if self._renew is not None:
+            self._executor = self._renew()
+
+
+def _guarded(function: Callable[[Any], Any], chunk: Any) -> tuple[Any, Exception | None]:
+    """Return what a function returns and what it raises: all else is the worker's death."""
+    try:
+        return function(chunk), None
+    except Exception as error:
+        return None, error
+
+
 @contextmanager
 def _processes(workers: int) -> Iterator[Map]:
     import multiprocessing
-    from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+    from concurrent.futures import ProcessPoolExecutor
 
     # never a plain fork: this process may have threads, which a copy of it would wait for
     method = {"forkserver", "spawn"} & set(multiprocessing.get_all_start_methods())
     context = multiprocessing.get_context(min(method))
     context.set_forkserver_preload(["replica.sweep"])
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupts)
+    pools: list[ProcessPoolExecutor] = []
 
-    def apply(function: Callable[[Any], Any], chunks: Iterable[Any]) -> Iterator[Any]:
-        running: deque[Future[Any]] = deque()
-        for chunk in chunks:
-            with _interrupts_wait():  # this may start a process, which inherits that
-                running.append(pool.submit(function, chunk))
-            if len(running) > 2 * workers:
-                yield running.popleft().result()
-        while running:
-            yield running.popleft().result()
+    def renew() -> ProcessPoolExecutor:
+        for old in pools:
+            old.shutdown(wait=True, cancel_futures=True)
+        pools[:] = [
+            ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupts)
+        ]
+        return pools[0]
 
     try:
-        yield apply
-    except BrokenExecutor:
-        raise ConvergenceError(
-            "a worker process died: in a script, call sweep under `if __name__ == '__main__':`; "
-            "if memory is short, use fewer workers or a smaller chunk"
-        ) from None
+        yield _Fed(renew(), 2 * workers, renew).map
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        pools[0].shutdown(wait=True, cancel_futures=True)
 
 
 @contextmanager

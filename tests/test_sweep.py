@@ -9,6 +9,7 @@ import os
 import pickle
 import signal
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -502,3 +503,117 @@ def test_folds_of_hardly_sparse_weights():
     assert not found.status.any()
     assert (np.diff(found["alpha_AMP"]) > 0).all()
     assert ((density < found["alpha_AMP"]) & (found["alpha_AMP"] < 1)).all()
+
+
+# ---- whoever computes elsewhere -----------------------------------------------------------------
+
+
+def elsewhere(**more):
+    return rp.sweep(BINARY, ["q", "entropy"], alpha=np.linspace(0.1, 0.6, 12), chunk=2, **more)
+
+
+def test_any_executor_and_any_map_computes_the_same():
+    """Threads by `submit`, joblib by delayed calls, a map that returns in another order."""
+    joblib = pytest.importorskip("joblib")
+    here = elsewhere()
+    with ThreadPoolExecutor(2) as threads:
+        found = [elsewhere(workers=threads)]
+    found.append(elsewhere(workers=joblib.Parallel(n_jobs=2, backend="threading")))
+    found.append(elsewhere(workers=lambda f, chunks: reversed([f(c) for c in chunks])))
+    for other in found:
+        np.testing.assert_array_equal(other["q"], here["q"])
+        assert other.converged.all()
+
+
+def test_an_executor_is_fed_a_few_chunks_at_a_time():
+    flying, most = [], []
+
+    class Watched(ThreadPoolExecutor):
+        def submit(self, *arguments):
+            future = super().submit(*arguments)
+            flying.append(future)
+            most.append(sum(not f.done() for f in flying))
+            return future
+
+    with Watched(1) as threads:
+        elsewhere(workers=threads, progress=False)
+    assert max(most) <= 3
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda f, chunks: [f(c) for c in chunks][:-1],
+        lambda f, chunks: [f(c) for c in list(chunks)[:1]] * 6,
+        lambda f, chunks: [None for _ in chunks],
+    ],
+)
+def test_a_map_that_loses_or_repeats_results_is_an_error(broken, tmp_path):
+    with pytest.raises(rp.ConvergenceError, match="a map must return one result for each"):
+        elsewhere(workers=broken)
+
+
+def test_workers_that_are_closed_are_an_error():
+    threads = ThreadPoolExecutor(1)
+    threads.shutdown()
+    with pytest.raises(rp.ControlError, match="take no work, they may be closed"):
+        elsewhere(workers=threads)
+
+
+class Dies:
+    """An executor in this thread, whose worker dies of some chunks."""
+
+    def __init__(self, begins, times):
+        self.left = {begin: times for begin in begins}
+
+    def submit(self, function, *arguments):
+        from concurrent.futures import Future
+
+        future, begin = Future(), arguments[-1].begin
+        if self.left.get(begin, 0):
+            self.left[begin] -= 1
+            future.set_exception(RuntimeError("the worker was killed"))
+        else:
+            future.set_result(function(*arguments))
+        return future
+
+
+def test_a_worker_that_dies_loses_nothing():
+    np.testing.assert_array_equal(elsewhere(workers=Dies([4], 1))["q"], elsewhere()["q"])
+
+
+def test_a_chunk_that_kills_twice_is_lost_alone_and_resumed(tmp_path):
+    path = tmp_path / "points.npz"
+    found = elsewhere(workers=Dies([4], 2), path=path)
+    assert found.counts() == {"converged": 10, "lost": 2}
+    assert np.isnan(found["q"][4:6]).all()
+    assert elsewhere(path=path, resume=True).converged.all()
+
+
+@pytest.mark.slow
+def test_a_cluster_computes_and_survives_the_death_of_a_worker():
+    """Two real processes of Dask, one of them killed in the middle."""
+    distributed = pytest.importorskip("distributed")
+    alpha = np.linspace(0.1, 0.6, 4000)
+    with (
+        warnings.catch_warnings(),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        warnings.simplefilter("ignore")
+        pids = list(client.run(os.getpid).values())
+        killed = []
+
+        def progress(done, total):
+            if not killed and done > 500:
+                killed.append(os.kill(pids[0], signal.SIGKILL))
+
+        found = rp.sweep(BINARY, ["q"], alpha=alpha, chunk=200, workers=client, progress=progress)
+        by_executor = rp.sweep(
+            BINARY, ["q"], alpha=alpha[:400], chunk=200, workers=client.get_executor()
+        )
+    assert killed
+    assert found.converged.all()
+    assert by_executor.converged.all()

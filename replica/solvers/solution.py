@@ -26,6 +26,7 @@ class Status(enum.IntEnum):
     NO_SADDLE = 5
     INACCURATE = 6
     NOT_FOUND = 7
+    LOST = 8
 
     def __str__(self) -> str:
         return _SENTENCES[self]
@@ -41,6 +42,7 @@ _SENTENCES = {
     Status.NO_SADDLE: "there is no saddle point: the curve of saddle points does not reach there",
     Status.INACCURATE: "the quadrature cannot support the tolerance: ask for digits=... or less",
     Status.NOT_FOUND: "there is no such threshold for these controls",
+    Status.LOST: "whoever computed it died twice: use fewer workers or a smaller chunk, and resume",
 }
 
 

@@ -1,0 +1,70 @@
+"""A seeded random referee of the Bayes-optimal GLM, against plain numpy."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+
+import numpy as np
+import pytest
+from referee import glm_oracle as oracle
+
+import replica as rp
+
+POINTS = 6  # of each pair, from each start
+DIGITS = 1e-8  # relative, of the gap
+SECONDS = 2.0
+SPARSE = {"alpha": 0.2, "density": 0.1, "Delta": 1e-2}
+PAIRS = list(itertools.product(oracle.PRIORS, oracle.CHANNELS))
+
+
+def drawn(rng: np.random.Generator, prior: str, channel: str) -> dict[str, float]:
+    """Return controls over the whole domain."""
+    controls = {"alpha": float(np.exp(rng.uniform(math.log(0.03), math.log(16))))}
+    if channel in oracle.NOISY:
+        noisy = rng.random() < 0.6
+        controls["Delta"] = float(10.0 ** rng.uniform(-7, 1)) if noisy else 0.0
+    if prior == "gauss-bernoulli":
+        controls["density"] = float(10.0 ** rng.uniform(-2.5, 0))
+    if channel == "door":
+        controls["K"] = float(rng.uniform(0.05, 2.5))
+    return controls
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("prior", "channel"), PAIRS, ids="-".join)
+def test_random_points(prior: str, channel: str):
+    """No disagreement, no false status, and an answer everywhere."""
+    formula = rp.formulas["bayes-optimal-glm"](prior=prior, channel=channel)
+    rng = np.random.default_rng([20261127, PAIRS.index((prior, channel))])
+    wrong = []
+    for start in ("uninformed", "informed"):
+        for k in range(POINTS):
+            controls = drawn(rng, prior, channel)
+            begin = time.perf_counter()
+            found = rp.solve(formula, start=start, check=False, **controls)
+            seconds = time.perf_counter() - begin
+            true = oracle.fixed_point(prior, channel, start, **controls)
+            slack = DIGITS * true + found.errors["mse"] + 1e-250
+            right = found.converged and abs(found["mse"] - true) <= slack
+            if not right or (k and seconds > SECONDS):
+                ours = f"{found['mse']:.12g} +- {found.errors['mse']:.1g} {found.status.name}"
+                wrong.append(f"{start} {controls}: {ours}, not {true:.12g} ({seconds:.1f} s)")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("prior", "channel", "controls", "m"),
+    [
+        ("rademacher", "sign", {"alpha": 1.0}, 0.5607147370947),
+        ("rademacher", "sign", {"alpha": 1.45}, 0.828757178743),
+        ("gaussian", "sign", {"alpha": 2.0}, 0.7282981739707),
+        ("gaussian", "relu", {"alpha": 1.5}, 0.91027717),
+        ("gauss-bernoulli", "linear", SPARSE, 0.0474869949677),
+    ],
+)
+def test_the_oracle_gives_the_published_overlaps(prior, channel, controls, m):
+    rho = controls.get("density", 1.0)
+    true = oracle.fixed_point(prior, channel, "uninformed", **controls)
+    assert rho - true == pytest.approx(m, abs=1e-8)
