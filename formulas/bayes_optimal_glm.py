@@ -58,7 +58,7 @@ def build(prior: Prior, channel: Channel) -> Formula:
     if channel.noise is None and (channel.labels or not channel.deterministic):
         # infinite for a continuous label without noise
         observables["mutual_information"] = -potential - alpha * channel.label_entropy(rho)
-    if channel.name in ("sign", "probit"):
+    if channel.noisy_sign:
         # arccos(sqrt(m/rho)) and arccos(m/rho), which have no digits left in m next to recovery
         observables["eps_bayes"] = asin(sqrt(D / rho)) / pi
         observables["eps_gibbs"] = 2 * asin(sqrt(D / (2 * rho))) / pi

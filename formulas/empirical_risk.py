@@ -21,9 +21,15 @@ from __future__ import annotations
 
 from sympy import Eq, Expr, Interval, S, acos, log, oo, pi, sqrt, symbols
 
-from replica.blocks.channels import Channel, Delta, channel
+from replica.blocks.channels import Channel, channel
 from replica.blocks.losses import LOSSES, PENALTIES, ConvexLoss, Penalty, loss, penalty
-from replica.blocks.risk import PatternAverages, pattern_averages, separability, test_error
+from replica.blocks.risk import (
+    PatternAverages,
+    pattern_averages,
+    refuse_untaught,
+    separability,
+    test_error,
+)
 from replica.language.formula import (
     Absence,
     Control,
@@ -53,6 +59,7 @@ CONTINUOUS = "continuous labels have no margin; without a penalty the square los
 
 def build(loss: ConvexLoss, penalty: Penalty, teacher: Channel) -> Formula:
     """Return the formula of one loss, one penalty and one teacher."""
+    refuse_untaught(teacher)
     hard = loss.is_constraint
     strength = S.One if hard else lambda_
     averages = pattern_averages(teacher, loss, m, q, V, rho)
@@ -102,11 +109,10 @@ def _starts(loss: ConvexLoss, teacher: Channel, strength: Expr) -> dict[str, dic
     on separable patterns, and the direction of the first.
     """
     curvature, target = loss.parabola
-    noise = {"sign": Delta, "probit": S.One, "logistic": S(3)}
-    if teacher.labels:
-        slope, second = sqrt(2 / (pi * (rho + noise[teacher.name]))), S.One
+    if teacher.residual is None:
+        slope, second = sqrt(2 / (pi * (rho + teacher.blur(rho)))), S.One
     else:
-        slope, second, target = S.One, rho + Delta, S.One
+        slope, second, target = S.One, rho + teacher.residual, S.One
     penalty = strength / curvature + S(1) / 10**8  # defined without a penalty as well
     excess = alpha + penalty - 1
     response = 2 / (excess + sqrt(excess**2 + 4 * penalty))
@@ -141,13 +147,13 @@ def _separable(teacher: Channel) -> Limit:
     doc = "patterns per weight up to which they are linearly separable"
     if not teacher.labels:
         return Limit(S.One, doc=doc, unless=((S.true, CONTINUOUS),))
-    unless = () if teacher.noise is None else ((Eq(teacher.noise, 0), NOISELESS),)
-    # within six per cent of the minimum at every signal
-    start = {
-        "logistic": S(39) / 100 * sqrt(rho),
-        "probit": S(67) / 100 * sqrt(rho),
-        "sign": S(67) / 100 * sqrt(rho / Delta),
-    }[teacher.name]
+    blur = teacher.blur(rho)
+    noiseless = Eq(blur, 0)
+    if noiseless == S.true:
+        return Limit(S.One, doc=doc, unless=((S.true, NOISELESS),))
+    unless = () if noiseless == S.false else ((noiseless, NOISELESS),)
+    # for a noisy sign within six per cent of the minimum at every signal
+    start = S(67) / 100 * sqrt(rho / blur)
     largest = 1 / separability(teacher, sqrt(rho), S.Zero, t)
     return Limit(largest, over={t: (Interval.open(0, oo), start)}, doc=doc, unless=unless)
 

@@ -34,7 +34,7 @@ from sympy import Eq, Expr, Interval, S, Symbol, acos, oo, pi, sqrt, symbols
 from sympy.logic.boolalg import Boolean
 
 from replica.blocks.activations import ACTIVATIONS, GaussianActivation, activation
-from replica.blocks.channels import Channel, Delta, channel
+from replica.blocks.channels import Channel, channel
 from replica.blocks.features import (
     FEATURES,
     INPUTS,
@@ -46,7 +46,13 @@ from replica.blocks.features import (
     inputs,
 )
 from replica.blocks.losses import LOSSES, ConvexLoss, loss
-from replica.blocks.risk import PatternAverages, pattern_averages, separability, test_error
+from replica.blocks.risk import (
+    PatternAverages,
+    pattern_averages,
+    refuse_untaught,
+    separability,
+    test_error,
+)
 from replica.language.formula import (
     Absence,
     Control,
@@ -66,7 +72,6 @@ t = Symbol("t", positive=True)
 
 POSITIVE = Interval.open(0, oo)
 TEACHERS = ("sign", "linear", "logistic", "probit")
-NOISE = {"sign": Delta, "probit": S.One, "logistic": S(3)}  # variances; the last roughly
 SAMPLES = Control(
     samples_per_dimension,
     POSITIVE,
@@ -91,6 +96,7 @@ def _formula(
     per_feature: Expr,
 ) -> Formula:
     """Return the formula of these inputs; `per_feature` is n/p in terms of `samples`."""
+    refuse_untaught(teacher)
     rho = inputs.rho
     strength = S.One if loss.is_constraint else lambda_
     pattern = pattern_averages(teacher, loss, m, q, V, rho)
@@ -204,11 +210,13 @@ def _separable(
         return Limit(features_in_units, doc=doc, unless=((S.true, LINEAR),))
     explained = inputs.explained
     unless: tuple[tuple[Boolean, str], ...] = ()
-    if isinstance(inputs, Covariances) and explained >= inputs.rho:
-        unless = () if teacher.noise is None else ((Eq(teacher.noise, 0), DETERMINED),)
+    blur = teacher.blur(inputs.rho)
+    noiseless = Eq(blur, 0)
+    if isinstance(inputs, Covariances) and explained >= inputs.rho and noiseless != S.false:
+        unless = ((noiseless, DETERMINED),)
     hidden = inputs.rho - explained
     # in units of the signal to noise ratio t stays between 2/pi and 1/sqrt(2) at the minimum
-    ratio = sqrt(explained / (hidden + NOISE[teacher.name]))
+    ratio = sqrt(explained / (hidden + blur))
     left = separability(teacher, sqrt(explained), hidden, t * ratio)
     return Limit(features_in_units / left, over={t: (POSITIVE, S(7) / 10)}, doc=doc, unless=unless)
 

@@ -103,6 +103,10 @@ class Channel:
         Whether z and -z give the same label, so that m = 0 is always a fixed point.
     parts : int
         Real parts of a field: two where it is complex.
+    noisy_sign : bool
+        Whether the label is the sign of the field plus Gaussian noise.
+    residual : Expr or None
+        Variance of y - z where the label is the field plus Gaussian noise; None for other labels.
     controls : mapping of str to Control
     """
 
@@ -114,6 +118,8 @@ class Channel:
     jumps: bool = False
     even: bool = False
     parts: int = 1
+    noisy_sign: bool = False
+    residual: Expr | None = None
     controls: Mapping[str, Control] = field(default_factory=FrozenMapping)
 
     def log_partition(self, label: Any, mean: Any, variance: Any) -> Expr:
@@ -175,6 +181,22 @@ class Channel:
             total += exp(part.subs(_u, 0).subs(V, rho)) * (rho * curvature) ** 2
         return total
 
+    def label_slope(self, rho: Any) -> Expr:
+        r"""Return :math:`E[z y] / \rho`, the slope of the best line through the labels."""
+        return self.mean_label(_u, rho).diff(_u).subs(_u, 0)
+
+    def blur(self, rho: Any) -> Expr:
+        r"""Return the variance of noise on the field, whose sign then has the same slope.
+
+        Zero for labels that are the sign of the field, and for no others.
+
+        Examples
+        --------
+        >>> Probit().blur(Symbol("rho", positive=True))
+        1
+        """
+        return 2 / (pi * self.label_slope(rho) ** 2) - rho
+
     def label_entropy(self, rho: Any) -> Expr:
         """Return the entropy of the label given the field; zero where it is a function of it."""
         if self.deterministic:
@@ -218,6 +240,10 @@ class _Logistic(Channel):
     def log_partition(self, label: Any, mean: Any, variance: Any) -> Expr:
         """Return the log of the mean of 1 / (1 + exp(-y z))."""
         return log(Mean(Softmax(label * (mean + _x), S.Zero), (_x, variance)))
+
+    def blur(self, rho: Any) -> Expr:
+        """Return three: it grows from 8/pi at small rho to pi^2/3, and needs no mean."""
+        return S(3)
 
     def sample(self, rng: np.random.Generator, z: Any, controls: Mapping[str, float]) -> Any:
         """Draw y = 1 with the logistic probability of z."""
@@ -479,14 +505,23 @@ def Sign() -> Channel:
     LogH(-omega/sqrt(Delta + V))
     """
     return _Sign(
-        "sign", (-1, 1), jumps=True, noise=Delta, controls=FrozenMapping({"Delta": _NOISE})
+        "sign",
+        (-1, 1),
+        jumps=True,
+        noise=Delta,
+        noisy_sign=True,
+        controls=FrozenMapping({"Delta": _NOISE}),
     )
 
 
 def Linear() -> Channel:
     """Return y = z + sqrt(Delta) xi."""
     return _Linear(
-        "linear", dimension=S.One, noise=Delta, controls=FrozenMapping({"Delta": _NOISE})
+        "linear",
+        dimension=S.One,
+        noise=Delta,
+        residual=Delta,
+        controls=FrozenMapping({"Delta": _NOISE}),
     )
 
 
@@ -520,7 +555,7 @@ def Door() -> Channel:
 
 def Probit() -> Channel:
     """Return labels with P(y|z) = H(-y z)."""
-    return _Probit("probit", (-1, 1), deterministic=False)
+    return _Probit("probit", (-1, 1), deterministic=False, noisy_sign=True)
 
 
 def Logistic() -> Channel:

@@ -84,6 +84,15 @@ class CommitteeChannel:
         """Whether the signs tell the label."""
         return all(chance in (0, 1) for _, row in self.table for chance in row)
 
+    @property
+    def averages_signs(self) -> bool:
+        """Whether the label is the mean of the two signs."""
+        return all(
+            chance == (1 if 2 * label == s + t else 0)
+            for label, row in self.table
+            for chance, (s, t) in zip(row, SIGNS, strict=True)
+        )
+
     def probability(self, row: tuple[Expr, ...], h: Expr, k: Expr, rho: Expr) -> Expr:
         """Return Z_y of a row of the table."""
         return sum(
@@ -136,7 +145,7 @@ class CommitteeChannel:
     def squared_error(self, gap_plus: Any, gap_minus: Any) -> Expr:
         r"""Return :math:`\tfrac12 E (y - \langle y \rangle)^2`."""
         entries = 1 - (gap_plus + gap_minus) / 2, (gap_minus - gap_plus) / 2
-        if self.name == "sign-sum":  # y is the mean of two signs
+        if self.averages_signs:
             return S(1) / 4 - (asin(entries[0]) + asin(entries[1])) / (2 * pi)
         return self.squared_error_of_the_mean(gap_plus, gap_minus)
 
@@ -248,6 +257,14 @@ class PairPrior:
         """Draw weights."""
         raise NotImplementedError
 
+    def posterior(self, response: Any, precision: Any) -> tuple[Any, Any]:
+        r"""Return means (p, 2) and mean covariance (2, 2) of pairs seen through Gaussian noise.
+
+        The law is that of the pair times :math:`\exp(R_i \cdot w - \tfrac12 w \cdot A w)`, with
+        the `response` R (p, 2) and the symmetric `precision` A (2, 2).
+        """
+        raise NotImplementedError
+
     def __str__(self) -> str:
         return self.name
 
@@ -269,6 +286,11 @@ class _GaussianPair(PairPrior):
     def sample(self, rng: np.random.Generator, size: Any) -> Any:
         """Draw normal weights."""
         return rng.standard_normal(size)
+
+    def posterior(self, response: Any, precision: Any) -> tuple[Any, Any]:
+        """Return the Gaussian posterior, whose covariance is the same for every pair."""
+        covariance = np.linalg.inv(np.eye(2) + precision)
+        return response @ covariance, covariance
 
 
 @dataclass(frozen=True)
@@ -323,6 +345,16 @@ class _RademacherPair(PairPrior):
     def sample(self, rng: np.random.Generator, size: Any) -> Any:
         """Draw signs."""
         return rng.choice([-1.0, 1.0], size=size)
+
+    def posterior(self, response: Any, precision: Any) -> tuple[Any, Any]:
+        """Return sums over the four pairs of signs."""
+        atoms = np.array(SIGNS, dtype=float)
+        exponent = response @ atoms.T - 0.5 * np.einsum("ka,ab,kb->k", atoms, precision, atoms)
+        weight = np.exp(exponent - exponent.max(axis=1, keepdims=True))
+        weight /= weight.sum(axis=1, keepdims=True)
+        mean = weight @ atoms
+        moved = atoms[None] - mean[:, None]  # from the mean, so that no digits cancel
+        return mean, np.einsum("ik,ika,ikb->ab", weight, moved, moved) / len(mean)
 
 
 COMMITTEE_PRIORS: Mapping[str, Callable[[], PairPrior]] = {

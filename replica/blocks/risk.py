@@ -22,14 +22,20 @@ from typing import Any
 
 from sympy import Expr, Heaviside, S, Symbol, exp, sqrt
 
-from replica.blocks.channels import Channel, Delta
+from replica.blocks.channels import Channel
 from replica.blocks.losses import ConvexLoss
-from replica.errors import ControlError
+from replica.errors import DeclarationError
 from replica.language.means import Mean, mean_of_sum
 from replica.language.primitives import LogH, MillsExcess
 from replica.language.rewriting import stabilise
 
-__all__ = ["PatternAverages", "pattern_averages", "separability", "test_error"]
+__all__ = [
+    "PatternAverages",
+    "pattern_averages",
+    "refuse_untaught",
+    "separability",
+    "test_error",
+]
 
 _x = Symbol("x", real=True)
 _omega = Symbol("omega", real=True)
@@ -68,7 +74,7 @@ def pattern_averages(
     Parameters
     ----------
     channel : Channel
-        P(y|z) of the teacher: labels -1 and 1, or the linear channel.
+        P(y|z) of the teacher: labels -1 and 1, or the field plus Gaussian noise.
     loss : ConvexLoss
         For the linear channel a function of y - u.
     M, Q, V, rho : Expr
@@ -77,10 +83,9 @@ def pattern_averages(
 
     Raises
     ------
-    ControlError
-        For a channel with other continuous labels.
     DeclarationError
-        For a loss that is no function of y - u where labels are continuous.
+        For a channel with other labels, and for a loss that is no function of y - u where labels
+        are continuous.
 
     Examples
     --------
@@ -91,22 +96,39 @@ def pattern_averages(
     >>> pattern_averages(Linear(), Square(), M, Q, V, 1).response
     1/(V + 1)
     """
-    if channel.labels:
-        return _of_labels(channel, loss, M, Q, V, rho)
-    if channel.name != "linear":
-        raise ControlError(
+    if channel.residual is not None:
+        return _of_residuals(channel.residual, loss, M, Q, V, rho)
+    if set(channel.labels) != {-1, 1}:
+        raise DeclarationError(
             f"risk minimisation needs a teacher with labels -1 and 1, or a linear one, not "
             f"{channel}"
         )
-    return _of_residuals(loss, M, Q, V, rho)
+    return _of_labels(channel, loss, M, Q, V, rho)
 
 
-def _of_residuals(loss: ConvexLoss, M: Any, Q: Any, V: Any, rho: Any) -> PatternAverages:
+def refuse_untaught(channel: Channel) -> None:
+    """Refuse a teacher of which no student that is linear in the inputs can learn.
+
+    Raises
+    ------
+    DeclarationError
+        For labels that are not correlated with the field, such as those of an even channel.
+    """
+    if channel.even or (channel.labels and channel.label_slope(S.One).is_zero):
+        raise DeclarationError(
+            f"a student that is linear in the inputs learns nothing of the teacher {channel}: its "
+            f"labels are not correlated with the field"
+        )
+
+
+def _of_residuals(
+    noise: Expr, loss: ConvexLoss, M: Any, Q: Any, V: Any, rho: Any
+) -> PatternAverages:
     """Return the averages over u - y, which is Gaussian."""
     label = Symbol("label", real=True)
     envelope = loss.envelope(label, label + _omega, _V)
     slope = envelope.diff(_omega)
-    spread = sqrt(rho + Delta - 2 * M + Q)
+    spread = sqrt(rho + noise - 2 * M + Q)
 
     def mean(body: Expr) -> Expr:
         return _gaussian(body, spread * _x, V)

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sympy import symbols
 
-from replica.blocks.committees import SIGNS, CommitteeChannel, PairPrior
+from replica.blocks.committees import CommitteeChannel, PairPrior
 from replica.errors import ControlError
 from replica.experiments.amp import Settings
 from replica.experiments.checks import (
@@ -52,7 +52,6 @@ _RECOVERED = 1e-12  # mean posterior variance below which the weights are known
 _PATTERNS_LEFT = 5.0  # patterns that still tell something have |field| ~ sqrt(V)
 _ALIGNED = 1 - 1e-10  # correlation of two fields, short of one
 _LARGEST_ESTIMATE = 100.0
-_ATOMS = np.array(SIGNS, dtype=float)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -119,17 +118,22 @@ def _denoise(
     prior: PairPrior, response: FloatArray, precision: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Return posterior means (p, 2) and their mean covariance (2, 2)."""
-    precision = 0.5 * (precision + precision.T)
-    if prior.entropy is None:
-        covariance = np.linalg.inv(np.eye(2) + precision)
-        return np.asarray(response @ covariance), np.asarray(covariance)
-    exponent = response @ _ATOMS.T - 0.5 * np.einsum("ka,ab,kb->k", _ATOMS, precision, _ATOMS)
-    weight = np.exp(exponent - exponent.max(axis=1, keepdims=True))
-    weight /= weight.sum(axis=1, keepdims=True)
-    mean = weight @ _ATOMS
-    moved = _ATOMS[None] - mean[:, None]  # from the mean, so that no digits cancel
-    covariance = np.einsum("ik,ika,ikb->ab", weight, moved, moved) / len(mean)
-    return mean, covariance
+    try:
+        mean, covariance = prior.posterior(response, 0.5 * (precision + precision.T))
+    except NotImplementedError:
+        raise ControlError(
+            f"the prior {prior} cannot be inferred: it has no method `posterior`"
+        ) from None
+    return np.asarray(mean), np.asarray(covariance)
+
+
+def _drawn(prior: PairPrior, rng: np.random.Generator, p: int) -> FloatArray:
+    try:
+        return np.asarray(prior.sample(rng, (p, 2)), dtype=float)
+    except NotImplementedError:
+        raise ControlError(
+            f"the prior {prior} cannot be simulated: it has no method `sample`"
+        ) from None
 
 
 def _output(
@@ -263,7 +267,7 @@ def _run(
 ) -> list[dict[str, float]]:
     """Return what is measured at each point of the grid; a point sees the first n patterns."""
     prior, channel = experiment.prior, experiment.channel
-    teacher = np.asarray(prior.sample(rng, (p, 2)), dtype=float)
+    teacher = _drawn(prior, rng, p)
     X = rng.standard_normal((max(grid), p)) / np.sqrt(p)
     labels = np.asarray(channel.sample(rng, X @ teacher), dtype=float)
     measured = []

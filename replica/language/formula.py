@@ -286,6 +286,14 @@ class Cusp(_Determines):
     unless: tuple[tuple[Boolean, str], ...] = ()
     caveat: str = ""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(set(self.controls)) != 2 or not isinstance(self.in_, tuple):
+            raise DeclarationError(
+                f"a Cusp determines two controls, the one it is a value of and the one that the "
+                f"branches turn in, not {self.in_}"
+            )
+
 
 @dataclass(frozen=True)
 class Cases(_Determines):
@@ -564,7 +572,7 @@ class Formula:
         object.__setattr__(self, "observables", FrozenMapping(observables))
         thresholds = {k: self._stable_threshold(k, t) for k, t in self.thresholds.items()}
         object.__setattr__(self, "thresholds", FrozenMapping(thresholds))
-        starts = {k: FrozenMapping(w) for k, w in self.starts.items()}
+        starts = {k: self._stable_start(k, w) for k, w in self.starts.items()}
         object.__setattr__(self, "starts", FrozenMapping(starts))
         subspaces = {k: FrozenMapping(w) for k, w in self.subspaces.items()}
         object.__setattr__(self, "subspaces", FrozenMapping(subspaces))
@@ -760,24 +768,35 @@ class Formula:
                         raise DeclarationError(
                             f"formula {self.name}, {what} {name}: {symbol} is not an overlap"
                         )
-        for start, place in self.starts.items():
-            for symbol in place:
-                if isinstance(place[symbol], Expr):
-                    self._check_start(start, symbol, place[symbol])
         if self.boundary is not None:
-            self._check_condition(f"boundary {self.boundary.name}", self.boundary.when)
+            self._check_boundary(self.boundary)
         for absence in self.absences:
-            self._check_condition("absence", absence.when)
-            if isinstance(absence.than, str):
-                self.threshold(absence.than)
+            self._check_absence(absence)
+        for unknown in self.updates:
+            if unknown not in self.unknowns:
+                raise DeclarationError(
+                    f"formula {self.name}: the update of {unknown} is of no overlap or conjugate"
+                )
+        ends = {control.symbol for control in self.controls.values()} | set(self.unknowns)
+        for overlap, domain in self.overlaps.items():
+            for end in (domain.start, domain.end):
+                self._check_known(f"the domain of {overlap}", end, ends - {overlap})
 
-    def _check_start(self, start: str, symbol: Symbol, place: Expr) -> None:
-        loose = place.free_symbols - {control.symbol for control in self.controls.values()}
-        if loose:
-            raise DeclarationError(
-                f"formula {self.name}, start {start}: {symbol} = {place} depends on "
-                f"{', '.join(sorted(map(str, loose)))}, which is not a control"
-            )
+    def _stable_start(self, start: str, place: Mapping[Symbol, Any]) -> FrozenMapping:
+        """Return a start with its expressions in the controls checked and made stable."""
+        known = {control.symbol for control in self.controls.values()}
+        stable = dict(place)
+        for symbol, value in place.items():
+            if not isinstance(value, Expr):
+                continue
+            loose = value.free_symbols - known
+            if loose:
+                raise DeclarationError(
+                    f"formula {self.name}, start {start}: {symbol} = {value} depends on "
+                    f"{', '.join(sorted(map(str, loose)))}, which is not a control"
+                )
+            stable[symbol] = self._declared(f"start {start}, {symbol}", value)
+        return FrozenMapping(stable)
 
     def _stable_threshold(
         self, name: str, threshold: Any, solved: tuple[Symbol, ...] = ()
@@ -796,8 +815,11 @@ class Formula:
         if not isinstance(threshold, Limit):
             solved = threshold.controls
         if isinstance(threshold, Cases):
-            for condition, _ in threshold.cases:
+            if not threshold.cases:
+                raise DeclarationError(f"formula {self.name}, {what}: there is no case")
+            for condition, case in threshold.cases:
                 self._check_condition(what, condition, solved)
+                self._check_case(what, case, solved)
             cases = tuple((c, self._stable_threshold(name, t, solved)) for c, t in threshold.cases)
             threshold = replace(threshold, cases=cases)
         else:
@@ -819,7 +841,11 @@ class Formula:
             stability = threshold.stability
             if stability is not None:
                 stability = self._declared(what, stability, threshold.over)
-            return replace(threshold, value=value, stability=stability)
+            over = {
+                s: (domain, self._declared(what, start) if isinstance(start, Expr) else start)
+                for s, (domain, start) in threshold.over.items()
+            }
+            return replace(threshold, value=value, stability=stability, over=FrozenMapping(over))
         for symbol in (*threshold.at, *threshold.start, *threshold.controls):
             known = symbols if symbol in threshold.controls else symbols | set(self.unknowns)
             if symbol not in known:
@@ -834,6 +860,58 @@ class Formula:
         for zero in zeros:
             self.observable(zero)
         return replace(threshold, zero=zeros if isinstance(threshold.zero, tuple) else zeros[0])
+
+    def _check_case(self, what: str, case: Any, solved: tuple[Symbol, ...]) -> None:
+        """Refuse a case that does not determine what the others do."""
+        if isinstance(case, Limit):
+            wrong = sorted(map(str, case.value.free_symbols & set(solved)))
+            fault = f"has a value that depends on {', '.join(wrong)}"
+        else:
+            found = getattr(case, "controls", solved)
+            wrong = sorted(map(str, set(found) ^ set(solved)))
+            fault = f"determines {', '.join(map(str, found))}"
+        if wrong:
+            raise DeclarationError(
+                f"formula {self.name}, {what}: a case {fault}, but all determine "
+                f"{', '.join(map(str, solved))}"
+            )
+
+    def _check_known(self, what: str, expression: Any, known: set[Symbol]) -> None:
+        """Refuse an expression in other symbols than these."""
+        loose = sorted(map(str, sympify(expression, strict=True).free_symbols - known))
+        if loose:
+            raise DeclarationError(
+                f"formula {self.name}, {what}: unbound symbol {', '.join(loose)}"
+            )
+
+    def _check_boundary(self, boundary: Any) -> None:
+        if not isinstance(boundary, Boundary):
+            raise DeclarationError(
+                f"formula {self.name}, boundary: expected a Boundary, not {boundary!r}"
+            )
+        what = f"boundary {boundary.name}"
+        controls = {control.symbol for control in self.controls.values()}
+        if boundary.in_ not in controls:
+            raise DeclarationError(f"formula {self.name}, {what}: {boundary.in_} is not a control")
+        if set(boundary.at) != set(self.unknowns):
+            wrong = sorted(map(str, set(boundary.at) ^ set(self.unknowns)))
+            raise DeclarationError(
+                f"formula {self.name}, {what}: `at` gives a value to each overlap and conjugate, "
+                f"and to nothing else: {', '.join(wrong)}"
+            )
+        self._check_condition(what, boundary.when)
+        for expression in (boundary.above, *boundary.at.values(), *boundary.observables.values()):
+            self._check_known(what, expression, controls)
+
+    def _check_absence(self, absence: Absence) -> None:
+        controls = {control.symbol for control in self.controls.values()}
+        if absence.in_ not in controls:
+            raise DeclarationError(f"formula {self.name}, absence: {absence.in_} is not a control")
+        self._check_condition("absence", absence.when)
+        if isinstance(absence.than, str):
+            self.threshold(absence.than)
+        else:
+            self._check_known("absence", absence.than, controls - {absence.in_})
 
     def _check_condition(self, what: str, condition: Any, solved: tuple[Symbol, ...] = ()) -> None:
         """Refuse what is no condition on the controls, those that are solved for apart."""

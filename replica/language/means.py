@@ -102,7 +102,7 @@ class BoundMean(Expr):
 
     def _eval_subs(self, old: Expr, new: Expr) -> Expr:
         law = self.law._subs(old, new)
-        if old.has_free(self.field):  # the bound field is not visible from outside
+        if self.field in old.free_symbols:  # the bound field is not visible from outside
             return type(self)(self.body, (self.field, law))
         safe = self._renamed(new.free_symbols)
         return type(self)(safe.body._subs(old, new), (safe.field, law))
@@ -114,7 +114,7 @@ class BoundMean(Expr):
             body, in_body = self.body._xreplace(rule)
             law, in_law = self.law._xreplace(rule)
             return type(self)(body, (self.field, law)), in_body or in_law
-        visible = {k: w for k, w in rule.items() if not k.has_free(self.field)}
+        visible = {k: w for k, w in rule.items() if self.field not in k.free_symbols}
         taken = set().union(*(w.free_symbols for w in visible.values())) if visible else set()
         safe = self._renamed(taken)
         body, in_body = safe.body._xreplace(visible)

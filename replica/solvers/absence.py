@@ -11,7 +11,7 @@ from sympy import sympify
 
 from replica.errors import ConvergenceError
 from replica.language.formula import Absence, Formula, control_name
-from replica.numerics.lowering import compile_layer
+from replica.numerics.kernel import compile_kernel
 from replica.solvers.conditions import holds
 
 __all__ = ["absent_points"]
@@ -69,9 +69,11 @@ def _boundary(absence: Absence, formula: Formula, values: Mapping[str, Any]) -> 
             return threshold(formula, absence.than, **values).value
         except ConvergenceError:
             return np.inf
+    than = sympify(absence.than, strict=True)
+    if than.is_number:
+        return float(than)
     symbols = tuple(formula.controls[k].symbol for k in values)
-    numbers = [_floats(value) for value in values.values()]
-    (number,) = compile_layer(symbols, (sympify(absence.than, strict=True),))(*numbers)
+    (number,) = compile_kernel(symbols, (than,))(*(_floats(value) for value in values.values()))
     return float(number)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import mpmath
@@ -16,7 +16,6 @@ from replica.errors import ControlError, DeclarationError, UnknownName
 from replica.language.controls import exact, resolve
 from replica.language.formula import Family, Formula, control_name
 from replica.numerics.kernel import compile_kernel
-from replica.numerics.lowering import compile_layer
 from replica.solvers.absence import absent_points
 from replica.solvers.branches import ExplicitCurve, Passage, explicit_curve
 from replica.solvers.conditions import holds
@@ -465,7 +464,7 @@ def boundary_attracts(formula: Formula, parameters: list[Array]) -> NDArray[np.b
     if boundary is None:
         return np.zeros(parameters[0].shape, dtype=bool)
     symbols = tuple(c.symbol for c in formula.controls.values())
-    (above,) = compile_layer(symbols, (sympify(boundary.above, strict=True),))(*parameters)
+    (above,) = compile_kernel(symbols, (sympify(boundary.above, strict=True),))(*parameters)
     attracts = parameters[symbols.index(boundary.in_)] >= above
     at = dict(zip(formula.controls, parameters, strict=True))
     return np.asarray(attracts & holds(boundary.when, formula, at))
@@ -642,11 +641,6 @@ def _default_starts(formula: Formula) -> dict[str, dict[Symbol, Any]]:
     return {"uninformed": place(0.1), "middle": place(0.5), "informed": place(0.95)}
 
 
-@lru_cache(maxsize=256)
-def _following(parameters: tuple[Symbol, ...], place: Expr) -> Any:
-    return compile_layer(parameters, (place,))
-
-
 def _initial(system: System, attempt: Mapping[Symbol, Any], parameters: Sequence[Array]) -> Array:
     """Return the starting array; unknowns that are not given take their update at the others."""
     points = parameters[0].shape[0]
@@ -656,7 +650,7 @@ def _initial(system: System, attempt: Mapping[Symbol, Any], parameters: Sequence
         if symbol in attempt:
             value = sympify(attempt[symbol], strict=True)
             if value.free_symbols:  # a start that follows the controls
-                (value,) = _following(system.parameters, value)(*parameters)
+                (value,) = compile_kernel(system.parameters, (value,))(*parameters)
             z[:, k] = np.asarray(value, dtype=float)
         else:
             missing.append(k)

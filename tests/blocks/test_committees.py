@@ -1,5 +1,7 @@
 """Pairs of hidden units: laws that sum to one, and theorems against derivatives."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from sympy import symbols
@@ -107,3 +109,14 @@ def test_unknown_names_list_what_exists():
         committee_channel("sign-sum-random")
     with pytest.raises(rp.UnknownName, match="rademacher"):
         pair_prior("rademcher")
+
+
+def test_which_labels_are_means_of_signs():
+    """It is read off the table, whatever the channel is called."""
+    assert [name for name in COMMITTEE_CHANNELS if committee_channel(name).averages_signs] == [
+        "sign-sum"
+    ]
+    renamed = dataclasses.replace(committee_channel("sign-sum"), name="mine")
+    impostor = dataclasses.replace(committee_channel("sign-sum-up"), name="sign-sum")
+    assert renamed.squared_error(a, b) == committee_channel("sign-sum").squared_error(a, b)
+    assert impostor.squared_error(a, b) == impostor.squared_error_of_the_mean(a, b)

@@ -11,7 +11,7 @@ from replica.blocks.channels import Door, Linear, Logistic, Probit, ReLU, Sign
 from replica.blocks.losses import loss
 from replica.blocks.risk import pattern_averages, separability
 from replica.blocks.risk import test_error as fraction_wrong
-from replica.errors import ControlError
+from replica.errors import DeclarationError
 from replica.numerics.kernel import Kernel
 
 M, Q, V, t = symbols("M Q V t", positive=True)
@@ -98,7 +98,7 @@ def test_separability_without_a_signal_is_covers():
 
 @pytest.mark.parametrize("channel", [ReLU()], ids=str)
 def test_teachers_that_are_refused(channel):
-    with pytest.raises(ControlError, match="teacher with labels"):
+    with pytest.raises(DeclarationError, match="teacher with labels"):
         pattern_averages(channel, loss("square"), M, Q, V, RHO)
 
 

@@ -1,10 +1,13 @@
 """Message passing with vectors against state evolution."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+from sympy import log
 
 import replica as rp
-from replica.blocks.committees import committee_channel, pair_prior
+from replica.blocks.committees import PairPrior, committee_channel, pair_prior
 from replica.experiments.amp import Settings
 from replica.experiments.committee import CommitteeInference, infer_committee
 from replica.solvers.solution import Status
@@ -69,3 +72,44 @@ def test_bad_requests():
         rp.simulate(COMMITTEE, p=0, alpha=1)
     with pytest.raises(rp.ControlError, match="damping"):
         rp.simulate(COMMITTEE, p=100, alpha=1, damping=1)
+
+
+class Uniform(PairPrior):
+    """A third prior, of which nothing is known but how to draw from it."""
+
+    def sample(self, rng, size):
+        return rng.uniform(-np.sqrt(3), np.sqrt(3), size)
+
+
+def test_a_prior_of_ones_own_is_not_taken_for_another():
+    rng = np.random.default_rng(0)
+    X, signs = rng.standard_normal((60, 30)), committee_channel("sign-sum")
+    y = signs.sample(rng, X @ rng.standard_normal((30, 2)))
+    for entropy in (None, 2 * log(3)):
+        with pytest.raises(rp.ControlError, match="mine cannot be inferred"):
+            infer_committee(X, y, Uniform("mine", entropy), signs, Settings(), rng)
+    shipped = COMMITTEE()
+    for prior, words in ((Uniform("mine"), "inferred"), (PairPrior("mine"), "simulated")):
+        student = dataclasses.replace(shipped.experiment, prior=prior)
+        with pytest.raises(rp.ControlError, match=f"mine cannot be {words}"):
+            rp.simulate(dataclasses.replace(shipped, experiment=student), p=20, alpha=1)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "rademacher"])
+def test_posterior_of_a_pair(name):
+    """Against the law itself, summed over signs or over a fine grid of weights."""
+    response = np.array([[0.3, -0.8], [1.7, 0.4], [-2.0, 2.5]])
+    precision = np.array([[1.3, 0.4], [0.4, 0.8]])
+    line = np.array([-1.0, 1.0]) if name == "rademacher" else np.linspace(-9, 9, 361)
+    first, second = (part.ravel() for part in np.meshgrid(line, line))
+    w = np.stack([first, second], axis=1)
+    law = -0.5 * np.einsum("ka,ab,kb->k", w, precision, w)
+    if name == "gaussian":
+        law -= 0.5 * (w**2).sum(axis=1)
+    weight = np.exp(law + response @ w.T)
+    weight /= weight.sum(axis=1, keepdims=True)
+    means = weight @ w
+    spread = (np.einsum("ik,ka,kb->iab", weight, w, w) - means[:, :, None] * means[:, None]).mean(0)
+    mean, covariance = pair_prior(name).posterior(response, precision)
+    assert mean == pytest.approx(means, abs=1e-12)
+    assert covariance == pytest.approx(spread, abs=1e-12)

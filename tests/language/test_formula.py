@@ -567,7 +567,6 @@ def test_kinds_of_thresholds_are_different():
     assert len(formulas) == 3
 
 
-@pytest.mark.xfail(strict=True, reason="accepted, and fails or is ignored when it is asked for")
 @pytest.mark.parametrize(
     "declare",
     [
@@ -625,7 +624,6 @@ def test_bad_updates(update, match):
     refused(match, updates={q: update})
 
 
-@pytest.mark.xfail(strict=True, reason="not checked at declaration")
 @pytest.mark.parametrize(
     "changes",
     [

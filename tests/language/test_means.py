@@ -600,3 +600,13 @@ def test_sympy_may_simplify_inside():
     assert simplify(Mean(cos(x) ** 2 + sin(x) ** 2, (x, v))) == 1
     assert Mean((x + a) ** 2, (x, v)).expand() == Mean(x**2 + 2 * a * x + a**2, (x, v))
     assert Mean(cos(x + a), (x, v)).replace(cos, sin) == Mean(sin(x + a), (x, v))
+
+
+def test_a_whole_mean_is_replaced_inside_one_over_the_same_name():
+    """The field of the inner mean is not visible from outside, whatever its name."""
+    x, v, c = Symbol("x", real=True), *symbols("v c", positive=True)
+    inner = Mean(LogCosh(x), (x, v))
+    outer = Mean(LogCosh(x * inner), (x, 1))
+    expected = Mean(LogCosh(x * c), (x, 1))
+    assert outer.xreplace({inner: c}) == expected
+    assert outer.subs(inner, c) == expected

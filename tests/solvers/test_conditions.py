@@ -169,3 +169,28 @@ def test_what_is_no_condition_on_controls_is_refused_at_declaration(condition, p
 def test_a_condition_on_the_control_that_is_solved_for_is_refused():
     with pytest.raises(rp.DeclarationError, match="controls other than a"):
         toy(thresholds={"half": rp.Root(q - S.Half, in_=a, unless=((a > 1, "no"),))})
+
+
+@pytest.mark.parametrize(
+    ("threshold", "words"),
+    [
+        (lambda: rp.Cusp((a, a)), "determines two controls"),
+        (lambda: rp.Cases(a, ((True, rp.Limit(a + b)),)), "a value that depends on a"),
+        (lambda: rp.Cases(a, ((True, rp.Cases(b, ((True, rp.Fold(b)),))),)), "determines b"),
+        (lambda: rp.Cases(a, ((True, "half"),)), "expected a Root"),
+    ],
+    ids=["one control twice", "limit in the control itself", "cases within", "no threshold"],
+)
+def test_thresholds_that_do_not_fit_are_refused_at_declaration(threshold, words):
+    with pytest.raises(rp.DeclarationError, match=words):
+        toy(thresholds={"half": threshold()})
+
+
+@pytest.mark.parametrize(
+    "absence",
+    [rp.Absence(q, "<", 1, "none"), rp.Absence(a, "<", STRANGER, "none")],
+    ids=["of no control", "than an unbound symbol"],
+)
+def test_absences_that_name_nothing_are_refused(absence):
+    with pytest.raises(rp.DeclarationError, match="absence"):
+        toy(absences=(absence,))
