@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import keyword
 import math
 import os
 import re
@@ -11,6 +12,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -49,8 +51,9 @@ def main() -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return the exit code: 0 done, 1 failed, 2 bad input.
 
-    Every error is one line on stderr.
+    Every error is one line on stderr; with ``--json`` it is an object on stdout as well.
     """
+    complain = partial(_complain, as_json="--json" in arguments)
     with suppress(AttributeError, ValueError):  # a title may not fit the encoding of the terminal
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     remarks: list[str] = []  # shown when all went well: an error has its own line alone
@@ -66,27 +69,41 @@ def run(arguments: Sequence[str]) -> int:
         except click.exceptions.Exit as done:
             return int(done.exit_code)
         except click.ClickException as error:
-            return _complain(error.format_message(), _BAD_INPUT)
-        except (KeyboardInterrupt, click.Abort):
-            return _complain("interrupted", _INTERRUPTED)
+            return complain(error.format_message(), _BAD_INPUT, error)
+        except (KeyboardInterrupt, click.Abort) as error:
+            notes = getattr(error, "__notes__", [])  # where a sweep has kept what is done
+            return complain(": ".join(["interrupted", *notes]), _INTERRUPTED, error)
         except (ConvergenceError, LoweringError) as error:
-            return _complain(str(error), _FAILED)
+            return complain(str(error), _FAILED, error)
         except ReplicaError as error:
-            return _complain(str(error), _BAD_INPUT)
+            return complain(str(error), _BAD_INPUT, error)
         except BrokenPipeError:  # the reader has seen enough: `replica list | head -1`
             with suppress(OSError, ValueError, AttributeError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return _PIPE_CLOSED
         except OSError as error:
             place = f": {error.filename}" if error.filename else ""
-            return _complain(f"{error.strerror or error}{place}", _FAILED)
+            return complain(f"{error.strerror or error}{place}", _FAILED, error)
         except Exception as error:  # a defect of ours: still no traceback
-            return _complain(f"internal error, {type(error).__name__}: {error}", _FAILED)
+            return complain(f"internal error, {type(error).__name__}: {error}", _FAILED, error)
 
 
-def _complain(message: str, code: int) -> int:
-    click.echo(f"replica: {_one_line(message)}", err=True)
+def _complain(message: str, code: int, error: BaseException, as_json: bool) -> int:
+    line = _one_line(_in_shell(message))
+    click.echo(f"replica: {line}", err=True)
+    if as_json:
+        solution = getattr(error, "solution", None)
+        status = "failed" if solution is None else solution.status.name.lower()
+        content = {"error": line, "kind": type(error).__name__, "status": status, "exit": code}
+        click.echo(json.dumps(content))
     return code
+
+
+def _in_shell(message: str) -> str:
+    """Return a message with names and settings as they are written at the shell."""
+    keywords = "|".join(keyword.kwlist)
+    message = re.sub(rf"\b({keywords})_(?![A-Za-z0-9_])", r"\1", message)
+    return message.replace("resume=True, --resume", "--resume").replace("resume=True", "--resume")
 
 
 def _one_line(message: str) -> str:
@@ -240,18 +257,22 @@ def _floats(formula: str, name: str, text: str | None) -> list[float] | None:
     return numbers
 
 
-def _file(path: str, endings: Sequence[str]) -> Path:
-    """Check before the work that its result can be written."""
+def _file(path: str, endings: Sequence[str], force: bool) -> Path:
+    """Check before the work that its result can be written, and replaces nothing unasked."""
     from replica.output import writable
 
     if Path(path).suffix.lower() not in endings:
         raise ControlError(f"cannot write {path!r}: let the name end in {', '.join(endings)}")
-    return writable(path)
+    target = writable(path)
+    if target.exists() and not force:
+        raise ControlError(f"{path} exists: --force replaces it, or give another name")
+    return target
 
 
 # ---- verbs --------------------------------------------------------------------------------------
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+_FORCE = click.option("--force", is_flag=True, help="Replace FILE if there is one.")
 _DIGITS = click.option("--digits", type=int, metavar="N", help="Decimal digits, 1 to 200.")
 
 
@@ -436,6 +457,12 @@ def _branches(words: tuple[str, ...], as_json: bool) -> None:
 
     (name,), pairs = _split(words, "F")
     _, formula, controls = _read(name, pairs, _number_or_range)
+    ranges = sum(isinstance(value, tuple) for value in controls.values())
+    if ranges != 1:
+        raise ControlError(
+            f"{name}: branches needs exactly one control as a range, such as alpha=0.5:2.0; "
+            f"{ranges} were given"
+        )
     found = branches(formula, **controls)
     _show(as_json, lambda: branches_json(found), lambda: repr(found))
 
@@ -472,6 +499,7 @@ def _trajectory(words: tuple[str, ...], steps: int, start: str, as_json: bool) -
 @click.option("--start", metavar="START", help="A named start, or overlaps: q=0.5,qhat=1.")
 @click.option("--workers", type=int, default=1, metavar="N", help="Processes; 1.")
 @click.option("--resume", is_flag=True, help="Continue an interrupted sweep to the same FILE.")
+@_FORCE
 @_JSON
 def _sweep(
     words: tuple[str, ...],
@@ -479,6 +507,7 @@ def _sweep(
     start: str | None,
     workers: int,
     resume: bool,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Compute saddle points, or thresholds, on a grid of controls.
@@ -489,7 +518,7 @@ def _sweep(
     from replica.sweep import sweep
 
     (name, *quantity), pairs = _split(words, "F", more=True)
-    target = None if out is None else _file(out, _TABLES)
+    target = None if out is None else _file(out, _TABLES, force)
     if resume and target is None:
         raise click.UsageError("--resume needs the --out FILE of the interrupted sweep")
     if target is not None and target.suffix.lower() == ".nc":
@@ -574,8 +603,9 @@ def _simulate(
 )
 @_words("F [QUANTITY]... [K=V]... K=GRID...")
 @click.option("--out", required=True, metavar="FILE", help="Figure to write: .png, .pdf or .svg.")
+@_FORCE
 @_JSON
-def _plot(words: tuple[str, ...], out: str, as_json: bool) -> None:
+def _plot(words: tuple[str, ...], out: str, force: bool, as_json: bool) -> None:
     """Draw quantities along one or two controls.
 
     Several thresholds along one control are a phase diagram: impossible below alpha_IT, hard up
@@ -584,7 +614,7 @@ def _plot(words: tuple[str, ...], out: str, as_json: bool) -> None:
     from replica.report import plain
 
     (name, *quantity), pairs = _split(words, "F", more=True)
-    target = _file(out, _FIGURES)
+    target = _file(out, _FIGURES, force)
     _require("matplotlib", feature="plotting", extra="plot")
     _, formula, controls = _read(name, pairs, _number_or_grid)
     import matplotlib

@@ -581,11 +581,12 @@ def _run(
                 )
                 for edge in left
             )
+            lost = 0
             pending = {begin: end - begin for begin, end in left}
             for part in apply(_compute, chunks):
                 if isinstance(part, Lost):
-                    part = _lost(part.chunk, len(plan.columns))
-                    if not rows.done.any():  # not one chunk: it is not the chunks
+                    part, lost = _lost(part.chunk, len(plan.columns)), lost + 1
+                    if not rows.done.any() and lost in (2, len(left)):  # it is not the chunk
                         raise ConvergenceError(
                             "a worker process died: in a script, call sweep under `if __name__ == "
                             "'__main__':`; if memory is short, use fewer workers or a smaller chunk"
@@ -607,6 +608,13 @@ def _run(
                     f"sweep: the workers returned {len(left) - len(pending)} of {len(left)} "
                     f"chunks; a map must return one result for each"
                 )
+    except KeyboardInterrupt as stop:
+        if checkpoint is not None and rows.done.any():
+            stop.add_note(
+                f"{int(rows.done.sum())} of {plan.points} points are in {checkpoint.path}, "
+                f"resume=True continues from there"
+            )
+        raise
     finally:
         if checkpoint is not None and rows.done.any():
             checkpoint.save(rows.arrays())

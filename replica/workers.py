@@ -116,7 +116,7 @@ class _Fed:
                 running.append((self._submitted(function, chunk), chunk))
             if suspects and not running:
                 chunk = suspects.popleft()
-                again = self._ended(self._submitted(function, chunk))
+                again = self._ended(self._submitted(function, chunk, 2))
                 if again is None:
                     self._renewed()
                     yield Lost(chunk)
@@ -140,10 +140,11 @@ class _Fed:
             running.clear()
             self._renewed()
 
-    def _submitted(self, function: Callable[[Any], Any], chunk: Any) -> Any:
+    def _submitted(self, function: Callable[[Any], Any], chunk: Any, attempt: int = 1) -> Any:
         try:
             with _interrupts_wait():  # this may start a process, which inherits that
-                return self._executor.submit(_guarded, function, chunk)
+                # a cluster may answer the same call with what it remembers: this is another one
+                return self._executor.submit(_guarded, function, attempt, chunk)
         except Exception as error:
             raise ControlError(
                 f"sweep: the workers take no work, they may be closed: {type(error).__name__}: "
@@ -166,7 +167,9 @@ class _Fed:
             self._executor = self._renew()
 
 
-def _guarded(function: Callable[[Any], Any], chunk: Any) -> tuple[Any, Exception | None]:
+def _guarded(
+    function: Callable[[Any], Any], attempt: int, chunk: Any
+) -> tuple[Any, Exception | None]:
     """Return what a function returns and what it raises: all else is the worker's death."""
     try:
         return function(chunk), None

@@ -582,11 +582,12 @@ def test_a_worker_that_dies_loses_nothing():
     np.testing.assert_array_equal(elsewhere(workers=Dies([4], 1))["q"], elsewhere()["q"])
 
 
-def test_a_chunk_that_kills_twice_is_lost_alone_and_resumed(tmp_path):
+@pytest.mark.parametrize("begin", [0, 4, 10])
+def test_a_chunk_that_kills_twice_is_lost_alone_and_resumed(tmp_path, begin):
     path = tmp_path / "points.npz"
-    found = elsewhere(workers=Dies([4], 2), path=path)
+    found = elsewhere(workers=Dies([begin], 2), path=path)
     assert found.counts() == {"converged": 10, "lost": 2}
-    assert np.isnan(found["q"][4:6]).all()
+    assert np.isnan(found["q"][begin : begin + 2]).all()
     assert elsewhere(path=path, resume=True).converged.all()
 
 

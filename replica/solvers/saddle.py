@@ -732,6 +732,12 @@ def _assemble(
     validity = np.where(stable, np.where(leaves, "unstable", status_word), "rs-unstable")
     validity = np.where(failed, "", validity)
     note = _UNSTABLE if shape == () and bool(leaves[0]) and not failed[0] else ""
+    if shape == () and status[0] == Status.INACCURATE:
+        k = int(np.argmax(error[0] / np.maximum(np.abs(z[0]), 1.0)))
+        note = (
+            f"an error of {tolerance:g} was asked for, that of {system.unknowns[k]} is "
+            f"{error[0, k]:.1g}"
+        )
     return Solution(
         formula=formula,
         controls={

@@ -40,9 +40,11 @@ _SENTENCES = {
     Status.LEFT_DOMAIN: "every start ran to the edge of the domain: there may be no saddle point "
     "there, or give another start",
     Status.NO_SADDLE: "there is no saddle point: the curve of saddle points does not reach there",
-    Status.INACCURATE: "the quadrature cannot support the tolerance: ask for digits=... or less",
+    Status.INACCURATE: "the quadrature cannot support the tolerance: ask for a larger one, or for "
+    "digits=...",
     Status.NOT_FOUND: "there is no such threshold for these controls",
-    Status.LOST: "whoever computed it died twice: use fewer workers or a smaller chunk, and resume",
+    Status.LOST: "whoever computed it died, or sent no result, twice: use fewer workers or a "
+    "smaller chunk, and resume",
 }
 
 
@@ -79,7 +81,8 @@ class Solution:
         The largest error of an overlap.
     status : Status or array of codes
     validity : str or array
-        ``"exact"`` as far as the formula is, or ``"rs-unstable"``.
+        The status of the formula, ``"rs-unstable"`` where the replicon exceeds one, or
+        ``"unstable"`` where state evolution leaves the saddle point within its ansatz.
     steps : int
         Iterations taken.
     note : str

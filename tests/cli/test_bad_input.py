@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 
 import pytest
@@ -145,8 +146,14 @@ def test_one_line_says_what_and_where(replica, words, code, said):
 def test_errors_are_the_same_line_with_json(replica, words, code, said):
     verb, *rest = words.split(" ")
     done = replica(verb, *rest, "--json")
-    assert (done.code, done.out) == (code, "")
-    assert replica(verb, *rest).err == done.err
+    assert done.code == code
+    found = json.loads(done.out)
+    assert done.err == f"replica: {found['error']}\n"
+    assert found["exit"] == code
+    assert found["status"]
+    assert found["kind"]
+    plain = replica(verb, *rest)
+    assert (plain.out, plain.err) == ("", done.err)
 
 
 def test_no_text_is_evaluated(replica, tmp_path):
@@ -235,7 +242,8 @@ def test_a_value_that_is_not_finite_is_a_failure(replica, monkeypatch):
 
     monkeypatch.setattr(module, "threshold", lost)
     done = replica("threshold binary-perceptron alpha_G --json")
-    assert (done.code, done.out) == (1, "")
+    assert done.code == 1
+    assert "no finite value of alpha_G" in json.loads(done.out)["error"]
     assert "no finite value of alpha_G" in done.err
 
 
@@ -266,7 +274,7 @@ def test_no_words_break_it(capfd, verb, words):
     assert "Traceback" not in out + err
     assert "internal error" not in err
     if code:
-        assert out == ""
+        assert out == "" or "--json" in words
         assert err.count("\n") == 1
         assert err.startswith("replica: ")
     else:

@@ -89,6 +89,7 @@ def test_ctrl_c_leaves_no_half_written_file(tmp_path, workers):
         time.sleep(1.5)
         os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the workers too
         rest, err = process.communicate(timeout=60)
-    assert (process.returncode, rest, err) == (130, b"", b"replica: interrupted\n")
+    assert (process.returncode, rest, err.count(b"\n")) == (130, b"", 1)
+    assert err.startswith(b"replica: interrupted")
     names = [path.name for path in tmp_path.iterdir()]
     assert names in ([], ["grid.csv.partial.npz"])

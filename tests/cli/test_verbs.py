@@ -216,7 +216,9 @@ def test_sweep_resumes_what_was_interrupted(replica, tmp_path, monkeypatch):
     words = ["sweep", "spherical-perceptron", "alpha_G", "kappa=0,1,2,3", "--out"]
     out = tmp_path / "grid.csv"
     first = replica(*words, str(out))
-    assert (first.code, first.err) == (130, "replica: interrupted\n")
+    assert first.code == 130
+    assert first.err.startswith("replica: interrupted: 2 of 4 points are in ")
+    assert first.err.endswith("grid.csv.partial.npz, --resume continues from there\n")
     assert [path.name for path in tmp_path.iterdir()] == ["grid.csv.partial.npz"]
     again = replica(*words, str(out))
     assert again.code == 2
@@ -325,3 +327,24 @@ def test_the_control_lambda_is_typed_as_it_is_named(replica, register):
     assert "lambda" in replica("show toy").out
     missing = replica("solve toy")
     assert missing.code == 2
+
+
+def test_a_file_is_replaced_only_when_asked(replica, tmp_path):
+    path = tmp_path / "grid.csv"
+    words = f"sweep binary-perceptron q alpha=0.1,0.2 --out {path}"
+    assert replica(words).code == 0
+    before = path.read_text()
+    refused = replica(words.replace("0.2", "0.3"))
+    assert refused.code == 2
+    assert "--force replaces it" in refused.err
+    assert path.read_text() == before
+    assert replica(words.replace("0.2", "0.3") + " --force").code == 0
+    assert path.read_text() != before
+    assert [p.name for p in tmp_path.iterdir()] == ["grid.csv"]
+
+
+def test_errors_speak_as_the_shell_does(replica):
+    assert "such as alpha=0.5:2.0" in replica("branches bayes-optimal-glm alpha=1").err
+    missing = replica("solve empirical-risk alpha=1 loss=logistic lambda=-1").err
+    assert "lambda = " in missing
+    assert "lambda_" not in missing

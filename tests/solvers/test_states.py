@@ -188,3 +188,24 @@ def test_a_million_points_within_half_a_gigabyte(verb: str):
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) / 1024 < 512
+
+
+def test_two_threads_get_the_same_numbers():
+    from concurrent.futures import ThreadPoolExecutor
+
+    formula = GLM(prior="gaussian", channel="probit")
+
+    def at(alpha: float) -> tuple[float, float]:
+        transition = rp.threshold(SIGN, "alpha_IT", Delta=1e-3).value
+        return rp.solve(formula, alpha=alpha)["m"], transition
+
+    alphas = [0.5, 1.0, 1.5, 2.0]
+    with ThreadPoolExecutor(2) as threads:
+        together = list(threads.map(at, alphas))
+    assert together == [at(alpha) for alpha in alphas]
+
+
+def test_inaccurate_names_what_was_asked_and_what_was_reached():
+    found = rp.solve(SIGN, alpha=1.3, Delta=0.005, tolerance=1e-15, check=False)
+    assert found.status == rp.Status.INACCURATE
+    assert "an error of 1e-15 was asked for, that of" in found.note
