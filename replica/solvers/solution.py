@@ -48,6 +48,9 @@ _SENTENCES = {
 }
 
 
+_SMALL = 1e-5  # below this a number is written with a power of ten
+
+
 def with_error(value: float, error: float) -> str:
     """Write a value with as many digits as its error supports.
 
@@ -55,6 +58,8 @@ def with_error(value: float, error: float) -> str:
     --------
     >>> with_error(0.83307859973, 2e-6)
     '0.8330786 +- 2e-06'
+    >>> with_error(4.29542676e-21, 3e-28)
+    '4.29542676e-21 +- 3e-28'
     """
     if not np.isfinite(value):
         return "none"
@@ -62,6 +67,9 @@ def with_error(value: float, error: float) -> str:
         return f"{value:.6g} +- ?"
     if error <= 0:
         return f"{value:.15g}"
+    if error < abs(value) < _SMALL:  # its digits begin far behind the point
+        digits = int(np.clip(np.ceil(np.log10(abs(value) / error)), 1, 15))
+        return f"{value:.{digits}e} +- {error:.0e}"
     digits = int(np.clip(np.ceil(-np.log10(error)) + 1, 0, 16))
     return f"{value:.{digits}f} +- {error:.0e}"
 
