@@ -59,7 +59,7 @@ def test_both_conventions_of_erf() -> None:
         (tanh(2 * x + 1), lambda u: np.tanh(2 * u + 1)),
         (exp(x / 3), lambda u: np.exp(u / 3)),
     ],
-    ids=str,
+    ids=lambda v: "function" if callable(v) else str(v),
 )
 def test_an_activation_of_ones_own(expression: Any, function: Any) -> None:
     found = rp.Activation(expression, x)
