@@ -75,6 +75,8 @@ def every_curve(
             found.append(Curve(np.stack(columns, axis=1), curve.control, curve.cut))
     system = saddle_system(formula)
     count = _DEEP_SEEDS if system.deep else _SEEDS
+    if system.deep and formula.boundary is not None:
+        count = 1  # next to the boundary, where other seeds run to, nested means cost most
     wide = low > 0 and high > 30 * low
     grid = np.geomspace(low, high, count) if wide else np.linspace(low, high, count)
     for z, control in _seeds(formula, system, name, grid, fixed):
