@@ -26,7 +26,7 @@ from replica.language.formula import Formula
 from replica.language.means import nesting
 from replica.numerics.kernel import Kernel, compile_kernel
 
-__all__ = ["ExplicitCurve", "explicit_curve"]
+__all__ = ["LEAVING", "ExplicitCurve", "explicit_curve"]
 
 Array = NDArray[np.float64]
 
@@ -43,7 +43,7 @@ _NEARBY = 1.5  # factor up to which a control is near another
 _FLAT, _HOLLOW = 0.4, 0.9  # slope below which folds may hide between nodes, if it is least there
 _LEVEL = 1e-2  # slope of a curve that does not rise any more
 _CLOSER = 24  # nodes to see them
-_LEAVING = 1e-5  # where a curve leaves the saddle point of no overlap with enough digits
+LEAVING = 1e-5  # where a curve leaves the saddle point of no overlap with enough digits
 _AT_ONCE = 500  # points whose whole curves are held at the same time
 _RISE = 1e-7  # relative: a smaller one is noise
 _SAMPLED = 512  # curves at most, for a cloud of other controls
@@ -137,7 +137,7 @@ class ExplicitCurve:
         low = low if np.isfinite(low) else 0.0
         rest, points = self._others(controls), controls[self.position].size
         place = self.points(np.full(points, low), rest, refinement=_ROUGH)[0]
-        close = low + np.repeat([_LEAVING, 2 * _LEAVING], points)
+        close = low + np.repeat([LEAVING, 2 * LEAVING], points)
         value = self.points(close, [np.tile(r, 2) for r in rest])[1].reshape(2, points)
         with np.errstate(invalid="ignore", divide="ignore"):
             proportional = np.abs(value[1]) > 1.5 * np.abs(value[0])
@@ -164,7 +164,7 @@ class ExplicitCurve:
         if not np.isfinite(low):
             return [None] * len(rests)
         columns = [np.array(column) for column in zip(*rests, strict=True)]
-        leaving = self.points(np.full(len(rests), low + _LEAVING), columns)[1]
+        leaving = self.points(np.full(len(rests), low + LEAVING), columns)[1]
         kernel = compile_kernel((*self.formula.unknowns, self.control, *self._rest), (observable,))
         found: list[tuple[Array, Array, Array] | None] = []
         for rest, start in zip(rests, leaving, strict=True):
@@ -462,7 +462,7 @@ class ExplicitCurve:
         # where the quadrature loses the curve, its noise would turn it
         clear = self._clear(z, rest, _DRAWN)
         z, value = z[clear], value[clear]
-        beyond = z[:, column] > low_end + _LEAVING
+        beyond = z[:, column] > low_end + LEAVING
         z, value = z[beyond], value[beyond]
         return z, value
 

@@ -400,7 +400,7 @@ class System:
         inverse = np.zeros((points, n, n))
         reach = np.full_like(z, np.inf)
         if jacobian is not None and step is not None:
-            inverse = _inverse(jacobian)
+            inverse = _inverse(jacobian, self.room(z, parameters))
             found, spread = _rows(kernel.bounded(*z.T, *parameters, refinement=refinement), points)
             with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
                 moved = -np.einsum("pij,pj->pi", inverse, found[:, :n])
@@ -437,7 +437,7 @@ class System:
     ) -> tuple[Array, Array]:
         """Return solutions moved by the Newton step of this rule, and inverse Jacobians."""
         residual, jacobian = self.evaluate(z, parameters, refinement)
-        inverse = _inverse(jacobian)
+        inverse = _inverse(jacobian, self.room(z, parameters))
         with np.errstate(invalid="ignore"):
             trial = z - np.einsum("pij,pj->pi", inverse, residual)
             small = np.abs(trial - z) <= 1e-2 * self.room(z, parameters)
@@ -511,17 +511,38 @@ def newton_step(jacobian: Array, residual: Array) -> Array:
     return step
 
 
-def _inverse(jacobian: Array) -> Array:
-    """Return the inverses of a stack of matrices, infinite where a matrix is singular."""
+def _inverse(jacobian: Array, size: Array) -> Array:
+    """Return the inverses of a stack of matrices, infinite where a matrix is singular.
+
+    Unknowns of very different `size`, shape (points, unknowns), such as a gap of 1e-200 next to
+    its conjugate of 1e3, are scaled first: unscaled, such a matrix looks singular.
+    """
     result = np.full_like(jacobian, np.inf)
     usable = np.isfinite(jacobian).all(axis=(1, 2))
+    columns = _power_of_two(size)[:, None, :]
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = jacobian * columns
+        rows = 1 / _power_of_two(np.abs(scaled).max(axis=2))[:, :, None]
+        scaled = scaled * rows
+    usable &= np.isfinite(scaled).all(axis=(1, 2))
+    inverse = np.full_like(jacobian, np.inf)
     try:
-        result[usable] = np.linalg.inv(jacobian[usable])
+        inverse[usable] = np.linalg.inv(scaled[usable])
     except np.linalg.LinAlgError:
         for k in np.flatnonzero(usable):
-            if np.linalg.cond(jacobian[k]) < 1e15:
-                result[k] = np.linalg.inv(jacobian[k])
+            if np.linalg.cond(scaled[k]) < 1e15:
+                inverse[k] = np.linalg.inv(scaled[k])
+    known = np.isfinite(inverse).all(axis=(1, 2))
+    with np.errstate(over="ignore", invalid="ignore"):
+        back = columns[known].swapaxes(1, 2) * inverse[known] * rows[known].swapaxes(1, 2)
+    result[known] = np.where(np.isnan(back), np.inf, back)
     return result
+
+
+def _power_of_two(size: Array) -> Array:
+    """Return the powers of two next to sizes: to scale by them costs no digit."""
+    exponent = np.frexp(np.where(np.isfinite(size) & (size > 0), size, 1.0))[1]
+    return np.asarray(np.ldexp(1.0, np.clip(exponent, -1000, 1000)))
 
 
 @lru_cache(maxsize=64)

@@ -18,7 +18,7 @@ from sympy import Expr, S, Symbol
 
 from replica.errors import ThresholdNotFound
 from replica.language.formula import Crossing, Cusp, Fold, Formula
-from replica.solvers.branches import ExplicitCurve, explicit_curve
+from replica.solvers.branches import LEAVING, ExplicitCurve, explicit_curve
 from replica.solvers.system import System
 
 __all__ = [
@@ -187,13 +187,17 @@ def _from_origin(sampled: SampledCurve, trivial: tuple[Array, Array, Array] | No
         return sampled
     z, control, potential = sampled.z, sampled.control, sampled.potential
     first = control[:1]
-    if (np.abs(first - trivial[1][-1]) <= _RISE * first).all() and (first > 10.0).all():
+    up_to = trivial[1]
+    if sampled.place[:1].size and sampled.place[0] <= LEAVING:
+        # both begin there, known to different digits: the difference would be a turn
+        up_to = up_to * (first[0] / up_to[-1])
+    if (np.abs(first - up_to[-1]) <= _RISE * first).all() and (first > 10.0).all():
         # a curve that comes from far above: its first node is the last of that branch
         z, control, potential = z[1:], control[1:], potential[1:]
     return replace(
         sampled,
         z=np.concatenate([trivial[0], z]),
-        control=np.concatenate([trivial[1], control]),
+        control=np.concatenate([up_to, control]),
         potential=np.concatenate([trivial[2], potential]),
         junction=trivial[1].size - 1,
     )

@@ -185,7 +185,10 @@ def test_a_million_points_within_half_a_gigabyte(verb: str):
         "assert found.converged.all()\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    # what a process has held before it starts another program counts as that program's own
+    fresh = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', sys.argv[1]]))"
+    command = [sys.executable, "-c", fresh, program]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) / 1024 < 512
 
