@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from sympy import (
     Abs,
+    Add,
     EulerGamma,
     Expr,
     Interval,
@@ -42,8 +43,8 @@ from replica.language.formula import Control, FrozenMapping
 from replica.language.integrals import LabelIntegral
 from replica.language.means import Mean, mean_of_sum
 from replica.language.primitives import (
+    BesselQuotient,
     BesselRatio,
-    BesselRatioSlope,
     LogCosh,
     LogH,
     LogHDifference,
@@ -51,6 +52,9 @@ from replica.language.primitives import (
     LogScaledK0,
     LogScaledK1,
     LogSumExp,
+    PhaseEntropy,
+    PhaseLogPartition,
+    PhaseVariance,
     Sech,
     Softmax,
     Tanh,
@@ -75,7 +79,6 @@ y, omega, V = Symbol("y", real=True), Symbol("omega", real=True), Symbol("V", po
 _u, _x = symbols("u x", real=True)
 
 _NOISE = Control(Delta, Interval(0, oo), 0, "variance of the noise on the field")
-_NEVER_ZERO = Rational(1, 10**100)  # R(x)/x is 1/2 there, and 0/0 at zero
 _BALANCED = S("0.6744897501960817432")
 _WIDTH = Control(K, Interval.open(0, oo), _BALANCED, "half-width of the door")
 
@@ -303,53 +306,69 @@ def _over_product(body: Callable[[Expr, Expr], Expr], largest: Expr = S.Zero) ->
     t = (1 + largest / 9) * _x  # the range of the mean begins at 9
     x = exp(t - exp(-t))
     slope = (1 + largest / 9) * (1 + exp(-t))
-    return LabelIntegral(body(x, t - exp(-t)) * x * slope, (_x, S.Reals))
+    terms = Add.make_args(body(x, t - exp(-t)))
+    return LabelIntegral(Add(*(term * x * slope for term in terms)), (_x, S.Reals))
+
+
+def _log_phase(k: Expr, x: Expr, blur: Expr) -> Expr:
+    r"""Return :math:`\log I_0(\sqrt k) - x`, where x^2 is k and a part `blur` of x^2."""
+    root = sqrt(1 + k)
+    return PhaseLogPartition(k) - (1 + (blur * x**2 - 1) / (x + root))
 
 
 @dataclass(frozen=True)
 class _ComplexAbsolute(Channel):
     # The two parts of a field are independent given its mean and variance; the free entropy is
-    # counted per part, as that of the weights is.
+    # counted per part, as that of the weights is. Means over y and |omega| depend on their
+    # product alone, x r D, with r^2 = m / rho. All is written in r^2, regular where it vanishes.
 
     def free_entropy(self, gap: Any, rho: Any) -> Expr:
         r"""Return half of :math:`E \log p(y|\omega)`.
 
-        With :math:`r = \sqrt{m/\rho}` and R the ratio of I_1 to I_0 the mean is
+        With R the ratio of I_1 to I_0 the mean is
 
         .. math:: \tfrac12 (\log 2 \rho - \gamma) - \log D - 1 + \frac{D}{\rho}
-                  \int_0^\infty dx\, x K_0(x) I_0(rx) \left[\log I_0(rx) - rx R(rx)\right]
+                  \int_0^\infty dx\, x K_0(x) I_0(rx) \left[\log I_0(rx) - rx R(rx)\right],
+
+        and what the integrand is at large x, up to :math:`\rho / D`, is taken out.
         """
-        r = sqrt(1 - gap / rho)
+        known, blur = (rho - gap) / rho, gap / rho
 
         def body(x: Expr, logarithm: Expr) -> Expr:
-            field = r * x + _NEVER_ZERO
-            ratio = BesselRatio(field)
-            # x (1 - R), without the difference that has no digits at large x
-            rest = (field * BesselRatioSlope(field) + ratio) / (1 + ratio)
-            entropy = LogScaledI0(field) + rest
-            fall = gap / rho / (1 + r) * x  # x - field
-            weight = LogScaledK0(logarithm) + LogScaledI0(field) + logarithm - fall
-            return exp(weight) * entropy
+            k = known * x**2
+            weight = LogScaledK0(logarithm) + logarithm + _log_phase(k, x, blur)
+            far = exp(-blur * x / 2) * (1 - log(2 * pi) - logarithm) / 4
+            return exp(weight) * PhaseEntropy(k) - far
 
-        phase = gap / rho * _over_product(body, log(1 + rho / gap))
+        phase = blur * _over_product(body, log(1 + 1 / blur))
+        phase += (1 + EulerGamma + log(blur / (4 * pi))) / 2
         return ((log(2 * rho) - EulerGamma) / 2 - log(gap) - 1 + phase) / 2
 
     def strength(self, gap: Any, rho: Any) -> Expr:
         r"""Return what is seen of each part of the field.
 
-        .. math:: \frac1D \left[1 - \frac{D}{2\rho}
-                  \int_0^\infty dx\, x^2 K_1(x) I_0(rx) \left[1 - R(rx)^2\right]\right]
+        With :math:`s = R(rx) / rx` and :math:`\delta = D / \rho` it is
+
+        .. math:: \frac{r^2}{D} \left[1 + \delta - \frac\delta2
+                  \int_0^\infty dx\, x^2 I_0(rx)
+                  \left\{(1 + \delta) K_1(x) \left[1 - R(rx)^2\right]
+                  - \delta^2 x s \left[x s K_1(x) - K_0(x)\right]\right\}\right]
+
+        The bracket is 1 without overlap and 1/2 at full overlap. There the integrand is
+        :math:`\tfrac12 e^{-\delta x / 2}` up to :math:`1 / \delta`, which is taken out.
         """
-        r = sqrt(1 - gap / rho)
+        known, blur = (rho - gap) / rho, gap / rho
 
         def body(x: Expr, logarithm: Expr) -> Expr:
-            field = r * x + _NEVER_ZERO
-            undecided = BesselRatio(field) / field + BesselRatioSlope(field)  # 1 - R^2
-            fall = gap / rho / (1 + r) * x  # x - field
-            weight = LogScaledK1(logarithm) + LogScaledI0(field) + 2 * logarithm - fall
-            return exp(weight) * undecided
+            k = known * x**2
+            phase = 2 * logarithm + _log_phase(k, x, blur)
+            first, zeroth = (exp(f(logarithm) + phase) for f in (LogScaledK1, LogScaledK0))
+            field = blur * x * BesselQuotient(0, k)
+            seen = first * ((1 + blur) * PhaseVariance(k) - field**2) + blur * zeroth * field
+            return seen - (1 + blur) * (1 - exp(-x)) * exp(-blur * x / 2) / 2
 
-        return (1 - gap / (2 * rho) * _over_product(body, log(1 + rho / gap))) / gap
+        rest = _over_product(body, log(1 + 1 / blur))
+        return known / gap * ((1 + blur) ** 2 / (2 + blur) - blur * rest / 2)
 
     def weak_recovery(self, rho: Any) -> Expr:
         """Return E (|z|^2 / 2 rho - 1)^2 = 1."""

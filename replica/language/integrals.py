@@ -11,6 +11,7 @@ from sympy import (
     Expr,
     Heaviside,
     Interval,
+    Mul,
     S,
     Symbol,
     exp,
@@ -66,11 +67,23 @@ def LabelIntegral(body: Any, binding: tuple[Symbol, Interval], scale: Any = 1) -
     width, body = sympify(scale, strict=True), sympify(body, strict=True)
     weight = sqrt(2 * pi) * width * exp(label**2 / (2 * width**2))
     if support.start is S.NegativeInfinity:
-        return Mean(body * weight, (label, width**2))
+        return Mean(_times(body, weight), (label, width**2))
     if not support.start.is_number:
         raise DeclarationError(f"LabelIntegral over {label}: the range begins at {support.start}")
     folded = body.subs(label, support.start + Abs(label))
-    return Mean(folded * weight / 2, (label, width**2))
+    return Mean(_times(folded, weight / 2), (label, width**2))
+
+
+def _times(body: Expr, weight: Expr) -> Expr:
+    """Multiply each term, all its exponentials in one, where the weight does not overflow."""
+
+    def product(term: Expr) -> Expr:
+        factors = Mul.make_args(term * weight)
+        exponents = [f.args[0] for f in factors if isinstance(f, exp)]
+        others = [f for f in factors if not isinstance(f, exp)]
+        return Mul(*others, exp(Add(*exponents)))
+
+    return Add(*(product(term) for term in Add.make_args(body)))
 
 
 def integrate_gaussian(body: Any, field: Symbol, variance: Any) -> Expr:

@@ -23,6 +23,10 @@ primitive                 value                                       derivative
 ``LogScaledI0(x)``        log I_0(x) - x, x >= 0                      BesselRatio(x) - 1
 ``BesselRatio(x)``        R = I_1(x) / I_0(x), x >= 0                 BesselRatioSlope(x)
 ``BesselRatioSlope(x)``   1 - R/x - R^2                               closed in the two
+``PhaseLogPartition(k)``  log I_0(f) - sqrt(1 + k) + 1, k = f^2  closed in BesselQuotient
+``PhaseEntropy(k)``       log I_0(f) - f R(f)                         closed in the next two
+``PhaseVariance(k)``      1 - R(f)^2                                  closed in the next one
+``BesselQuotient(n, k)``  I_{n+1}(f) / (f I_n(f)), n a whole number   closed
 ``LogScaledK0(s)``        log K_0(e^s) + e^s                          closed in the two
 ``LogScaledK1(s)``        log K_1(e^s) + e^s                          closed in the two
 ``IntervalCumulant``      of e^(h w - g w^2 / 2) on -1 < w < 1        cumulants of higher order
@@ -42,6 +46,7 @@ from sympy.core.sorting import default_sort_key
 
 __all__ = [
     "PRIMITIVES",
+    "BesselQuotient",
     "BesselRatio",
     "BesselRatioSlope",
     "ExponentialCumulant",
@@ -59,6 +64,9 @@ __all__ = [
     "LowerMills",
     "Mills",
     "MillsExcess",
+    "PhaseEntropy",
+    "PhaseLogPartition",
+    "PhaseVariance",
     "PositivePart",
     "Sech",
     "Softmax",
@@ -409,6 +417,98 @@ class BesselRatioSlope(Primitive):
         return (BesselRatio(x) / x - self) / x - 2 * BesselRatio(x) * self
 
 
+# A phase seen through the square k of its field: regular where the field vanishes, where functions
+# of the field itself have derivatives that cancel.
+
+
+class PhaseLogPartition(Primitive):
+    r"""Log-partition of a phase in a field of square k, :math:`\log I_0(\sqrt k) - \sqrt{1+k} + 1`.
+
+    Examples
+    --------
+    >>> from sympy import Symbol
+    >>> PhaseLogPartition(Symbol("k", real=True)).diff()
+    BesselQuotient(0, k)/2 - 1/(2*sqrt(k + 1))
+    """
+
+    nargs = 1
+    latex_name = r"\log\mathrm{I}_{0s}"
+
+    @classmethod
+    def eval(cls, k: Expr) -> Expr | None:  # noqa: D102
+        return S.Zero if k.is_zero else None
+
+    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
+        (k,) = self.args
+        return BesselQuotient(0, k) / 2 - 1 / (2 * sqrt(1 + k))
+
+
+class PhaseEntropy(Primitive):
+    r"""Entropy of a phase in a field of square k, relative to a uniform one.
+
+    .. math:: \log I_0(\sqrt k) - \sqrt k\, R(\sqrt k), \qquad R = I_1 / I_0
+    """
+
+    nargs = 1
+    latex_name = r"\mathrm{S}_\varphi"
+
+    @classmethod
+    def eval(cls, k: Expr) -> Expr | None:  # noqa: D102
+        return S.Zero if k.is_zero else None
+
+    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
+        (k,) = self.args
+        return (BesselQuotient(0, k) - PhaseVariance(k)) / 2
+
+
+class PhaseVariance(Primitive):
+    r"""Variance of the direction of a phase, :math:`1 - R(\sqrt k)^2`, with R = I_1 / I_0."""
+
+    nargs = 1
+    latex_name = r"\mathrm{V}_\varphi"
+
+    @classmethod
+    def eval(cls, k: Expr) -> Expr | None:  # noqa: D102
+        return S.One if k.is_zero else None
+
+    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
+        (k,) = self.args
+        ratio = BesselQuotient(0, k)
+        return ratio * (ratio - self)
+
+
+class BesselQuotient(Primitive):
+    r"""Quotient of Bessel functions, :math:`I_{n+1}(f) / f I_n(f)` with f^2 = k.
+
+    Examples
+    --------
+    >>> BesselQuotient(0, 0)
+    1/2
+    """
+
+    nargs = 2
+    latex_name = r"\mathrm{I}"
+
+    @classmethod
+    def eval(cls, n: Expr, k: Expr) -> Expr | None:  # noqa: D102
+        return 1 / (2 * n + 2) if k.is_zero else None
+
+    def fdiff(self, argindex: int = 2) -> Expr:  # noqa: D102
+        n, k = self.args
+        if argindex == 1:
+            raise ArgumentIndexError(self, argindex)
+        return self * (BesselQuotient(n + 1, k) - self) / 2
+
+    def _eval_is_positive(self) -> bool | None:
+        return True if self.args[1].is_real else None
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        n, k = self.args
+        order, argument = printer._print(n), printer._print(k)
+        power = "" if exp is None else f"^{{{exp}}}"
+        return rf"{self.latex_name}_{{{order}+1/{order}}}{power}\left({argument}\right)"
+
+
 class LogScaledK0(Primitive):
     r"""Scaled Bessel function of the second kind, :math:`\log K_0(e^s) + e^s`.
 
@@ -577,6 +677,10 @@ PRIMITIVES: tuple[type[Primitive], ...] = (
     LogScaledI0,
     BesselRatio,
     BesselRatioSlope,
+    PhaseLogPartition,
+    PhaseEntropy,
+    PhaseVariance,
+    BesselQuotient,
     LogScaledK0,
     LogScaledK1,
     IntervalCumulant,

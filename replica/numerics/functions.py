@@ -108,6 +108,84 @@ def _precise_bessel_ratio(x: Any) -> Any:
     return mpmath.besseli(1, x) / mpmath.besseli(0, x)
 
 
+# Functions of the square k of a field f; below _SERIES in k their power series serve.
+
+_SERIES = 1.0
+
+
+def _series_of_quotient(count: int) -> Array:
+    """Return the coefficients in k of s = R/f, from s + 2 k s' = 1 - s - k s^2."""
+    found = [0.5]
+    for j in range(1, count):
+        found.append(-sum(found[i] * found[j - 1 - i] for i in range(j)) / (2 * j + 2))
+    return np.array(found)
+
+
+_QUOTIENT = _series_of_quotient(24)  # converges up to the first zero of J_0, k = 5.8
+_LOG_I0 = np.concatenate([[0.0], 0.5 * _QUOTIENT / np.arange(1, _QUOTIENT.size + 1)])
+
+
+def _near_zero(coefficients: Array, k: Any) -> Any:
+    return np.polynomial.polynomial.polyval(np.minimum(k, _SERIES), coefficients)
+
+
+def bessel_quotient(n: Any, k: Any) -> Any:
+    k = np.asarray(k, dtype=float)
+    f = np.sqrt(np.clip(k, 1e-30, _ASYMPTOTIC**2))
+    known = special.ive(n + 1, f) / (f * special.ive(n, f))
+    y = 1 / np.sqrt(np.maximum(k, _ASYMPTOTIC**2))
+    far = y * _hankel(n + 1, y) / _hankel(n, y)
+    small = 1 / (2 * n + 2 + k / (2 * n + 4 + k / (2 * n + 6)))
+    return np.where(k < 1e-4, small, np.where(k > _ASYMPTOTIC**2, far, known))
+
+
+def _hankel(n: Any, y: Any) -> Any:
+    """Return the expansion of sqrt(2 pi f) e^-f I_n(f) in y = 1/f."""
+    m = 4 * n * n
+    return 1 - (m - 1) / 8 * y * (1 - (m - 9) / 16 * y)
+
+
+def phase_variance(k: Any) -> Any:
+    k, quotient = np.asarray(k, dtype=float), bessel_quotient(0, k)
+    far = quotient + bessel_ratio_slope(np.sqrt(np.maximum(k, 1.0)))
+    return np.where(k < 1.0, 1 - k * quotient**2, far)
+
+
+def phase_log_partition(k: Any) -> Any:
+    k = np.asarray(k, dtype=float)
+    root, f = np.sqrt(1 + k), np.sqrt(k)
+    series = _near_zero(_LOG_I0, k) - k / (1 + root)
+    return np.where(k < _SERIES, series, log_scaled_i0(f) + 1 - 1 / (f + root))
+
+
+def phase_entropy(k: Any) -> Any:
+    k = np.asarray(k, dtype=float)
+    series = _near_zero(_LOG_I0, k) - k * _near_zero(_QUOTIENT, k)
+    f = np.sqrt(k)
+    rest = f * phase_variance(k) / (1 + f * bessel_quotient(0, k))
+    return np.where(k < _SERIES, series, log_scaled_i0(f) + rest)
+
+
+def _precise_quotient(n: Any, k: Any) -> Any:
+    n = int(n)
+    if k < mpmath.mpf(2) ** (-mpmath.mp.prec):
+        return 1 / mpmath.mpf(2 * n + 2)
+    f = mpmath.sqrt(k)
+    return mpmath.besseli(n + 1, f) / (f * mpmath.besseli(n, f))
+
+
+def _of_phase(function: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
+    """Return a function of k from one of the field and the ratio R, with digits to cancel."""
+
+    def precise(k: Any) -> Any:
+        size = abs(int(mpmath.mag(k))) if k else mpmath.mp.prec
+        with mpmath.workprec(mpmath.mp.prec + 20 + 2 * size):
+            f = mpmath.sqrt(k)
+            return function(f, _precise_bessel_ratio(f))
+
+    return precise
+
+
 def log_scaled_k(n: int, s: Any) -> Any:
     """Return log K_n(e^s) + e^s, n = 0 or 1, where e^s under- or overflows too."""
     s = np.asarray(s, dtype=float)
@@ -462,6 +540,35 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
         lambda x: (np.minimum(0.3, 2 / np.maximum(x, 1.0) ** 3),),
         _guarded(lambda x: 1 - _precise_bessel_ratio(x) / x - _precise_bessel_ratio(x) ** 2),
         rounding=lambda x: np.where(np.abs(x) < _ASYMPTOTIC_SLOPE, 4.0, 0.0),
+    ),
+    "PhaseLogPartition": Implementation(
+        phase_log_partition,
+        lambda k: (0.25 / np.maximum(0.5 * np.abs(k), 1.0),),
+        _of_phase(lambda f, _: mpmath.log(mpmath.besseli(0, f)) + 1 - mpmath.sqrt(1 + f * f)),
+        rounding=lambda k: np.where(np.asarray(k) < _SERIES, 0.0, 4.0),
+    ),
+    "PhaseEntropy": Implementation(
+        phase_entropy,
+        lambda k: (0.25 / np.maximum(0.5 * np.abs(k), 1.0),),
+        _of_phase(lambda f, ratio: mpmath.log(mpmath.besseli(0, f)) - f * ratio),
+        rounding=lambda k: np.where(
+            np.asarray(k) < _SERIES, 0.0, 4 + 2 * np.minimum(np.sqrt(np.abs(k)), _ASYMPTOTIC_SLOPE)
+        ),
+    ),
+    "PhaseVariance": Implementation(
+        phase_variance,
+        lambda k: (0.25 / np.maximum(0.5 * np.abs(k), 1.0) ** 1.5,),
+        _of_phase(lambda f, ratio: 1 - ratio * ratio),
+        rounding=lambda k: np.where(np.asarray(k) < _ASYMPTOTIC_SLOPE**2, 4.0, 0.0),
+    ),
+    "BesselQuotient": Implementation(
+        bessel_quotient,
+        lambda n, k: (
+            bessel_quotient(n, k),
+            bessel_quotient(n, k) * np.minimum(0.125, 0.5 / np.maximum(k, 1.0)),
+        ),
+        _guarded(_precise_quotient),
+        rounding=lambda n, k: 4 * bessel_quotient(n, k),
     ),
     "LogScaledK0": _scaled_k(0),
     "LogScaledK1": _scaled_k(1),

@@ -652,24 +652,6 @@ PRIORS, CHANNELS = (GLM.options[k].choices for k in ("prior", "channel"))
 RECOVERED = {"linear": 1.0, "relu": 2.0}  # by as many equations as unknowns of the continuous part
 
 
-EVEN = pytest.mark.xfail(
-    strict=True,
-    raises=rp.ConvergenceError,
-    reason="1 - D/rho is known to a unit, and its root, on which all depends evenly, to 1e-8",
-)
-END = pytest.mark.xfail(
-    strict=True,
-    raises=rp.ConvergenceError,
-    reason="alpha = 2 is where the curve of saddle points ends in full recovery: alpha hardly "
-    "depends on D there, which is found to eight digits where ten are asked for",
-)
-KNOWN: dict[tuple[str, str, float], list[Any]] = {
-    ("gauss-bernoulli", "complex-abs", 0.7): [EVEN],
-    ("laplace", "complex-abs", 2.0): [END],
-    ("uniform", "complex-abs", 2.0): [END],
-}
-
-
 def every_pair() -> list[Any]:
     found = []
     for prior, channel, alpha in itertools.product(PRIORS, CHANNELS, (0.7, 2.0)):
@@ -681,7 +663,7 @@ def every_pair() -> list[Any]:
                 channel,
                 alpha,
                 id=f"{prior} {channel} {alpha}",
-                marks=[*([slow] if costly else []), *KNOWN.get((prior, channel, alpha), [])],
+                marks=[slow] if costly else [],
             )
         )
     return found

@@ -29,6 +29,7 @@ from sympy.core.function import ArgumentIndexError, Function
 
 from replica.language.primitives import (
     PRIMITIVES,
+    BesselQuotient,
     BesselRatio,
     BesselRatioSlope,
     ExponentialCumulant,
@@ -45,6 +46,9 @@ from replica.language.primitives import (
     LowerMills,
     Mills,
     MillsExcess,
+    PhaseEntropy,
+    PhaseLogPartition,
+    PhaseVariance,
     PositivePart,
     Sech,
     Softmax,
@@ -54,7 +58,8 @@ from replica.language.primitives import (
 
 x, y, z = symbols("x y z", real=True)
 ARGUMENTS = (x, y, z)
-BESSEL = (LogScaledI0, BesselRatio, BesselRatioSlope)
+PHASES = (PhaseLogPartition, PhaseEntropy, PhaseVariance, BesselQuotient)
+BESSEL = (LogScaledI0, BesselRatio, BesselRatioSlope, *PHASES)
 CUMULANTS = (IntervalCumulant, ExponentialCumulant)
 WEIGHTS = (IntervalWeight, ExponentialWeight)
 COUNT = {LogHDifference: 2, LowerMills: 2, UpperMills: 2, LogSumExp: 3, Softmax: 3}
@@ -62,7 +67,7 @@ COUNT |= dict.fromkeys(CUMULANTS, 2) | dict.fromkeys(WEIGHTS, 3)
 
 
 def applied(primitive, names=ARGUMENTS):
-    order = (1,) if primitive in CUMULANTS else ()
+    order = (1,) if primitive in (*CUMULANTS, BesselQuotient) else ()
     return primitive(*order, *names[: COUNT.get(primitive, 1)])
 
 

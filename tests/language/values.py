@@ -41,6 +41,11 @@ def _bessel_ratio(x: Any) -> Any:
     return mpmath.besseli(1, x) / mpmath.besseli(0, x)
 
 
+def _bessel_quotient(n: Any, k: Any) -> Any:
+    field = mpmath.sqrt(k)
+    return mpmath.besseli(n + 1, field) / (field * mpmath.besseli(n, field))
+
+
 def _log_mass(h: Any, g: Any, name: str) -> Any:
     """Return log of the mean of exp(h w - g w^2 / 2) over a uniform or a two-sided law."""
     root = mpmath.sqrt(g)
@@ -69,6 +74,15 @@ PRIMITIVE_VALUES = {
     "LogScaledI0": lambda x: mpmath.log(mpmath.besseli(0, x)) - x,
     "BesselRatio": _bessel_ratio,
     "BesselRatioSlope": lambda x: 1 - _bessel_ratio(x) / x - _bessel_ratio(x) ** 2,
+    "PhaseLogPartition": lambda k: (
+        mpmath.log(mpmath.besseli(0, mpmath.sqrt(k))) + 1 - mpmath.sqrt(1 + k)
+    ),
+    "PhaseEntropy": lambda k: (
+        mpmath.log(mpmath.besseli(0, mpmath.sqrt(k)))
+        - mpmath.sqrt(k) * _bessel_ratio(mpmath.sqrt(k))
+    ),
+    "PhaseVariance": lambda k: 1 - _bessel_ratio(mpmath.sqrt(k)) ** 2,
+    "BesselQuotient": _bessel_quotient,
     "LogScaledK0": lambda s: mpmath.log(mpmath.besselk(0, mpmath.exp(s))) + mpmath.exp(s),
     "LogScaledK1": lambda s: mpmath.log(mpmath.besselk(1, mpmath.exp(s))) + mpmath.exp(s),
     "LogH": lambda x: mpmath.log1p(-_tail(-x)) if x < 0 else mpmath.log(_tail(x)),

@@ -41,6 +41,23 @@ def log_scaled_i0(x: Any) -> Any:
         return mpmath.log(mpmath.besseli(0, x)) - x
 
 
+def of_phase(function: Any) -> Any:
+    """Return the value from the field and the ratio of Bessel functions."""
+
+    def of_square(k: Any) -> Any:
+        with mpmath.workdps(mpmath.mp.dps + 40):
+            field = mpmath.sqrt(k)
+            return function(field, bessel_ratio(field))
+
+    return of_square
+
+
+def bessel_quotient(n: Any, k: Any) -> Any:
+    with mpmath.workdps(mpmath.mp.dps + 40):
+        field = mpmath.sqrt(k)
+        return mpmath.besseli(n + 1, field) / (field * mpmath.besseli(n, field))
+
+
 def log_scaled_k(n: int) -> Any:
     def of_logarithm(s: Any) -> Any:
         with mpmath.workdps(mpmath.mp.dps + 40):
@@ -53,6 +70,12 @@ TRUTH = {
     "LogScaledI0": log_scaled_i0,
     "BesselRatio": bessel_ratio,
     "BesselRatioSlope": slope_of_bessel_ratio,
+    "PhaseLogPartition": of_phase(
+        lambda f, ratio: mpmath.log(mpmath.besseli(0, f)) + 1 - mpmath.sqrt(1 + f * f)
+    ),
+    "PhaseEntropy": of_phase(lambda f, ratio: mpmath.log(mpmath.besseli(0, f)) - f * ratio),
+    "PhaseVariance": of_phase(lambda f, ratio: 1 - ratio * ratio),
+    "BesselQuotient": bessel_quotient,
     "LogScaledK0": log_scaled_k(0),
     "LogScaledK1": log_scaled_k(1),
     "LogH": oracle.log_tail,
@@ -70,7 +93,14 @@ TRUTH = {
     "Softmax": lambda a, *rest: mpmath.exp(a) / mpmath.fsum(mpmath.exp(b) for b in (a, *rest)),
 }
 ONE = ("LogH", "Mills", "MillsExcess", "LogScaledH", "LogCosh", "Tanh", "Sech", "PositivePart")
-SIZES = ("LogScaledI0", "BesselRatio", "BesselRatioSlope")  # of arguments that are not negative
+PHASES = ("PhaseLogPartition", "PhaseEntropy", "PhaseVariance")
+SIZES = (
+    "LogScaledI0",
+    "BesselRatio",
+    "BesselRatioSlope",
+    *PHASES,
+)  # of arguments that are not negative
+QUOTIENTS = ("BesselQuotient",)  # of an order and the square of a size
 LOGARITHMS = ("LogScaledK0", "LogScaledK1")
 INTERVALS = ("LogHDifference", "LowerMills", "UpperMills")
 SUMS = ("LogSumExp", "Softmax")
@@ -115,6 +145,10 @@ def arguments(name: str) -> tuple[np.ndarray, ...]:
         rng = np.random.default_rng(5)
         drawn = 10 ** rng.uniform(-10, 6, 150)
         return (np.concatenate([drawn, [29.9, 30.1, 55.0, 799.9, 800.1, 0.9e6, 1.1e6, 1e9]]),)
+    if name in QUOTIENTS:
+        rng = np.random.default_rng(8)
+        squares = np.concatenate([10 ** rng.uniform(-18, 14, 150), [1e-300, 899.0, 1e12, 1.1e12]])
+        return rng.integers(0, 3, squares.size).astype(float), squares
     if name in LOGARITHMS:
         rng = np.random.default_rng(6)
         return (np.concatenate([rng.uniform(-60, 13, 150), [-40.1, -39.9, 13.8, 13.9]]),)
@@ -137,7 +171,8 @@ def test_every_primitive_has_an_implementation_and_a_truth():
     others = {"Clip", "Proximal", "CompanionStieltjes", *pairs}
     tilted = {f"{law}{kind}" for law in ("Interval", "Exponential") for kind in KINDS}
     assert set(IMPLEMENTATIONS) == names | others
-    assert set(TRUTH) == names - tilted == {*ONE, *SIZES, *LOGARITHMS, *INTERVALS, *SUMS}
+    kinds = (ONE, SIZES, QUOTIENTS, LOGARITHMS, INTERVALS, SUMS)
+    assert set(TRUTH) == names - tilted == {name for kind in kinds for name in kind}
 
 
 @pytest.mark.parametrize("name", sorted(TRUTH))
@@ -177,7 +212,7 @@ DIGITS = {
     **dict.fromkeys(("LogH", "Mills", "Tanh", "Sech", "LogSumExp", "Softmax"), 1e-13),
     "MillsExcess": 1e-13,
     "PositivePart": 1e-16,
-    **dict.fromkeys((*SIZES, *LOGARITHMS), 1e-13),
+    **dict.fromkeys((*SIZES, *QUOTIENTS, *LOGARITHMS), 1e-13),
     "BesselRatioSlope": 1e-12,
     "LogScaledH": 1e-15,
     "LogCosh": 1e-15,  # absolute below one: it is added to log 2

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from scipy import optimize, special
@@ -58,10 +59,68 @@ def gauss_bernoulli_gap(g, density):
     return density / (1 + g) + density * g / (1 + g) * float(missed)
 
 
+def _panels(edges):
+    """Return Gauss-Legendre nodes and weights between each two edges, shape (..., nodes)."""
+    half, middle = np.diff(edges, axis=-1) / 2, (edges[..., 1:] + edges[..., :-1]) / 2
+    nodes = middle[..., None] + half[..., None] * _GAUSS
+    weights = half[..., None] * _WEIGHTS
+    return nodes.reshape(*nodes.shape[:-2], -1), weights.reshape(*weights.shape[:-2], -1)
+
+
+_STEPS = np.array([-40, -20, -12, -8, -5, -3, -1.5, 0, 1.5, 3, 5, 8, 12, 20, 40])
+
+
+def _seen(y, sigma, edges, log_law):
+    """Return the density of w + sigma z at y, and the variance of w given it."""
+    w, weights = _panels(np.clip(edges, edges[..., :1], edges[..., -1:]))
+    exponent = log_law(w) - 0.5 * ((w - y[:, None]) / sigma) ** 2
+    top = exponent.max(axis=1, keepdims=True)
+    mass = weights * np.exp(exponent - top)
+    total = mass.sum(axis=1)
+    mean = (mass * (w - y[:, None])).sum(axis=1) / total
+    variance = (mass * (w - y[:, None] - mean[:, None]) ** 2).sum(axis=1) / total
+    density = total * np.exp(top[:, 0]) / (math.sqrt(2 * math.pi) * sigma)
+    return density, variance
+
+
+@lru_cache(maxsize=2000)
+def laplace_gap(g, density):
+    sigma, rate = 1 / math.sqrt(g), math.sqrt(2)
+    far = 28 + 9 * sigma
+    spread = np.unique(np.clip(np.concatenate([sigma * _STEPS, [-28, -14, 14, 28]]), -far, far))
+    spread = np.unique(np.concatenate([spread, [-far, far], np.linspace(-far, far, 9)]))
+    y, weights = _panels(spread)
+    reach = (11 + rate * sigma) * sigma
+    low, high = np.maximum(y - reach, -30.0), np.minimum(y + reach, 30.0)
+    low, high = np.minimum(low, high - 1e-3 * sigma), np.maximum(high, low + 1e-3 * sigma)
+    share = np.linspace(0, 1, 4)
+    zero = np.clip(0.0, low, high)[:, None]
+    edges = np.concatenate(
+        [low[:, None] + share * (zero - low[:, None]), zero + share[1:] * (high[:, None] - zero)],
+        axis=1,
+    )
+    law, variance = _seen(y, sigma, edges, lambda w: -rate * np.abs(w) - 0.5 * math.log(2))
+    return float(np.sum(weights * law * variance))
+
+
+@lru_cache(maxsize=2000)
+def uniform_gap(g, density):
+    sigma, end = 1 / math.sqrt(g), math.sqrt(3)
+    far = end + 9 * sigma
+    spread = np.concatenate([sigma * _STEPS - end, sigma * _STEPS + end, [0.0]])
+    y, weights = _panels(np.unique(np.clip(spread, -far, far)))
+    low, high = np.maximum(y - 11 * sigma, -end), np.minimum(y + 11 * sigma, end)
+    edges = low[:, None] + np.linspace(0, 1, 3) * (high - low)[:, None]
+    law, variance = _seen(y, sigma, edges, lambda w: np.full_like(w, -math.log(2 * end)))
+    return float(np.sum(weights * law * variance))
+
+
 PRIORS: dict[str, Callable] = {
     "gaussian": gaussian_gap,
     "rademacher": rademacher_gap,
     "gauss-bernoulli": gauss_bernoulli_gap,
+    "laplace": laplace_gap,
+    "uniform": uniform_gap,
 }
 
 
@@ -106,17 +165,42 @@ def abs_score(D, rho, noise, width):
     return (1 - 2 / math.pi * math.sqrt(D / rho) * float(np.sum(part) * 0.005)) / D
 
 
+def complex_abs_score(D, rho, noise, width):
+    """Return E |g|^2 / 2 over the modulus of a complex field with parts of variance rho."""
+    m = max(rho - D, 0.0)
+    if m <= 1e-14 * rho:
+        return 0.0
+    field, by_field = _panels(np.array([0, 0.05, 0.3, 1, 2, 4, 9.0]))
+    by_field = by_field * field * np.exp(-0.5 * field**2)
+    w = math.sqrt(m) * field[:, None]
+    # y = w + sqrt(D) t, above zero
+    low = np.maximum(-9.0, -w / math.sqrt(D))
+    t, by_label = _panels(low + np.linspace(0, 1, 4) * (9.0 - low))
+    y = w + math.sqrt(D) * t
+    x = y * w / D
+    with np.errstate(divide="ignore"):
+        tail = 1 / (2 * x) + 1 / (8 * x**2) + 1 / (8 * x**3) + 25 / (128 * x**4)
+    rest = np.where(x > 1e3, tail, 1 - special.i1e(x) / special.i0e(x))  # 1 - I_1/I_0
+    law = y / math.sqrt(D) * special.i0e(x) * np.exp(-0.5 * t**2)
+    score = t / math.sqrt(D) - y * rest / D
+    inner = np.sum(by_label * law * score**2, axis=1)
+    return 0.5 * float(by_field @ inner)
+
+
 def door_score(D, rho, noise, width):
     m, root = max(rho - D, 0.0), math.sqrt(D)
     if m <= 1e-14 * rho:
         return 0.0
+    if width > 100 * root:  # each step by itself
+        t, weights = _panels(_STEPS[1:-1])
+        score = _phi(t) ** 2 / (special.ndtr(t) * special.ndtr(-t))
+        law = _phi((width + root * t) / math.sqrt(m)) / math.sqrt(m)
+        return 2 * float(np.sum(weights * law * score)) / root
     top = 14 * math.sqrt(m)
-    steps = root * np.array([-40, -20, -12, -8, -5, -3, -1.5, 0, 1.5, 3, 5, 8, 12, 20, 40])
+    steps = root * _STEPS
     edges = np.concatenate([width + steps, steps - width, np.linspace(-top, top, 29)])
-    edges = np.unique(np.clip(edges, -top, top))
-    half, middle = np.diff(edges) / 2, (edges[1:] + edges[:-1]) / 2
-    w = (middle[:, None] + half[:, None] * _GAUSS).ravel()
-    weights = (half[:, None] * _WEIGHTS).ravel() * _phi(w / math.sqrt(m)) / math.sqrt(m)
+    w, weights = _panels(np.unique(np.clip(edges, -top, top)))
+    weights = weights * _phi(w / math.sqrt(m)) / math.sqrt(m)
     a, b = (-width - w) / root, (width - w) / root
     outside = special.ndtr(a) + special.ndtr(-b)
     inside = np.where(w > 0, special.ndtr(b) - special.ndtr(a), special.ndtr(-a) - special.ndtr(-b))
@@ -140,24 +224,31 @@ CHANNELS: dict[str, Callable] = {
     "linear": linear_score,
     "sign": sign_score,
     "abs": abs_score,
+    "complex-abs": complex_abs_score,
     "door": door_score,
     "relu": relu_score,
     "probit": probit_score,
     "logistic": logistic_score,
 }
-EVEN = ("abs", "door")
+EVEN = ("abs", "complex-abs", "door")
 NOISY = ("linear", "sign")
-CONTINUOUS = {"linear": 1.0, "abs": 1.0, "relu": 0.5}  # how much a label tells of its field
+CONTINUOUS = {
+    "linear": 1.0,
+    "abs": 1.0,
+    "complex-abs": 0.5,
+    "relu": 0.5,
+}  # how much a label tells of its field
 JUMPS = ("sign", "door")
 
 
 def weak_recovery(channel: str, rho: float, width: float) -> float:
     """Return the largest alpha at which the state of no overlap is stable."""
-    if channel == "abs":
-        return 0.5
+    if channel in CONTINUOUS:
+        return 0.5 / CONTINUOUS[channel]
     K = width / math.sqrt(rho)
-    P = 1 - 2 * special.ndtr(-K)
-    return P * (1 - P) / (4 * K**2 * _phi(K) ** 2)
+    outside = 2 * special.ndtr(-K)
+    chance = special.log_ndtr(-K) + math.log(2) + math.log1p(-outside)
+    return math.exp(min(chance - 2 * math.log(2 * K * _phi(0.0)) + K**2, 700.0))
 
 
 def fixed_point(prior, channel, start, *, alpha, density=1.0, Delta=0.0, K=1.0):
