@@ -11,6 +11,7 @@ nothing divides by :math:`\sqrt v`, and v = 0 is exact.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import prod
 from typing import Any
 
 from sympy import (
@@ -48,6 +49,9 @@ __all__ = [
     "nesting",
     "outermost_means",
 ]
+
+
+_LONGEST = 500  # terms; a longer sum takes seconds to write out, and is never the shorter form
 
 
 class BoundMean(Expr):
@@ -255,7 +259,7 @@ def cancel_terms(expression: Expr) -> Expr:
     >>> cancel_terms(Mills(x) * MillsExcess(x) + x * Mills(x))
     Mills(x)**2
     """
-    if not expression.is_Add:
+    if not expression.is_Add or _expanded_size(expression) > _LONGEST:
         return expression
     atoms: dict[Basic, Dummy] = {}
     bases = {p.base for p in expression.atoms(Pow) if p.base.is_Add and not p.exp.is_integer}
@@ -282,6 +286,17 @@ def cancel_terms(expression: Expr) -> Expr:
     back = {dummy: node for node, dummy in atoms.items()}
     expanded = _merge_means(expanded.xreplace(back))
     return expanded if count_ops(expanded) < count_ops(expression) else expression
+
+
+def _expanded_size(node: Basic) -> int:
+    """Return how many terms the expression would have without parentheses."""
+    if node.is_Add:
+        return sum(_expanded_size(argument) for argument in node.args)
+    if node.is_Mul:
+        return prod(_expanded_size(argument) for argument in node.args)
+    if isinstance(node, Pow) and _is_natural(node.exp):
+        return int(_expanded_size(node.base) ** node.exp)
+    return 1
 
 
 def _merge_means(expression: Expr) -> Expr:

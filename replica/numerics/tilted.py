@@ -5,6 +5,9 @@ the root of g and lose their digits as g -> 0. Here the law is summed where its 
 Gauss-Legendre around its peak: exact at g = 0, and of full relative accuracy for narrow and wide
 laws alike.
 
+Where g is large the same is half of a Gaussian law, or all of it, and its closed form has all
+digits: normalisations and the first cumulants are then taken from there.
+
 A normalisation is weighed beside that of a Gaussian law of variance c,
 :math:`e^{c h^2 / 2 (1 + c g)} / \sqrt{1 + c g}` but for the root.
 """
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +24,7 @@ import mpmath
 import numpy as np
 from mpmath.calculus.quadrature import GaussLegendre
 from numpy.typing import NDArray
+from scipy import special
 
 __all__ = [
     "EXPONENTIAL",
@@ -41,9 +46,15 @@ INTERVAL: Pieces = ((-1.0, 1.0, 0.0),)
 EXPONENTIAL: Pieces = ((0.0, math.inf, -1.0), (-math.inf, 0.0, 1.0))
 """Ranges of w with the slope of log P, and density 1/2 where that is continued to zero."""
 
+_ROOT_HALF = math.sqrt(0.5)
+_ROOT_TWO_PI = math.sqrt(2 * math.pi)
+
 _DEGREE = 5  # of mpmath's rules: 48 nodes
 _FALL = 46.0  # the law is cut where it is exp(-46) of its peak, or 2e-17 times its moments
 _PARTS = 2**12  # laws at once: their nodes fit the cache
+_CUT = 0.5  # standard deviations; a Gaussian law cut farther out cancels in closed form
+_CANCELS = 0.3  # what may cancel, relative to the square of the cut, of a part of the mass
+_CLOSED = 3  # cumulants in closed form
 
 
 class _Law:
@@ -104,6 +115,103 @@ class _Law:
         return sum((p * e for p, e in zip(self.chances, self.rates, strict=True)), np.zeros(()))
 
 
+class _Halves:
+    """The same law from closed forms of each piece, a Gaussian law cut on one side or on none.
+
+    Where a piece is cut on both sides, or so far out that its moments cancel, it is summed.
+    """
+
+    def __init__(self, h: Array, g: Array, c: Array, pieces: Pieces) -> None:
+        parts = [_piece(h + slope, g, low, high) for low, high, slope in pieces]
+        tops = [
+            _top(part.peak, part.rate, slope, g, c)
+            for part, (*_, slope) in zip(parts, pieces, strict=True)
+        ]
+        logs = [np.log(0.5 * part.mass) for part in parts]
+        self._weigh(tops, logs)
+        for k, (part, (low, high, slope)) in enumerate(zip(parts, pieces, strict=True)):
+            with np.errstate(invalid="ignore"):
+                poor = self.chances[k] * part.cut**2 > _CANCELS
+                poor &= part.cut < -_CUT
+            poor |= np.isnan(part.cut)
+            if poor.any():
+                alone = ((low, high, slope),)
+                law = _Law(h[poor], g[poor], c[poor], alone)
+                logs[k][poor] = law.logs[0]
+                moments = law.cumulants(_CLOSED)
+                part.mean[poor], part.variance[poor], part.third[poor] = law.shift, *moments[1:]
+        self._weigh(tops, logs)
+        heaviest = self.masses.argmax(axis=0)
+        self.anchor = np.choose(heaviest, [part.peak for part in parts])
+        self.parts = parts
+
+    def _weigh(self, tops: list[Array], logs: list[Array]) -> None:
+        self.masses = np.stack([top + log for top, log in zip(tops, logs, strict=True)])
+        self.normalisation = np.logaddexp.reduce(self.masses, axis=0)
+        self.chances = np.exp(self.masses - self.normalisation)
+
+    def cumulant(self, order: int) -> Array:
+        """Return the cumulant of an order up to three."""
+        weighed = list(zip(self.chances, self.parts, strict=True))
+        places = [part.peak - self.anchor + part.mean for part in self.parts]
+        shift = sum((p * x for p, x in zip(self.chances, places, strict=True)), np.zeros(()))
+        if order == 1:
+            return np.asarray(self.anchor + shift)
+        found = np.zeros_like(shift)
+        for (chance, part), place in zip(weighed, places, strict=True):
+            away = place - shift
+            square = away * away
+            if order == 2:
+                found += chance * (part.variance + square)
+            else:
+                found += chance * (part.third + away * (3 * part.variance + square))
+        return found
+
+
+@dataclass
+class _Piece:
+    """A Gaussian law on a range: peak, slope there, and cumulants of the distance from the peak.
+
+    `cut` is how many standard deviations its vertex is inside the one end that matters, infinite
+    where none does, NaN where the law has to be summed.
+    """
+
+    peak: Array
+    rate: Array
+    mass: Array
+    mean: Array
+    variance: Array
+    third: Array
+    cut: Array
+
+
+def _piece(h: Array, g: Array, low: float, high: float) -> _Piece:
+    peak, rate, before, beyond = _peak(h, g, low, high)
+    reach = 2 * _FALL / (np.abs(rate) + np.sqrt(rate * rate + 2 * _FALL * g))
+    left, right = before > -reach, beyond < reach
+    root = np.sqrt(g)
+    inward = np.where(left, 1.0, -1.0)
+    end = np.where(left, before, beyond)
+    cut = inward * (rate - g * end) / root
+    cut = np.where(left | right, np.where(left & right, np.nan, cut), np.inf)
+    cut = np.where(g > 0, cut, np.nan)
+    # next to the peak erfc has more digits than its scaled form, which is needed far out
+    out = cut < -_CUT
+    scaled = special.erfcx(np.where(out, cut, 0.0) * -_ROOT_HALF)
+    known = np.where(out, 0.5 * scaled, special.ndtr(cut))
+    fall = np.where(out, 1.0, np.exp(-0.5 * cut * cut))
+    ratio = np.where(np.isinf(cut), 0.0, fall / (_ROOT_TWO_PI * known))
+    depth = np.where(np.isinf(cut), 0.0, cut)
+    excess = ratio + depth
+    # the vertex is the peak, or beyond an end that then is
+    mean = inward * np.where(rate == 0, ratio, excess) / root
+    variance = (1 - ratio * excess) / g
+    third = inward * ratio * (excess * (ratio + excess) - 1) / (g * root)
+    # counted from the peak: at the end, where the vertex is beyond it
+    mass = _ROOT_TWO_PI * np.where((rate != 0) & ~out, known / fall, known) / root
+    return _Piece(peak, rate, mass, mean, variance, third, cut)
+
+
 @lru_cache(maxsize=1)
 def _legendre() -> tuple[Array, Array, Array]:
     """Return the distances from both ends, and the weights, of nodes between 0 and 1.
@@ -137,7 +245,14 @@ def _top(peak: Any, rate: Any, slope: Any, g: Any, c: Any) -> Any:
     return (g * peak * peak + 2 * rate * peak - beside) / (2 * (1 + c * g))
 
 
-def _by_part(function: Callable[[_Law], Array], h: Any, g: Any, c: Any, pieces: Pieces) -> Array:
+def _by_part(
+    function: Callable[[Any], Array],
+    h: Any,
+    g: Any,
+    c: Any,
+    pieces: Pieces,
+    law: type[_Law] | type[_Halves] = _Law,
+) -> Array:
     """Return a function of the laws, part by part to bound the memory of their nodes."""
     arrays = np.broadcast_arrays(*(np.asarray(a, dtype=float) for a in (h, g, c)))
     flat = [a.reshape(-1) for a in arrays]
@@ -146,7 +261,7 @@ def _by_part(function: Callable[[_Law], Array], h: Any, g: Any, c: Any, pieces: 
         for start in range(0, result.size, _PARTS):
             part = slice(start, start + _PARTS)
             field, precision, spread = (a[part] for a in flat)
-            result[part] = function(_Law(field, precision, spread, pieces))
+            result[part] = function(law(field, precision, spread, pieces))
     return result.reshape(arrays[0].shape)
 
 
@@ -154,7 +269,10 @@ def cumulant(n: Any, h: Any, g: Any, pieces: Pieces) -> Any:
     """Return the cumulant of order n; order zero is the log of the normalisation."""
     if n == 0:
         return weight(h, g, 0.0, pieces)
-    return _by_part(lambda law: law.cumulants(n)[-1], h, g, 0.0, pieces)
+    order = int(n)
+    if order <= _CLOSED:
+        return _by_part(lambda law: law.cumulant(order), h, g, 0.0, pieces, _Halves)
+    return _by_part(lambda law: law.cumulants(order)[-1], h, g, 0.0, pieces)
 
 
 def cumulant_rounding(n: Any, h: Any, g: Any, pieces: Pieces) -> Any:
@@ -183,7 +301,7 @@ def cumulant_slopes(n: Any, h: Any, g: Any, pieces: Pieces) -> tuple[Any, ...]:
 
 def weight(h: Any, g: Any, c: Any, pieces: Pieces) -> Any:
     """Return the log of the normalisation beside that of a Gaussian law of variance c."""
-    return _by_part(lambda law: law.normalisation, h, g, c, pieces)
+    return _by_part(lambda law: law.normalisation, h, g, c, pieces, _Halves)
 
 
 def weight_rounding(h: Any, g: Any, c: Any, pieces: Pieces) -> Any:
