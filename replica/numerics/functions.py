@@ -385,11 +385,18 @@ def _log_interval_rounding(a: Any, b: Any) -> Any:
     return _interval_rounding(a, b) + _tail_rounding(low) * np.abs(log_h_difference(a, b))
 
 
-def _interval_mills_rounding(a: Any, b: Any) -> Any:
-    """Return the relative rounding of density over mass: that of both exponents and of the mass."""
-    low, high, _ = _mirrored(a, b)
-    decay = np.where(low > 0, 0.5 * np.abs(high * high - low * low), 0.5 * (high**2 + low**2))
-    return 4 + _interval_rounding(a, b) + decay
+def _interval_mills_rounding(a: Any, b: Any) -> tuple[Any, Any]:
+    """Return the relative roundings of density over mass, at a and at b.
+
+    They are those of the mass, of the exponent at the end next to zero, and, at the other end, of
+    what the density falls to from there.
+    """
+    low, high, left = _mirrored(a, b)
+    near = 4 + _interval_rounding(a, b) + 0.5 * np.minimum(low, 0) ** 2
+    fall = np.where(low > 0, 0.5 * np.abs(high * high - low * low), 0.5 * (high**2 + low**2))
+    # a narrow interval has both from its middle
+    near = near + np.where(_narrow(low, high)[0], fall, 0.0)
+    return np.where(left, near + fall, near), np.where(left, near, near + fall)
 
 
 def companion_stieltjes(z: Any, ratio: Any) -> Any:
@@ -593,7 +600,7 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
             lower_mills(a, b) * upper_mills(a, b),
         ),
         _guarded(lambda a, b: _precise_density(a) / _precise_mass(a, b)),
-        rounding=lambda a, b: _interval_mills_rounding(a, b) * lower_mills(a, b),
+        rounding=lambda a, b: _interval_mills_rounding(a, b)[0] * lower_mills(a, b),
     ),
     "UpperMills": Implementation(
         upper_mills,
@@ -602,7 +609,7 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
             upper_mills(a, b) * np.abs(upper_mills(a, b) + b),
         ),
         _guarded(lambda a, b: _precise_density(b) / _precise_mass(a, b)),
-        rounding=lambda a, b: _interval_mills_rounding(a, b) * upper_mills(a, b),
+        rounding=lambda a, b: _interval_mills_rounding(a, b)[1] * upper_mills(a, b),
     ),
     "PositivePart": Implementation(
         lambda x: np.maximum(x, 0.0), lambda x: (1.0,), lambda x: max(x, mpmath.mpf(0))
