@@ -198,9 +198,12 @@ def test_lattice_spans_what_is_claimed():
 
 @pytest.mark.slow
 def test_stored_truth_is_what_the_oracle_computes():
-    stored = oracle.read()
+    """A third of it, drawn once; `python tests/numerics/oracle.py` writes all of it anew."""
+    stored, rng = oracle.read(), np.random.default_rng(11)
     for name in oracle.PATTERNS:
-        for (q, kappa), means in stored[name].items():
+        drawn = [point for point in stored[name].items() if rng.random() < 1 / 3]
+        assert len(drawn) > len(stored[name]) / 5
+        for (q, kappa), means in drawn:
             fresh = oracle.pattern_means(name, q, kappa)
             for old, new in zip(means, fresh, strict=True):
                 assert mpmath.almosteq(old, new, rel_eps=mpf(10) ** (2 - oracle.KEPT)), (q, kappa)

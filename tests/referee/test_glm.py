@@ -12,7 +12,7 @@ from referee import glm_oracle as oracle
 
 import replica as rp
 
-POINTS = 4  # of each pair, from each start
+POINTS = 2  # of each pair, from each start
 DIGITS = 1e-8  # relative, of the gap
 SECONDS = 2.0  # of this process, whatever else the machine does
 SPARSE = {"alpha": 0.2, "density": 0.1, "Delta": 1e-2}
