@@ -3,10 +3,13 @@ r"""Bayes-optimal generalised linear models: every prior of the weights, every o
 Labels :math:`y_\mu \sim P(y|x_\mu \cdot w^*)` of n = alpha p patterns with entries N(0, 1/p). With
 :math:`\rho = E w^2`, the gap :math:`D = \rho - m` and its conjugate,
 
-.. math:: \phi = \Phi_w(\hat m) + \alpha\, \Phi_{out}(D) - (\rho - D)\, \hat m / 2,
+.. math:: \phi = \alpha\, \Phi_{out}(D) + D\, \hat m / 2 - I_w(\hat m),
+          \qquad I_w(\hat m) = \rho\, \hat m / 2 - \Phi_w(\hat m),
 
-where the blocks give :math:`\Phi_w` and :math:`\Phi_{out}`. The overlap is D and not m: next to
-perfect recovery 1 - m/rho has no digits, D has all.
+where the blocks give :math:`\Phi_{out}`, :math:`\Phi_w` and :math:`I_w`, what a weight seen through
+noise of precision :math:`\hat m` tells of itself. The overlap is D and not m: next to perfect
+recovery 1 - m/rho has no digits, D has all; so have the terms above, where those with
+:math:`\Phi_w` and :math:`m \hat m` grow and cancel.
 """
 
 from __future__ import annotations
@@ -48,8 +51,8 @@ def build(prior: Prior, channel: Channel) -> Formula:
     """Return the formula of one prior and one channel."""
     rho = prior.second_moment
     m = rho - D
-    labels, weights = channel.free_entropy(D, rho), prior.free_entropy(mhat)
-    potential = weights + alpha * labels - m * mhat / 2
+    labels = channel.free_entropy(D, rho)
+    potential = alpha * labels + D * mhat / 2 - prior.mutual_information(mhat)
     observables = {
         "m": m,
         "mse": D,

@@ -12,7 +12,7 @@ whose derivatives in r are posterior mean and variance. In the planted model
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 from numbers import Integral, Real
@@ -92,6 +92,13 @@ class Prior:
         r"""Return :math:`\Phi_w(g) = E\, L(r, g)`, in nats per weight."""
         return self.average(lambda r: self.log_partition(r, g), g)
 
+    def mutual_information(self, g: Any) -> Expr:
+        r"""Return :math:`I_w(g) = \rho\, g / 2 - \Phi_w(g)`, what r tells of w, in nats per weight.
+
+        It grows as log g, where both terms grow as g and their difference loses its digits.
+        """
+        return self.second_moment * g / 2 - self.free_entropy(g)
+
     def gap(self, g: Any) -> Expr:
         r"""Return :math:`D(g) = \rho - 2 \Phi_w'(g)`, as the mean of the posterior variance."""
         field = Symbol("r", real=True)
@@ -120,6 +127,24 @@ class Mixture(Prior):
             terms.append(log(weight) - log(width) / 2 + exponent)
         return terms
 
+    def mutual_information(self, g: Any) -> Expr:
+        """Return what r tells of w given its component, and of the component.
+
+        The laws of r in two components are compared with the one that w was drawn from.
+        """
+        total, x = S.Zero, Symbol("x", real=True)
+        seen: list[tuple[Expr, Expr, Expr]] = []
+        for weight, mean, variance in self.components:
+            width = 1 + g * variance
+            total += weight * log(width) / 2
+            ratios = []
+            for other_weight, other_mean, other_variance in self.components:
+                step, other = other_mean - mean, 1 + g * other_variance
+                square = x**2 * (other_variance - variance) / width + 2 * step * x - g * step**2
+                ratios.append(log(other_weight) + log(width / other) / 2 + square / (2 * other))
+            seen.append((weight, LogSumExp(*ratios), g + g**2 * variance))
+        return total - _mean_over(seen, x)
+
     def gap(self, g: Any) -> Expr:
         """Return the mean variance within the components, and between each two of them.
 
@@ -140,18 +165,9 @@ class Mixture(Prior):
 
     def average(self, function: Callable[[Any], Expr], g: Any) -> Expr:
         """Average over each component, where r is Gaussian."""
-        groups: list[tuple[Expr, Expr, Expr]] = []
         x = Symbol("x", real=True)
-        for weight, mean, variance in self.components:
-            body, spread = function(g * mean + x), g + g**2 * variance
-            reflected = body.subs(x, -x)
-            for k, (total, other, width) in enumerate(groups):
-                if width == spread and other in (body, reflected):
-                    groups[k] = (total + weight, other, width)
-                    break
-            else:
-                groups.append((weight, body, spread))
-        return sum((w * Mean(body, (x, spread)) for w, body, spread in groups), S.Zero)
+        parts = [(w, function(g * mean + x), g + g**2 * v) for w, mean, v in self.components]
+        return _mean_over(parts, x)
 
     def sample(self, rng: np.random.Generator, size: Any, controls: Mapping[str, float]) -> Any:
         """Draw a component for each weight, then the weight."""
@@ -159,6 +175,20 @@ class Mixture(Prior):
         table = np.array([[float(p.subs(numbers)) for p in row] for row in self.components])
         chosen = rng.choice(len(table), size=size, p=table[:, 0] / table[:, 0].sum())
         return table[chosen, 1] + np.sqrt(table[chosen, 2]) * rng.standard_normal(size)
+
+
+def _mean_over(parts: Iterable[tuple[Expr, Expr, Expr]], x: Symbol) -> Expr:
+    """Return the weighted sum of means over x; those of a body and its mirror image are one."""
+    groups: list[tuple[Expr, Expr, Expr]] = []
+    for weight, body, spread in parts:
+        reflected = body.subs(x, -x)
+        for k, (total, other, width) in enumerate(groups):
+            if width == spread and other in (body, reflected):
+                groups[k] = (total + weight, other, width)
+                break
+        else:
+            groups.append((weight, body, spread))
+    return sum((w * Mean(body, (x, spread)) for w, body, spread in groups), S.Zero)
 
 
 @dataclass(frozen=True)
@@ -177,6 +207,15 @@ class _Continuous(Prior):
         """Return that of the distance from the mean, and what the mean adds."""
         x = r - g * self.mean
         return self.centred(x, g) + self.mean * x + g * self.mean**2 / 2
+
+    def mutual_information(self, g: Any) -> Expr:
+        """Return that of the Gaussian law of `weight`, less what the law of r has beside it."""
+        x, g = Symbol("x", real=True), sympify(g, strict=True)
+        spread, weight = self.weight(x, g)
+        known = 1 + spread * g
+        excess = self.second_moment - self.mean**2 - spread
+        beside = self.average(lambda r: weight.subs(x, r - g * self.mean), g)
+        return log(known) / 2 + g * excess / (2 * known) - beside
 
     def average(self, function: Callable[[Any], Expr], g: Any) -> Expr:
         """Average over the distance of r from its mean g E[w]."""

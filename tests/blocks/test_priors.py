@@ -183,6 +183,19 @@ def test_potential_and_gap_are_those_of_the_definition(name: str, strength: floa
 
 
 @EVERY
+@pytest.mark.parametrize("strength", (1e-6, *STRENGTHS, 1e8))
+def test_mutual_information_is_what_is_left_of_the_potential(name: str, strength: float):
+    """I = rho g / 2 - Phi where the difference has digits, and digits where it has none."""
+    law, controls, _ = CASES[name]
+    both = (law.mutual_information(g), law.second_moment * g / 2 - law.free_entropy(g))
+    compiled = compile_kernel((g,), tuple(fixed(law, e, controls) for e in both))
+    found, difference = compiled.bounded(strength, refinement=2)
+    gap = abs(float(found.value - difference.value))
+    assert gap <= float(found.bound + difference.bound)
+    assert float(found.bound) <= 1e-11 * max(float(found.value), 1e-2)
+
+
+@EVERY
 def test_gap_is_what_the_derivative_of_the_potential_leaves(name: str):
     """D = rho - 2 dPhi/dg: the Nishimori identity; and E f_w^2 = rho - D."""
     moment = number(name, CASES[name][0].second_moment)

@@ -477,6 +477,25 @@ def test_end_of_the_line_of_sparse_weights(density: float, text: str):
             threshold(name, "gauss-bernoulli", "linear", density=density, Delta=1.02 * float(text))
 
 
+@pytest.mark.parametrize(
+    ("prior", "channel", "Delta", "text"),
+    [
+        ("rademacher", "sign", 1e-6, "1.24696435004775"),
+        ("rademacher", "sign", 1e-9, "1.24475594366330"),
+        ("rademacher", "sign", 1e-12, "1.24468626507293"),
+        # by mpmath, with the potential of one weight relative to the component it was drawn from
+        ("gauss-bernoulli", "linear", 1e-9, "0.134975071202454"),
+        ("gauss-bernoulli", "linear", 1e-12, "0.124738570261071687"),
+    ],
+)
+def test_first_order_transition_at_little_noise(prior, channel, Delta, text):
+    """Where the terms of the potential are 1/Delta and their differences of order one."""
+    found = threshold("alpha_IT", prior, channel, Delta=Delta)
+    assert found.status == rp.Status.CONVERGED
+    assert found.value == pytest.approx(float(text), abs=1e-13)
+    assert found.error < 1e-12
+
+
 @pytest.mark.parametrize(("channel", "end"), [("linear", 1.0), ("relu", 2.0)])
 def test_gaussian_weights_are_recovered_from_as_many_equations_as_unknowns(
     channel: str, end: float
