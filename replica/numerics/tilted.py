@@ -125,21 +125,20 @@ class _Halves:
         parts = [_piece(h + slope, g, low, high) for low, high, slope in pieces]
         tops = [
             _top(part.peak, part.rate, slope, g, c)
-            for part, (*_, slope) in zip(parts, pieces, strict=True)
+            for part, (_, _, slope) in zip(parts, pieces, strict=True)
         ]
         logs = [np.log(0.5 * part.mass) for part in parts]
         self._weigh(tops, logs)
-        for k, (part, (low, high, slope)) in enumerate(zip(parts, pieces, strict=True)):
+        for k, (part, alone) in enumerate(zip(parts, pieces, strict=True)):
             with np.errstate(invalid="ignore"):
                 poor = self.chances[k] * part.cut**2 > _CANCELS
                 poor &= part.cut < -_CUT
             poor |= np.isnan(part.cut)
             if poor.any():
-                alone = ((low, high, slope),)
-                law = _Law(h[poor], g[poor], c[poor], alone)
+                law = _Law(h[poor], g[poor], c[poor], (alone,))
                 logs[k][poor] = law.logs[0]
-                moments = law.cumulants(_CLOSED)
-                part.mean[poor], part.variance[poor], part.third[poor] = law.shift, *moments[1:]
+                _, second, third = law.cumulants(_CLOSED)
+                part.mean[poor], part.variance[poor], part.third[poor] = law.shift, second, third
         self._weigh(tops, logs)
         heaviest = self.masses.argmax(axis=0)
         self.anchor = np.choose(heaviest, [part.peak for part in parts])

@@ -117,6 +117,11 @@ class ExplicitCurve:
             return low + (np.logspace(-4, 4, 64) if deep else np.logspace(-5, 9, 127))
         return self.grid(1)
 
+    def near(self) -> Array:
+        """Return values of the parameter next to where it begins, closer than those of `grid`."""
+        low = float(self.formula.domains[self.parameter].start)
+        return low + np.logspace(-300.0, -6.0, 295) if np.isfinite(low) else np.empty(0)
+
     def beyond(self) -> Array:
         """Return values of the parameter farther along than those of `spread`."""
         return float(self.formula.domains[self.parameter].start) + np.logspace(9, 20, 100)[1:]

@@ -22,6 +22,7 @@ __all__ = ["root_starts", "root_system"]
 
 Array = NDArray[np.float64]
 
+_ATTEMPTS = ("coarse", "fine", "near")  # the last one where a curve hardly leaves its beginning
 _FIRST_CONTROLS = (1e-3, 1e-2, 0.1, 0.5, 1.0, 2.0)  # from the low end: where a branch may begin
 
 
@@ -49,11 +50,12 @@ def root_starts(request: Request, declaration: Root, system: System) -> Iterator
     zero = system.equations[-1]
     free = formula.within(declaration.at) if declaration.at else formula
     curve = explicit_curve(free, control)
-    found = False
-    for fine in (False, True):
+    found, seen, reached = False, [], []
+    for attempt in _ATTEMPTS if curve is not None else _ATTEMPTS[:2]:
         if curve is not None:
-            level = 0 if fine else -1  # a guess needs no more
-            z, value, height = curve.points(curve.grid(fine), others, (zero,), refinement=level)
+            level = -1 if attempt == "coarse" else 0  # a guess needs no more
+            place = curve.near() if attempt == "near" else curve.grid(int(attempt == "fine"))
+            z, value, height = curve.points(place, others, (zero,), refinement=level)
             domain = formula.controls[control_name(control)].domain
             inside = (value > float(domain.start)) & (value < float(domain.end))
             z, value, height = z[inside], value[inside], height[inside]
@@ -63,20 +65,25 @@ def root_starts(request: Request, declaration: Root, system: System) -> Iterator
                     np.concatenate(p) for p in zip(trivial, (z, value, height), strict=True)
                 )
         else:
-            search = _across_starts if fine else _along_branch
+            search = _across_starts if attempt == "fine" else _along_branch
             z, value, height = search(request, control, system)
+        seen.append(height[np.isfinite(height)])
+        reached.append(value[np.isfinite(value)])
         start = _crossing(height, z, value)
         if start is not None:
             found = True
             yield start
-    if not found:
-        shift = 1 if isinstance(declaration, Instability) else 0
-        seen = height[np.isfinite(height)] + shift
-        raise request.missing(
-            f"along the saddle points with {control_name(control)} up to {np.nanmax(value):.6g}, "
-            f"the {declaration.zeros[0]} stays between {seen.min():.4g} and {seen.max():.4g} and "
-            f"does not reach {shift}"
-        )
+        if found and attempt == "fine":
+            return
+    shift = 1 if isinstance(declaration, Instability) else 0
+    heights, controls = np.concatenate(seen) + shift, np.concatenate(reached)
+    if not heights.size or not controls.size:
+        raise request.missing(f"no saddle point was found at any {control_name(control)} tried")
+    raise request.missing(
+        f"at {controls.size} saddle points with {control_name(control)} from {controls.min():.6g} "
+        f"to {controls.max():.6g}, the {declaration.zeros[0]} stays between {heights.min():.4g} "
+        f"and {heights.max():.4g} and does not reach {shift}"
+    )
 
 
 def _crossing(height: Array, z: Array, control: Array) -> Array | None:

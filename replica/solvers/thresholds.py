@@ -306,7 +306,8 @@ def _solved(
     if not np.isfinite(value):
         raise request.failed("is not finite")
     overlaps = dict(pinned)
-    overlaps |= {str(s): float(x) for s, x in zip(system.unknowns, z, strict=True)}
+    known = np.where(np.abs(z) > error, z, 0.0)  # no digit of the others is right
+    overlaps |= {str(s): float(x) for s, x in zip(system.unknowns, known, strict=True)}
     solved = [control_name(symbol) for symbol in declaration.controls]
     text = ""
     if request.digits is not None:

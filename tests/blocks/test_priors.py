@@ -183,7 +183,7 @@ def test_potential_and_gap_are_those_of_the_definition(name: str, strength: floa
 
 
 @EVERY
-@pytest.mark.parametrize("strength", (1e-6, *STRENGTHS, 1e8))
+@pytest.mark.parametrize("strength", [1e-6, *STRENGTHS, 1e8])
 def test_mutual_information_is_what_is_left_of_the_potential(name: str, strength: float):
     """I = rho g / 2 - Phi where the difference has digits, and digits where it has none."""
     law, controls, _ = CASES[name]
