@@ -121,6 +121,9 @@ class Relation:
 class Root:
     r"""A threshold where observables vanish at the saddle: {stationarity, zero = 0}.
 
+    Where the observable vanishes because the branch ends on another one, as a broken saddle on a
+    symmetric one, the branch is followed to this merger.
+
     Parameters
     ----------
     zero : str or Expr, or a tuple of them
@@ -235,8 +238,9 @@ class Fold(_Determines):
         The value at the far end of the curve of saddle points, which counts where it is beyond
         every fold, or where there is none.
     start : mapping, optional
-        A saddle point near the branch that ends, the control included; needed where the branch
-        is followed because there is no explicit curve.
+        A saddle point near the branch that ends, the control included, as numbers or expressions
+        in the other controls; needed where the branch is followed because there is no explicit
+        curve.
     doc, unless, caveat
         As in `Root`.
     """

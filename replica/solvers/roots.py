@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Symbol
+from sympy import Interval, Symbol
 
 from replica.language.formula import Formula, Instability, Root, control_name
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.branches import explicit_curve
 from replica.solvers.continuation import follow, saddle_branches
+from replica.solvers.mergers import Merger, approaches, merger
 from replica.solvers.request import Request
 from replica.solvers.saddle import solve
 from replica.solvers.system import System
@@ -40,8 +41,13 @@ def root_system(formula: Formula, declaration: Root) -> System:
     return System(equations, (*free, *declaration.controls), parameters, domains)
 
 
-def root_starts(request: Request, declaration: Root, system: System) -> Iterator[Array]:
-    """Yield first guesses for the augmented system, from the branch, coarse ones first."""
+def root_starts(
+    request: Request, declaration: Root, system: System
+) -> Iterator[NDArray[np.float64] | Merger]:
+    """Yield first guesses for the augmented system, from the branch, coarse ones first.
+
+    Where the condition vanishes at the end of the branch there is none; then yield that end.
+    """
     formula, others = request.formula, request.others
     if declaration.start or not set(system.unknowns) & set(formula.unknowns):
         yield np.array([[float(declaration.start.get(symbol, 1)) for symbol in system.unknowns]])
@@ -51,12 +57,13 @@ def root_starts(request: Request, declaration: Root, system: System) -> Iterator
     free = formula.within(declaration.at) if declaration.at else formula
     curve = explicit_curve(free, control)
     found, seen, reached = False, [], []
+    end: Merger | None = None
     for attempt in _ATTEMPTS if curve is not None else _ATTEMPTS[:2]:
         if curve is not None:
             level = -1 if attempt == "coarse" else 0  # a guess needs no more
             place = curve.near() if attempt == "near" else curve.grid(int(attempt == "fine"))
             z, value, height = curve.points(place, others, (zero,), refinement=level)
-            domain = formula.controls[control_name(control)].domain
+            domain = _domain(formula, control)
             inside = (value > float(domain.start)) & (value < float(domain.end))
             z, value, height = z[inside], value[inside], height[inside]
             trivial = curve.trivial_branch(others, zero) if declaration.from_origin else None
@@ -67,6 +74,11 @@ def root_starts(request: Request, declaration: Root, system: System) -> Iterator
         else:
             search = _across_starts if attempt == "fine" else _along_branch
             z, value, height = search(request, control, system)
+            last = approaches(height) if end is None else None
+            if last is not None and _crossing(height, z, value) is None:
+                domains = {**formula.domains, control: _domain(formula, control)}
+                begin = np.array([*z[last], value[last]])
+                end = merger(system, domains, begin, float(height[last]), others)
         seen.append(height[np.isfinite(height)])
         reached.append(value[np.isfinite(value)])
         start = _crossing(height, z, value)
@@ -75,6 +87,9 @@ def root_starts(request: Request, declaration: Root, system: System) -> Iterator
             yield start
         if found and attempt == "fine":
             return
+    if end is not None:
+        yield end
+        return
     shift = 1 if isinstance(declaration, Instability) else 0
     heights, controls = np.concatenate(seen) + shift, np.concatenate(reached)
     if not heights.size or not controls.size:
@@ -84,6 +99,10 @@ def root_starts(request: Request, declaration: Root, system: System) -> Iterator
         f"to {controls.max():.6g}, the {declaration.zeros[0]} stays between {heights.min():.4g} "
         f"and {heights.max():.4g} and does not reach {shift}"
     )
+
+
+def _domain(formula: Formula, control: Symbol) -> Interval:
+    return formula.controls[control_name(control)].domain
 
 
 def _crossing(height: Array, z: Array, control: Array) -> Array | None:

@@ -31,6 +31,7 @@ from replica.language.means import nesting
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.conditions import holds
 from replica.solvers.iteration import Newton, iterate
+from replica.solvers.mergers import Merger
 from replica.solvers.precision import check_digits, decimal_text, precise_solution
 from replica.solvers.request import Request
 from replica.solvers.roots import root_starts, root_system
@@ -344,6 +345,14 @@ def _root(request: Request, declaration: Root) -> ThresholdResult:
     outcome: Outcome = request.failed("has no start to begin with")
     for start in root_starts(request, declaration, system):
         pinned = {str(symbol): float(number) for symbol, number in declaration.at.items()}
+        if isinstance(start, Merger):
+            if request.digits is not None:
+                raise request.failed(
+                    "is where two branches merge, found by extrapolation: it has no digits=... "
+                )
+            method = "root where two branches merge: limit of condition = h, h -> 0"
+            z, error = start.z, start.error
+            return _solved(request, declaration, system, z, error, False, method, pinned)
         (outcome,) = _polished([request], declaration, system, start, method, pinned)
         if isinstance(outcome, ThresholdResult):
             return outcome
