@@ -19,7 +19,7 @@ For a convex loss this is exact (Thrampoulidis, Abbasi & Hassibi 2018; Aubin et 
 
 from __future__ import annotations
 
-from sympy import Eq, Expr, Interval, S, acos, log, oo, pi, sqrt, symbols
+from sympy import Eq, Expr, Float, Interval, Rational, S, acos, log, oo, pi, sqrt, symbols
 
 from replica.blocks.channels import Channel, channel
 from replica.blocks.losses import LOSSES, PENALTIES, ConvexLoss, Penalty, loss, penalty
@@ -106,7 +106,8 @@ def _starts(loss: ConvexLoss, teacher: Channel, strength: Expr) -> dict[str, dic
 
     The first is the solution for the parabola that osculates the loss at u = 0: exact for the
     square loss with the l2 penalty. The second has the large norm and response of a small penalty
-    on separable patterns, and the direction of the first.
+    on separable patterns, and the direction of the first. The third is next to the direction of the
+    teacher, as with many patterns and no noise.
     """
     curvature, target = loss.parabola
     if teacher.residual is None:
@@ -123,7 +124,16 @@ def _starts(loss: ConvexLoss, teacher: Channel, strength: Expr) -> dict[str, dic
     margin = (1 + alpha) * (1 if loss.is_constraint else 1 + log(1 + 1 / penalty) / 3)
     stiff = 1 / (penalty * (1 + alpha**2))
     separable = {m: margin * signal / sqrt(norm), q: margin**2, V: stiff}
-    return {"ridge": ridge, "separable": separable}
+    starts = {"ridge": ridge, "separable": separable}
+    if loss.beyond_zero is not None:
+        # fields u = w z near zero matter, whose density is 2 phi(0) / w
+        area, steep, square = map(Float, loss.beyond_zero)
+        density = 2 * alpha / sqrt(2 * pi)
+        w = (density * area / (strength + S(1) / 10**8)) ** Rational(1, 3)
+        stiffness = density * steep / w
+        gap = square * density / w / (w * stiffness) ** 2
+        starts["aligned"] = {m: w * sqrt(rho * (1 - gap / (1 + gap))), q: w**2, V: 1 / stiffness}
+    return starts
 
 
 def _observables(

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import mpmath
+import numpy as np
 from sympy import (
     Abs,
     DiracDelta,
@@ -25,6 +27,7 @@ from sympy import (
     Symbol,
     SympifyError,
     exp,
+    lambdify,
     log,
     oo,
     sqrt,
@@ -38,6 +41,7 @@ from replica.language.primitives import LogH, MillsExcess
 __all__ = ["LOSSES", "PENALTIES", "ConvexLoss", "Loss", "Penalty", "loss", "penalty"]
 
 _y, _u = Symbol("y", real=True), Symbol("u", real=True)
+_LINE = np.concatenate([np.arange(0.001, 8, 0.05), np.geomspace(8, 100, 50)])
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,24 @@ class ConvexLoss:
         first, second = at_zero
         smooth = second.is_positive and first.is_negative and not second.has(DiracDelta, Heaviside)
         return (second, -first / second) if smooth else (S.One, S.One)
+
+    @cached_property
+    def beyond_zero(self) -> tuple[float, float, float] | None:
+        r"""Sums over the side of the right sign, u > 0: of the loss, its slope, and its square.
+
+        :math:`\int_0^\infty \ell\, du, \ \int_0^\infty \ell''\, du, \ \int_0^\infty \ell'^2\, du`
+        of y = 1, to a few digits; None where the loss does not vanish at large u.
+        """
+        if self.is_constraint or self.is_coercive:
+            return None
+        slope = self(S.One, _u).diff(_u)
+        compiled = lambdify(_u, (self(S.One, _u), slope), modules="mpmath")
+        values = [[float(part) for part in compiled(mpmath.mpf(u))] for u in _LINE]
+        loss, fall = np.array(values).T
+        if not np.isfinite(values).all() or abs(loss[-1]) > 1e-6:
+            return None
+        area, square = (float(np.trapezoid(part, _LINE)) for part in (loss, fall**2))
+        return area, float(-fall[0]), square
 
     def __str__(self) -> str:
         return self.name

@@ -26,7 +26,7 @@ from replica.blocks.channels import Channel
 from replica.blocks.losses import ConvexLoss
 from replica.errors import DeclarationError
 from replica.language.means import Mean, mean_of_sum
-from replica.language.primitives import LogH, MillsExcess
+from replica.language.primitives import LogH, MillsExcess, ProductDifference
 from replica.language.rewriting import stabilise
 
 __all__ = [
@@ -148,7 +148,7 @@ def _of_labels(
     channel: Channel, loss: ConvexLoss, M: Any, Q: Any, V: Any, rho: Any
 ) -> PatternAverages:
     student = sqrt(Q) * _x
-    teacher, variance = M * student / Q, rho - M**2 / Q
+    teacher, variance = M * student / Q, _unexplained(M, Q, rho)
     field = Symbol("z", real=True)
 
     def mean(function: Callable[[Any], Expr], slope_of_law: bool = False) -> Expr:
@@ -183,6 +183,11 @@ def _of_labels(
     )
 
 
+def _unexplained(M: Any, Q: Any, rho: Any) -> Expr:
+    """Return the variance of the teacher's field given the student's, rho - M^2 / Q."""
+    return ProductDifference(rho, Q, M, M) / Q
+
+
 def _gaussian(body: Expr, omega: Expr, V: Any) -> Expr:
     return Mean(body.subs({_omega: omega, _V: V}), (_x, S.One))
 
@@ -200,7 +205,7 @@ def test_error(channel: Channel, M: Any, Q: Any, rho: Any) -> Expr:
     field = Symbol("z", real=True)
     bodies = []
     for label in channel.labels:
-        law = exp(channel.log_partition(label, field, rho - M**2 / Q))
+        law = exp(channel.log_partition(label, field, _unexplained(M, Q, rho)))
         bodies.append(law.subs(field, M * student / Q) * Heaviside(-label * _x))
     return mean_of_sum(bodies, _x, S.One)
 

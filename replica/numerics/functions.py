@@ -108,6 +108,26 @@ def _precise_bessel_ratio(x: Any) -> Any:
     return mpmath.besseli(1, x) / mpmath.besseli(0, x)
 
 
+_SPLIT = 2.0**27 + 1  # halves of the digits of a double
+
+
+def _product(a: Any, b: Any) -> tuple[Any, Any]:
+    """Return a product and what its rounding took away (Dekker 1971)."""
+    product = a * b
+    tops = []
+    for number in (a, b):
+        shifted = _SPLIT * number
+        top = shifted - (shifted - number)
+        tops.append((top, number - top))
+    (high, low), (upper, lower) = tops
+    return product, low * lower - (((product - high * upper) - low * upper) - high * lower)
+
+
+def product_difference(a: Any, b: Any, c: Any, d: Any) -> Any:
+    (first, lost), (second, gone) = _product(a, b), _product(c, d)
+    return (first - second) + (lost - gone)
+
+
 # Functions of the square k of a field f; below _SERIES in k their power series serve.
 
 _SERIES = 1.0
@@ -547,6 +567,13 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
         lambda x: (np.minimum(0.3, 2 / np.maximum(x, 1.0) ** 3),),
         _guarded(lambda x: 1 - _precise_bessel_ratio(x) / x - _precise_bessel_ratio(x) ** 2),
         rounding=lambda x: np.where(np.abs(x) < _ASYMPTOTIC_SLOPE, 4.0, 0.0),
+    ),
+    "ProductDifference": Implementation(
+        product_difference,
+        lambda a, b, c, d: (np.abs(b), np.abs(a), np.abs(d), np.abs(c)),
+        lambda a, b, c, d: a * b - c * d,
+        # of what the roundings leave
+        rounding=lambda a, b, c, d: 2.0**-50 * (np.abs(a * b) + np.abs(c * d)),
     ),
     "PhaseLogPartition": Implementation(
         phase_log_partition,

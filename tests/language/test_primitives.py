@@ -50,19 +50,28 @@ from replica.language.primitives import (
     PhaseLogPartition,
     PhaseVariance,
     PositivePart,
+    ProductDifference,
     Sech,
     Softmax,
     Tanh,
     UpperMills,
 )
 
-x, y, z = symbols("x y z", real=True)
-ARGUMENTS = (x, y, z)
+x, y, z, w = symbols("x y z w", real=True)
+ARGUMENTS = (x, y, z, w)
 PHASES = (PhaseLogPartition, PhaseEntropy, PhaseVariance, BesselQuotient)
 BESSEL = (LogScaledI0, BesselRatio, BesselRatioSlope, *PHASES)
 CUMULANTS = (IntervalCumulant, ExponentialCumulant)
 WEIGHTS = (IntervalWeight, ExponentialWeight)
-COUNT = {LogHDifference: 2, LowerMills: 2, UpperMills: 2, LogSumExp: 3, Softmax: 3}
+COUNT = {
+    ProductDifference: 4,
+    LogHDifference: 2,
+    LowerMills: 2,
+    UpperMills: 2,
+    LogSumExp: 3,
+    Softmax: 3,
+}
+COUNT |= {ProductDifference: 4}
 COUNT |= dict.fromkeys(CUMULANTS, 2) | dict.fromkeys(WEIGHTS, 3)
 
 
@@ -76,7 +85,7 @@ def points(primitive) -> list[tuple[float, ...]]:
     rng = np.random.default_rng(7)
     count = COUNT.get(primitive, 1)
     drawn = [tuple(rng.normal(size=count) * scale) for scale in (0.1, 1, 1, 3, 10)]
-    if primitive is PositivePart:
+    if primitive in (PositivePart, ProductDifference):
         return drawn
     if primitive in BESSEL:  # of the size of a field
         return [(abs(p[0]),) for p in drawn] + [(1e-9,), (8.5,), (300.0,)]
@@ -188,7 +197,7 @@ def test_special_values_agree_with_the_functions():
 @pytest.mark.parametrize("primitive", PRIMITIVES)
 def test_real_on_the_real_line(primitive):
     assert applied(primitive).is_extended_real
-    assert applied(primitive, symbols("p q r")).is_extended_real is None
+    assert applied(primitive, symbols("p q r s")).is_extended_real is None
 
 
 @pytest.mark.parametrize("primitive", [Mills, MillsExcess, Sech, Softmax])

@@ -93,6 +93,7 @@ PRIMITIVE_VALUES = {
     "Tanh": mpmath.tanh,
     "Sech": mpmath.sech,
     "PositivePart": lambda x: max(x, mpf(0)),
+    "ProductDifference": lambda a, b, c, d: a * b - c * d,
     "LogHDifference": lambda a, b: mpmath.log(_mass(a, b)),
     "LowerMills": lambda a, b: _density(a) / _mass(a, b),
     "UpperMills": lambda a, b: _density(b) / _mass(a, b),
