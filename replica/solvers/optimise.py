@@ -36,6 +36,8 @@ _GRID, _ZOOM = 25, 9
 _WIDEST = (1e-6, 1e4)  # of an unbounded control, before the search goes further
 _FURTHER = 1e-12, 1e8
 _CLOSE = 1e-13  # width of a bracket
+_KNOWN = 1e-2  # relative error of an optimum that has been found
+_FINE = 2  # of the quadrature that bounds the error of a slope
 _SHIFT, _STEP = 1e-4, 1e-3  # of the coordinate, to see how a slope or, without one, a value changes
 
 
@@ -166,7 +168,7 @@ def optimise(
         value=float(solution[quantity]),
         error=float(solution.errors[quantity]),
         curvature=curvature if not maximise else -curvature,
-        status=solution.status if np.isfinite(error) else Status.INACCURATE,
+        status=solution.status if error <= _KNOWN * place.size(optimum) else Status.INACCURATE,
         solution=solution,
         maximise=maximise,
     )
@@ -259,7 +261,11 @@ class _Place:
                 self._remember(z)
                 return z
         at: dict[str, Any] = {**self.values, self.over: control}
-        solution = solve(self.formula, observables=(), **at)
+        solution = solve(self.formula, observables=(), check=False, **at)
+        if solution.status not in (Status.CONVERGED, Status.INACCURATE):
+            raise ConvergenceError(
+                f"{self.formula.name}: at {self.over} = {control:g}: {solution.status}", solution
+            )
         z = np.array([[solution.overlaps[str(s)] for s in self.system.unknowns]])
         self._remember(z)
         return z
@@ -271,6 +277,10 @@ class _Place:
     def scale(self, control: float) -> float:
         """Return by how much the control changes with the coordinate of the search."""
         return control if self.by_factors else 1.0
+
+    def size(self, control: float) -> float:
+        """Return what an error of the control is compared with."""
+        return abs(control) if self.by_factors else max(abs(control), 1.0)
 
     def slope(self, control: float) -> float:
         """Return d quantity / d coordinate."""
@@ -327,13 +337,22 @@ def _bracket(place: _Place, grid: Array, given: bool) -> tuple[float, float]:
         inside = bool(np.isfinite(heights[[best - 1, best + 1]]).all())
     if not inside:
         end = "lower" if best == 0 or not np.isfinite(heights[best - 1]) else "upper"
+        solved_beyond = np.isfinite(heights[:best] if end == "lower" else heights[best + 1 :]).any()
+        last = "next to where no saddle point was found" if solved_beyond else f"at the {end} end"
         word = "greatest" if place.side < 0 else "least"
+        solved = grid[np.isfinite(heights)]
         where = "the range between" if given else "the range searched"
-        raise ConvergenceError(
+        text = (
             f"{place.formula.name}: {place.quantity} has no optimum inside {where} "
-            f"{place.over} = {grid[0]:.4g} and {grid[-1]:.4g}: it is {word} at the {end} end, "
+            f"{place.over} = {solved[0]:.4g} and {solved[-1]:.4g}: it is {word} {last}, "
             f"{place.side * heights[best]:.6g} at {grid[best]:.4g}"
         )
+        if solved.size < grid.size:
+            text += (
+                f" (no saddle point was found at {grid.size - solved.size} more places between "
+                f"{grid[0]:.4g} and {grid[-1]:.4g})"
+            )
+        raise ConvergenceError(text)
     return float(grid[best - 1]), float(grid[best + 1])
 
 
@@ -358,24 +377,28 @@ class _Slopes:
         self, z: Array, parameters: list[Array], error: Array | None = None
     ) -> tuple[float, float]:
         """Return the derivative, and a bound on its error where those of z are given."""
-        from replica.numerics.rounding import Bounded
-
         n = self.system.size
         if error is None:
             rows = self.kernel(*z.T, *parameters)
             values, bounds = np.array([row[0] for row in rows]), np.zeros(len(rows))
         else:
-            given = [Bounded(z[:, k], error[:, k]) for k in range(n)]
-            found = self.kernel.bounded(*given, *parameters)
+            found = self.kernel.bounded(*z.T, *parameters, refinement=_FINE)
             values = np.array([float(row.value[0]) for row in found])
             bounds = np.array([float(row.bound[0]) for row in found])
         (jacobian, force, gradient), own = _parts(values, n)
         (jacobian_error, force_error, gradient_error), own_error = _parts(bounds, n)
         inverse = np.linalg.inv(jacobian)
         response = -inverse @ force
-        spread = np.abs(inverse) @ (force_error + jacobian_error @ np.abs(response))
+        # what is left of errors of the equations in the quantity, with what cancels among them
+        felt = np.abs(gradient @ inverse)
+        spread = felt @ (force_error + jacobian_error @ np.abs(response))
         value = own + gradient @ response
-        bound = own_error + gradient_error @ np.abs(response) + np.abs(gradient) @ spread
+        bound = own_error + gradient_error @ np.abs(response) + spread
+        if error is not None:  # those of z, felt one by one
+            for k in range(n):
+                moved = z.copy()
+                moved[:, k] += error[:, k]
+                bound += abs(self(moved, parameters)[0] - value)
         return float(value), float(bound)
 
 

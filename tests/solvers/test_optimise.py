@@ -149,3 +149,28 @@ def test_bad_input(given, error, words):
 def test_an_unknown_quantity():
     with pytest.raises(rp.UnknownName, match="did you mean eps_g"):
         rp.optimise(RIDGE, "eps_q", over="lambda_", alpha=2)
+
+
+@pytest.mark.parametrize(("alpha", "error"), [(100, 1e-6), (1000, 1e-4), (10_000, 1e-2)])
+def test_the_best_ridge_penalty_does_not_depend_on_the_number_of_patterns(alpha, error):
+    """Where the generalisation error is flat in the penalty the error of the optimum says so."""
+    found = rp.optimise(rp.formulas["empirical-risk"], "eps_g", over="lambda_", alpha=alpha)
+    assert found.status == rp.Status.CONVERGED
+    assert abs(found.optimum - (np.pi / 2 - 1)) <= found.optimum_error < error
+
+
+def test_an_optimum_on_the_way_of_which_probes_are_inaccurate():
+    found = rp.optimise(
+        rp.formulas["empirical-risk"], "eps_g", over="lambda_", alpha=100, loss="hinge"
+    )
+    assert 7e-5 < found.optimum < 9e-5
+    assert found.optimum_error < 1e-2 * found.optimum
+
+
+def test_the_range_that_was_solved_is_named():
+    with pytest.raises(rp.ConvergenceError, match="no saddle point was found at") as caught:
+        rp.optimise(
+            rp.formulas["empirical-risk"], "eps_g", over="lambda_", alpha=10_000, loss="hinge"
+        )
+    low = float(str(caught.value).split("lambda_ = ")[1].split(" ")[0])
+    assert low > 1e-6
