@@ -25,7 +25,6 @@ from replica.language.formula import (
     Cusp,
     Family,
     Formula,
-    Instability,
     Limit,
     Published,
     control_name,
@@ -582,9 +581,7 @@ def _draw_lines(
     x = np.asarray(grid.coords[frame.x], dtype=float)
     order = np.argsort(x, kind="stable")
     values = np.moveaxis(_values(grid, name), across, -1)[..., order]
-    unstable = np.moveaxis(~grid.stable, across, -1)[..., order]
-    if isinstance(grid.formula.thresholds.get(name), Instability):
-        unstable = np.zeros_like(unstable)  # the flag is that of the thresholds beside this one
+    unstable = np.moveaxis(~grid.stable_at(name), across, -1)[..., order]
     text = label or _line_label(frame, grid, name)
     if several:
         symbol = _short_label(name)
@@ -699,7 +696,7 @@ def _draw_map(axes: Axes, frame: _Frame, grid: Sweep, name: str, label: str | No
         )
     x, y = (np.asarray(grid.coords[n], dtype=float) for n in (frame.x, frame.rows))
     columns, rows = np.argsort(x, kind="stable"), np.argsort(y, kind="stable")
-    values, unstable = _values(grid, name), ~grid.stable
+    values, unstable = _values(grid, name), ~grid.stable_at(name)
     if dims[0] == frame.x:
         values, unstable = values.T, unstable.T
     values, unstable = values[np.ix_(rows, columns)], unstable[np.ix_(rows, columns)]

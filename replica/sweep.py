@@ -106,7 +106,7 @@ def sweep(
     settings = {"start": start, "method": method, "tolerance": tolerance, "max_steps": max_steps}
     plan = _plan(formula, quantity, settings, controls)
     chunk = positive("chunk", chunk)
-    rows = _Rows.empty(len(plan.columns), plan.points)
+    rows = _Rows.empty(len(plan.columns), plan.saddles, plan.points)
     checkpoint = None
     if path is not None:
         checkpoint = Checkpoint(path, _identity(plan))
@@ -138,9 +138,12 @@ class Sweep:
     status : ndarray of int
         Codes of `Status`; of several thresholds, the worst.
     stable : ndarray of bool
-        False where the replica-symmetric saddle is known not to be exact.
+        False where the replica-symmetric saddle is known not to be exact; of several thresholds,
+        at any of them.
     attrs : mapping
         Formula, options, fixed controls, version, citation keys, units.
+    flags : mapping of str to ndarray of bool
+        `stable` of each threshold by itself.
     """
 
     formula: Formula
@@ -150,6 +153,11 @@ class Sweep:
     status: NDArray[np.int8]
     stable: NDArray[np.bool_]
     attrs: Mapping[str, Any] = field(default_factory=dict)
+    flags: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+    def stable_at(self, name: str) -> NDArray[np.bool_]:
+        """Return where the saddle of a quantity is not known to be unstable."""
+        return self.flags.get(name, self.stable)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -331,6 +339,17 @@ class _Plan:
             return tuple(c for name in self.names for c in (name, f"{name}_error"))
         return (*self.names, "error")
 
+    @property
+    def saddles(self) -> int:
+        """Number of saddle points at each point of the grid: one for each threshold."""
+        return len(self.names) if self.of_thresholds else 1
+
+    def _flags(self, rows: _Rows) -> dict[str, NDArray[np.bool_]]:
+        if not self.of_thresholds:
+            return {}
+        flags = (row.reshape(self.shape) for row in rows.stable)
+        return dict(zip(self.names, flags, strict=True))
+
     def labelled(self, rows: _Rows) -> Sweep:
         return Sweep(
             formula=self.formula,
@@ -341,7 +360,8 @@ class _Plan:
                 for name, column in zip(self.columns, rows.table, strict=True)
             },
             status=rows.status.reshape(self.shape),
-            stable=rows.stable.reshape(self.shape),
+            stable=rows.stable.all(axis=0).reshape(self.shape),
+            flags=self._flags(rows),
             attrs={
                 "formula": self.formula.name,
                 "title": self.formula.title,
@@ -460,7 +480,7 @@ def _needed(formula: Formula, name: str) -> set[str]:
 
 @dataclass
 class _Rows:
-    """Columns of results for a run of points of the grid."""
+    """Columns of results for a run of points of the grid; `stable` has a row for each saddle."""
 
     table: Array
     status: NDArray[np.int8]
@@ -469,11 +489,11 @@ class _Rows:
     begin: int = 0
 
     @classmethod
-    def empty(cls, columns: int, points: int) -> _Rows:
+    def empty(cls, columns: int, saddles: int, points: int) -> _Rows:
         return cls(
             np.full((columns, points), np.nan),
             np.full(points, int(Status.MAX_STEPS), dtype=np.int8),
-            np.ones(points, dtype=bool),
+            np.ones((saddles, points), dtype=bool),
             np.zeros(points, dtype=bool),
         )
 
@@ -484,7 +504,7 @@ class _Rows:
         where = slice(part.begin, part.begin + part.status.size)
         self.table[:, where] = part.table
         self.status[where] = part.status
-        self.stable[where] = part.stable
+        self.stable[:, where] = part.stable
         self.done[where] = part.done
 
 
@@ -515,9 +535,9 @@ def _compute(chunk: _Chunk) -> _Rows:
     return replace(_computed(chunk), begin=chunk.begin)
 
 
-def _lost(chunk: _Chunk, columns: int) -> _Rows:
+def _lost(chunk: _Chunk, plan: _Plan) -> _Rows:
     """Return the rows of a chunk that nobody could compute: a resumed sweep tries again."""
-    rows = _Rows.empty(columns, chunk.points)
+    rows = _Rows.empty(len(plan.columns), plan.saddles, chunk.points)
     rows.status[:] = int(Status.LOST)
     return replace(rows, begin=chunk.begin)
 
@@ -533,11 +553,11 @@ def _computed(chunk: _Chunk) -> _Rows:
     table = np.array([found[name] for name in (*chunk.names, "error")])
     status = np.asarray(solution.status, dtype=np.int8)
     stable = np.asarray(solution.validity) != "rs-unstable"
-    return _Rows(table, status, stable, np.ones(points, dtype=bool))
+    return _Rows(table, status, stable[None], np.ones(points, dtype=bool))
 
 
 def _thresholds(formula: Formula, chunk: _Chunk, points: int) -> _Rows:
-    rows = _Rows.empty(2 * len(chunk.names), points)
+    rows = _Rows.empty(2 * len(chunk.names), len(chunk.names), points)
     rows.status[:], rows.done[:] = int(Status.CONVERGED), True
     at: list[dict[str, Any]] = [
         {**{name: float(values[k]) for name, values in chunk.grid.items()}, **chunk.fixed}
@@ -547,7 +567,7 @@ def _thresholds(formula: Formula, chunk: _Chunk, points: int) -> _Rows:
         for k, result in enumerate(thresholds(formula, name, at)):
             rows.table[2 * j, k] = result.value
             rows.table[2 * j + 1, k] = result.error if math.isfinite(result.value) else math.nan
-            rows.stable[k] &= result.validity != "rs-unstable"
+            rows.stable[j, k] = result.validity != "rs-unstable"
             rows.status[k] = max(rows.status[k], int(result.status))
     return rows
 
@@ -585,7 +605,7 @@ def _run(
             pending = {begin: end - begin for begin, end in left}
             for part in apply(_compute, chunks):
                 if isinstance(part, Lost):
-                    part, lost = _lost(part.chunk, len(plan.columns)), lost + 1
+                    part, lost = _lost(part.chunk, plan), lost + 1
                     if not rows.done.any() and lost in (2, len(left)):  # it is not the chunk
                         raise ConvergenceError(
                             "a worker process died: in a script, call sweep under `if __name__ == "

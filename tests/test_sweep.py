@@ -133,6 +133,8 @@ def test_several_thresholds_and_their_worst_status():
     assert np.isnan(made["alpha_AT_error"][1])
     assert made.counts() == {"converged": 1, "not_found": 1}
     assert made.stable.tolist() == [False, True]
+    assert made.stable_at("alpha_G").tolist() == [False, True]
+    assert made.stable_at("alpha_AT").all()  # of each threshold by itself
 
 
 def test_options_of_a_family():
