@@ -639,8 +639,9 @@ class Formula:
     @cached_property
     def paired(self) -> frozenset[Symbol]:
         """Unknowns that have an update: their residual is update minus unknown."""
-        alone = (q for q in self.overlaps if own_update(self.potential, q) is not None)
-        return frozenset((*self.conjugates, *self.conjugates.values(), *self.updates, *alone))
+        known = {*self.conjugates, *self.conjugates.values(), *self.updates}
+        left = (q for q in self.overlaps if q not in known)
+        return frozenset((*known, *(q for q in left if own_update(self.potential, q) is not None)))
 
     @property
     def equations(self) -> tuple[Eq, ...]:
