@@ -68,3 +68,16 @@ def test_the_oracle_gives_the_published_overlaps(prior, channel, controls, m):
     rho = controls.get("density", 1.0)
     true = oracle.fixed_point(prior, channel, "uninformed", **controls)
     assert rho - true == pytest.approx(m, abs=1e-8)
+
+
+@pytest.mark.parametrize("start", ["uninformed", "informed", "equilibrium"])
+def test_a_random_grid_is_its_points(start: str):
+    """Points of one grid do not influence each other, on either side of every transition."""
+    rng = np.random.default_rng(20261129)
+    formula = rp.formulas["bayes-optimal-glm"](prior="rademacher", channel="sign")
+    alpha, noise = rng.uniform(0.3, 3.0, 16), 10.0 ** rng.uniform(-7, -1, 16)
+    cloud = rp.solve(formula, alpha=alpha, Delta=noise, start=start, check=False)
+    for k in range(alpha.size):
+        one = rp.solve(formula, alpha=alpha[k], Delta=noise[k], start=start, check=False)
+        assert one.status == cloud.status[k], (alpha[k], noise[k])
+        assert cloud["mse"][k] == pytest.approx(one["mse"], rel=1e-8), (alpha[k], noise[k])
