@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import inspect
+import os
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,7 @@ __all__ = ["Lost", "Map", "interrupts_kept", "mapper", "positive"]
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """What ``map`` does, here or elsewhere; results may come in any order."""
 
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _IN_FLIGHT = 8  # chunks given to an executor whose number of workers is not known
 
 
@@ -171,10 +175,28 @@ def _guarded(
     function: Callable[[Any], Any], attempt: int, chunk: Any
 ) -> tuple[Any, Exception | None]:
     """Return what a function returns and what it raises: all else is the worker's death."""
+    _keep_memory()
     try:
         return function(chunk), None
     except Exception as error:
         return None, error
+
+
+@lru_cache(maxsize=1)
+def _keep_memory() -> None:
+    """Let a worker keep the memory of its arrays from one step to the next.
+
+    Dask tells the allocator of its workers to return every array to the system at once; arrays of
+    256 kB are then mapped and cleared anew for each operation, which takes as long as computing.
+    """
+    if not os.environ.get("MALLOC_TRIM_THRESHOLD_"):
+        return
+    try:
+        tune = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return  # an allocator without such settings
+    for setting, size in ((_MMAP_THRESHOLD, 2**22), (_TRIM_THRESHOLD, 2**26)):
+        tune(setting, size)
 
 
 @contextmanager
