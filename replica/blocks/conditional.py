@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 from sympy import (
+    Abs,
+    Dummy,
     Expr,
     Heaviside,
     Interval,
@@ -287,12 +289,30 @@ def _law(where: str, given: Any, names: Mapping[Symbol, Symbol], controls: Any) 
         raise DeclarationError(f"{where}: not an expression: {error.expr!r}") from None
     if not all(isinstance(control, Control) for control in controls):
         raise DeclarationError(f"{where}: controls are rp.Control objects, not {controls!r}")
-    law = law.subs(names, simultaneous=True)
+    law = _without_folds(law.subs(names, simultaneous=True))
     known = {*names.values(), *(control.symbol for control in controls)}
     loose = sorted(map(str, law.free_symbols - known))
     if loose:
         raise DeclarationError(f"{where}: unbound symbol {', '.join(loose)}")
     return law
+
+
+def _without_folds(law: Expr) -> Expr:
+    """Return a law with steps in |z|, at a positive place, written as steps in z."""
+    size = Dummy(nonnegative=True)
+
+    def steps(argument: Expr, *_: Expr) -> Expr:
+        unfolded = argument.subs(Abs(_u), size)
+        slope = unfolded.diff(size)
+        place = -unfolded.subs(size, 0) / slope if slope.is_nonzero else None
+        if place is None or place.has(size, _u) or not place.is_positive:
+            return Heaviside(argument)
+        beyond = Heaviside(_u - place) + Heaviside(-_u - place)
+        return beyond if slope.is_positive else 1 - beyond
+
+    return law.replace(
+        lambda e: isinstance(e, Heaviside) and e.has(Abs(_u)), lambda e: steps(*e.args)
+    )
 
 
 def _defaults(where: str, controls: Sequence[Control]) -> dict[Symbol, Any]:

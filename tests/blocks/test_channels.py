@@ -691,12 +691,8 @@ SIDE = Rational(4, 5)
     [
         Heaviside(z - SIDE) + Heaviside(-z - SIDE),
         1 - Heaviside(z + SIDE) * Heaviside(SIDE - z),
-        pytest.param(
-            Heaviside(Abs(z) - SIDE),
-            marks=pytest.mark.xfail(
-                strict=True, reason="a step in |z| is refused as a DiracDelta that nobody wrote"
-            ),
-        ),
+        Heaviside(Abs(z) - SIDE),
+        1 - Heaviside(2 * SIDE - 2 * Abs(z)),
     ],
     ids=str,
 )
