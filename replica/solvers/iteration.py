@@ -83,9 +83,9 @@ class Newton:
         """Return the same steps: they are shortened."""
         return step
 
-    def norm(self, residual: Array, z: Array) -> Array:
-        """Return the size of the residuals, which a step may not enlarge."""
-        return _norm(residual, z)
+    def norm(self, residual: Array, z: Array, size: Array) -> Array:
+        """Return the largest of the residuals, each relative to a size."""
+        return np.asarray(np.abs(residual / size).max(axis=1))
 
     def completed(self, system: System, z: Array, parameters: Sequence[Array]) -> Array:
         """Return the point from which to go on."""
@@ -122,7 +122,7 @@ class LogNewton(Newton):
         """Tell where the relative step is so small that its square is below rounding."""
         return np.asarray((np.abs(step) <= self.last_step).all(axis=1))
 
-    def norm(self, residual: Array, z: Array) -> Array:
+    def norm(self, residual: Array, z: Array, size: Array) -> Array:
         """Return how far the logarithms of updates and unknowns are apart."""
         return np.asarray(np.abs(np.log1p(residual / z)).max(axis=1))
 
@@ -201,10 +201,6 @@ class Anderson(Damped):
         """Keep the history of the points that go on."""
         self._points = [point[active] for point in self._points]
         self._steps = [step[active] for step in self._steps]
-
-
-def _norm(residual: Array, z: Array) -> Array:
-    return np.asarray(np.abs(residual / scale(z)).max(axis=1))
 
 
 @dataclass(frozen=True)
@@ -349,10 +345,14 @@ def _descend(
 ) -> tuple[Array, Array, Array]:
     """Shorten Newton steps at the points where the residual grew."""
     trial, new_residual, new_jacobian = tried
-    before = proposal.norm(residual, here)
+    # an update next to an open end is compared with the distance to it: a gap of 1e-5 that is
+    # wrong by half is no smaller fault than a large conjugate that is
+    size = np.where(system.paired, system.room(here, parameters), scale(here))
+    size = np.maximum(size, 1e-300)
+    before = proposal.norm(residual, here, size)
     for _ in range(5):
         level = np.maximum(proposal.growth * before, 1e-13)
-        worse = ~(proposal.norm(new_residual, trial) <= level)
+        worse = ~(proposal.norm(new_residual, trial, size) <= level)
         if not worse.any():
             break
         length[worse] /= 4
