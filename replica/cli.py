@@ -359,19 +359,21 @@ def _solve(
     as_json: bool,
 ) -> None:
     """Find a saddle point: overlaps and observables."""
+    from replica.output import busy
     from replica.report import solution_json, solution_text, terminal_width
     from replica.solvers.saddle import solve
 
     (name,), pairs = _split(words, "F")
     _, formula, controls = _read(name, pairs, _number if digits is None else _exact)
-    solution = solve(
-        formula,
-        start=_start(start, name),
-        method=method,
-        tolerance=tolerance,
-        digits=digits,
-        **controls,
-    )
+    with busy(name):
+        solution = solve(
+            formula,
+            start=_start(start, name),
+            method=method,
+            tolerance=tolerance,
+            digits=digits,
+            **controls,
+        )
     _show(
         as_json, lambda: solution_json(solution), lambda: solution_text(solution, terminal_width())
     )
@@ -389,12 +391,14 @@ def _solve(
 @_JSON
 def _threshold(words: tuple[str, ...], digits: int | None, as_json: bool) -> None:
     """Compute a threshold, next to what was published."""
+    from replica.output import busy
     from replica.report import terminal_width, threshold_json, threshold_text
     from replica.solvers.thresholds import threshold
 
     (name, quantity), pairs = _split(words, "F", "NAME")
     _, formula, controls = _read(name, pairs, _number if digits is None else _exact)
-    result = threshold(formula, quantity, digits=digits, **controls)
+    with busy(name):
+        result = threshold(formula, quantity, digits=digits, **controls)
     if not math.isfinite(result.value):
         raise ConvergenceError(f"{name}: no finite value of {quantity}: {result.status}")
     _show(as_json, lambda: threshold_json(result), lambda: threshold_text(result, terminal_width()))
@@ -413,6 +417,7 @@ def _threshold(words: tuple[str, ...], digits: int | None, as_json: bool) -> Non
 @_JSON
 def _optimise(words: tuple[str, ...], between: str | None, maximise: bool, as_json: bool) -> None:
     """Tune a control: where a quantity is least."""
+    from replica.output import busy
     from replica.report import (
         optimum_json,
         optimum_text,
@@ -433,14 +438,15 @@ def _optimise(words: tuple[str, ...], between: str | None, maximise: bool, as_js
     ends = _floats(name, "between", between)
     if ends is not None and len(ends) != 2:
         raise ControlError(f"{name}: --between takes two numbers, as 0.01,1")
-    found = optimise(
-        formula,
-        more[0],
-        over=python_name(more[1]),
-        between=None if ends is None else (ends[0], ends[1]),
-        maximise=maximise,
-        **controls,
-    )
+    with busy(name):
+        found = optimise(
+            formula,
+            more[0],
+            over=python_name(more[1]),
+            between=None if ends is None else (ends[0], ends[1]),
+            maximise=maximise,
+            **controls,
+        )
     _show(as_json, lambda: optimum_json(found), lambda: optimum_text(found, terminal_width()))
 
 
@@ -452,6 +458,7 @@ def _optimise(words: tuple[str, ...], between: str | None, maximise: bool, as_js
 @_JSON
 def _branches(words: tuple[str, ...], as_json: bool) -> None:
     """Find all branches of saddle points and their folds."""
+    from replica.output import busy
     from replica.report import branches_json
     from replica.solvers.diagram import branches
 
@@ -463,7 +470,8 @@ def _branches(words: tuple[str, ...], as_json: bool) -> None:
             f"{name}: branches needs exactly one control as a range, such as alpha=0.5:2.0; "
             f"{ranges} were given"
         )
-    found = branches(formula, **controls)
+    with busy(name):
+        found = branches(formula, **controls)
     _show(as_json, lambda: branches_json(found), lambda: repr(found))
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from replica.errors import ControlError
 
-__all__ = ["Checkpoint", "Report", "progress_bar", "whole_file", "writable"]
+__all__ = ["Checkpoint", "Report", "busy", "progress_bar", "whole_file", "writable"]
 
 Report = Callable[[int, int], None]
 """Called with (done, total) while long work goes on."""
@@ -135,6 +136,32 @@ class Checkpoint:
         with whole_file(self.path) as temporary, temporary.open("xb") as file:
             np.savez(file, **columns)
         self._saved = time.monotonic()
+
+
+@contextmanager
+def busy(title: str) -> Iterator[None]:
+    """Say on stderr, if it is a terminal, that what takes longer than a moment goes on."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield
+        return
+    shown: list[Any] = []
+
+    def show() -> None:
+        from rich.console import Console
+
+        shown.append(Console(stderr=True).status(f"{title}: still computing, Ctrl-C stops"))
+        shown[0].start()
+
+    timer = threading.Timer(_PATIENCE, show)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        for status in shown:
+            status.stop()
 
 
 @contextmanager
