@@ -217,9 +217,10 @@ def _legendre() -> tuple[Array, Array, Array]:
 
     To the last digit: next to an end the difference of one and a node has few.
     """
-    with mpmath.workprec(80):
-        rule = sorted(GaussLegendre(mpmath.mp).calc_nodes(_DEGREE, mpmath.mp.prec))
-        rows = [(float((1 - x) / 2), float((1 + x) / 2), float(w / 2)) for x, w in rule]
+    context = mpmath.MPContext()  # its own: that of mpmath is shared by all threads
+    context.prec = 80
+    rule = sorted(GaussLegendre(context).calc_nodes(_DEGREE, context.prec))
+    rows = [(float((1 - x) / 2), float((1 + x) / 2), float(w / 2)) for x, w in rule]
     left, right, share = np.array(rows).T
     return left, right, share
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -15,6 +16,8 @@ from replica.numerics.precise import PreciseKernel
 from replica.solvers.system import System
 
 __all__ = ["MAX_DIGITS", "check_digits", "decimal_text", "precise_solution"]
+
+_MPMATH = threading.RLock()  # its precision is one for all threads
 
 MAX_DIGITS = 200
 _MAX_STEPS = 60
@@ -53,7 +56,7 @@ def precise_solution(
         If the residual does not fall to the digits asked for.
     """
     kernel = _precise_kernel(system.arguments, system.equations)
-    with mpmath.workdps(digits + 10):
+    with _MPMATH, mpmath.workdps(digits + 10):
         z = [mpmath.mpf(float(value)) for value in start]
         doubles = [np.array([float(p)]) for p in parameters]
         errors = [mpmath.mpf(0)] * len(z)
@@ -106,5 +109,5 @@ def _real(kernel: PreciseKernel, values: list[Any], digits: int) -> tuple[list[A
 
 def decimal_text(number: Any, digits: int) -> str:
     """Write a multi-precision number with `digits` significant digits."""
-    with mpmath.workdps(digits + 10):
+    with _MPMATH, mpmath.workdps(digits + 10):
         return str(mpmath.nstr(number, digits, strip_zeros=False, min_fixed=-6, max_fixed=12))

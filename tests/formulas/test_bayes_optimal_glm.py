@@ -671,6 +671,18 @@ PRIORS, CHANNELS = (GLM.options[k].choices for k in ("prior", "channel"))
 RECOVERED = {"linear": 1.0, "relu": 2.0}  # by as many equations as unknowns of the continuous part
 
 
+END = pytest.mark.xfail(
+    strict=True,
+    raises=rp.ConvergenceError,
+    reason="the curve of saddle points ends in full recovery at alpha = 2, or turns back at "
+    "2.0006: alpha hardly depends on D there, which is found to 8 digits where 9 are asked for",
+)
+KNOWN: dict[tuple[str, str, float], list[Any]] = {
+    ("laplace", "complex-abs", 2.0): [END],
+    ("uniform", "complex-abs", 2.0): [END],
+}
+
+
 def every_pair() -> list[Any]:
     found = []
     for prior, channel, alpha in itertools.product(PRIORS, CHANNELS, (0.7, 2.0)):
@@ -682,7 +694,7 @@ def every_pair() -> list[Any]:
                 channel,
                 alpha,
                 id=f"{prior} {channel} {alpha}",
-                marks=[slow] if costly else [],
+                marks=[*([slow] if costly else []), *KNOWN.get((prior, channel, alpha), [])],
             )
         )
     return found

@@ -178,7 +178,7 @@ def complex_abs_score(D, rho, noise, width):
     t, by_label = _panels(low + np.linspace(0, 1, 4) * (9.0 - low))
     y = w + math.sqrt(D) * t
     x = y * w / D
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         tail = 1 / (2 * x) + 1 / (8 * x**2) + 1 / (8 * x**3) + 25 / (128 * x**4)
     rest = np.where(x > 1e3, tail, 1 - special.i1e(x) / special.i0e(x))  # 1 - I_1/I_0
     law = y / math.sqrt(D) * special.i0e(x) * np.exp(-0.5 * t**2)
@@ -289,3 +289,28 @@ def fixed_point(prior, channel, start, *, alpha, density=1.0, Delta=0.0, K=1.0):
     k = falls[0] if start == "uninformed" else falls[-1]
     s = optimize.brentq(excess, grid[k], grid[k + 1], xtol=1e-14, rtol=1e-14)
     return max(PRIORS[prior](math.exp(s), density), 0.0)
+
+
+def spinodal(prior, channel, *, density=1.0, Delta=0.0, K=1.0):
+    """Return the largest alpha of the uninformed branch, None where it never turns back."""
+    rho = density if prior == "gauss-bernoulli" else 1.0
+
+    def alpha(s):
+        D = max(PRIORS[prior](math.exp(s), density), LEAST)
+        G = CHANNELS[channel](min(D, rho), rho, Delta, K)
+        return math.exp(s) / G if G > 0 else math.nan
+
+    grid = np.arange(-7.0 if channel in EVEN else -12.0, 30.0, 0.1)
+    values = np.array([alpha(s) for s in grid])
+    inner = values[1:-1]
+    tops = np.flatnonzero((inner > values[:-2] * (1 + 1e-7)) & (inner > values[2:] * (1 + 1e-7)))
+    if not tops.size:
+        return None
+    k = 1 + tops[np.argmax(inner[tops])]
+    found = optimize.minimize_scalar(
+        lambda s: -alpha(s),
+        bounds=(grid[k - 1], grid[k + 1]),
+        method="bounded",
+        options={"xatol": 1e-10},
+    )
+    return -found.fun

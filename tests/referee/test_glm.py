@@ -54,6 +54,38 @@ def test_random_points(prior: str, channel: str):
     assert not wrong, "\n".join(wrong)
 
 
+TURNING = [
+    ("rademacher", "sign"),
+    ("rademacher", "linear"),
+    ("rademacher", "door"),
+    ("gauss-bernoulli", "linear"),
+    ("gauss-bernoulli", "sign"),
+    ("gauss-bernoulli", "relu"),
+    ("laplace", "linear"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("prior", "channel"), TURNING)
+def test_random_spinodals(prior: str, channel: str):
+    """Where message passing stops short of what is possible, or that it nowhere does."""
+    formula = rp.formulas["bayes-optimal-glm"](prior=prior, channel=channel)
+    rng = np.random.default_rng([20261129, TURNING.index((prior, channel))])
+    for _ in range(3):
+        controls = drawn(rng, prior, channel)
+        del controls["alpha"]
+        true = oracle.spinodal(prior, channel, **controls)
+        found = rp.threshold(formula, "alpha_AMP", check=False, **controls)
+        if true is None and channel in oracle.CONTINUOUS and controls.get("Delta") == 0:
+            # the branch goes on to where there are as many equations as unknowns
+            assert found.value == pytest.approx(1 / oracle.CONTINUOUS[channel]), controls
+        elif true is None:
+            assert found.status == rp.Status.NOT_FOUND, controls
+        else:
+            assert found.status == rp.Status.CONVERGED, controls
+            assert found.value == pytest.approx(true, rel=1e-9), controls
+
+
 @pytest.mark.parametrize(
     ("prior", "channel", "controls", "m"),
     [

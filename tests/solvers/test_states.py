@@ -208,6 +208,37 @@ def test_two_threads_get_the_same_numbers():
     assert together == [at(alpha) for alpha in alphas]
 
 
+def test_two_threads_get_the_same_digits():
+    """The precision of mpmath is one for all threads."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    formula = rp.formulas["binary-perceptron"]
+
+    def at(digits: int) -> str:
+        return rp.threshold(formula, "alpha_G", kappa=0, digits=digits).text
+
+    digits = [20, 35, 25, 30]
+    with ThreadPoolExecutor(2) as threads:
+        together = list(threads.map(at, digits))
+    assert together == [at(count) for count in digits]
+
+
+def test_threads_may_be_the_first_to_need_a_rule():
+    """The nodes of tilted laws were made with the precision that all threads share, and hung."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from replica.numerics import tilted
+
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(5):
+            tilted._legendre.cache_clear()
+            rules = [threads.submit(tilted._legendre) for _ in range(4)]
+            for rule in rules:
+                left, right, share = rule.result(timeout=60)
+                np.testing.assert_allclose(left + right, 1, atol=1e-15)
+                assert share.sum() == pytest.approx(1, abs=1e-15)
+
+
 def test_inaccurate_names_what_was_asked_and_what_was_reached():
     found = rp.solve(SIGN, alpha=1.3, Delta=0.005, tolerance=1e-15, check=False)
     assert found.status == rp.Status.INACCURATE
