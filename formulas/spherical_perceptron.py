@@ -12,7 +12,7 @@ One step of replica symmetry breaking, with z ~ N(0, q1 - q0) inside u ~ N(0, q0
           \quad D = 1 - q_1 + m (q_1 - q_0).
 """
 
-from sympy import Expr, Interval, Max, S, exp, log, oo, pi, sqrt, symbols
+from sympy import Expr, Interval, S, exp, log, oo, pi, sqrt, symbols
 
 from replica.blocks.constraints import constraint
 from replica.language.formula import (
@@ -26,7 +26,7 @@ from replica.language.formula import (
     StorageExperiment,
 )
 from replica.language.means import Mean
-from replica.language.primitives import LogH
+from replica.language.primitives import LogH, LogSumExp
 
 alpha, kappa = symbols("alpha kappa", real=True)
 q, q0, q1, m, mu = symbols("q q0 q1 m mu", nonnegative=True)
@@ -127,9 +127,14 @@ def _one_step() -> Formula:
 def _one_step_capacity() -> Limit:
     """Return the limit q1 -> 1, m -> 0 at fixed mu = m / (1 - q1) of the entropy's zero."""
     gap = 1 + mu * (1 - q0)
-    # H^m tends to a Gaussian penalty for fields below the margin
-    inner = Mean(exp(-mu * Max(0, kappa - u - z) ** 2 / 2), (z, 1 - q0))
-    capacity: Expr = (log(gap) / 2 + mu * q0 / (2 * gap)) / -Mean(log(inner), (u, q0))
+    # H^m tends to exp(-mu x^2 / 2) for fields x below the margin; its mean over z ~ N(0, 1 - q0) is
+    # a sum of what is above the margin and what is below, in logarithms: q0 tends to one with kappa
+    below = (kappa - u) / sqrt(1 - q0)
+    inner = LogSumExp(
+        LogH(below),
+        LogH(-below / sqrt(gap)) - log(gap) / 2 - mu * (kappa - u) ** 2 / (2 * gap),
+    )
+    capacity: Expr = (log(gap) / 2 + mu * q0 / (2 * gap)) / -Mean(inner, (u, q0))
     # a fit of the minimum, measured for kappa from -4 to -0.05 and within Newton's reach of it
     near_q0 = exp(-(kappa**2) * (S(33) / 100 + S(95) / 100 * exp(S(22) / 10 * kappa)))
     near_gap = exp(S(73) / 100 + S(112) / 100 * kappa**2 / (1 - S(63) / 100 * kappa))
@@ -142,12 +147,6 @@ def _one_step_capacity() -> Limit:
             (
                 kappa >= 0,
                 "for kappa >= 0 replica symmetry is exact and q0 tends to one; use rsb=0",
-            ),
-            (
-                kappa > -S(1) / 4,
-                "for -0.25 < kappa < 0 the inner mean of the one-step equations leaves the range "
-                "of double precision (q0 tends to one); rsb=0 gives an upper bound, at most 0.3% "
-                "above",
             ),
         ),
     )

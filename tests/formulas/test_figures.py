@@ -74,6 +74,19 @@ def test_one_step_capacity(kappa: float, value: str):
 
 @pytest.mark.parametrize(
     ("kappa", "value"),
+    # the first by numpy with the mean over z summed in logarithms
+    [(-0.2, 2.778798397820), (-0.1, 2.35201519040), (-0.02, 2.06508235140)],
+)
+def test_one_step_capacity_next_to_no_margin(kappa: float, value: float):
+    """Where q0 tends to one and every term to the replica-symmetric capacity."""
+    found = threshold(SPHERICAL, "alpha_G", kappa, rsb=1)
+    assert found.status == rp.Status.CONVERGED
+    assert found.value == pytest.approx(value, abs=2e-11)
+    assert 0 < threshold(SPHERICAL, "alpha_G", kappa).value - found.value < 0.005
+
+
+@pytest.mark.parametrize(
+    ("kappa", "value"),
     [(0.5, "0.96120505"), (1, "0.51957223"), (1.5, "0.30987065"), (2, "0.20023102")],
 )
 def test_spherical_capacity_at_positive_margin(kappa: float, value: str):
