@@ -138,10 +138,14 @@ class Checkpoint:
         self._saved = time.monotonic()
 
 
+def _on_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 @contextmanager
 def busy(title: str) -> Iterator[None]:
     """Say on stderr, if it is a terminal, that what takes longer than a moment goes on."""
-    if sys.stderr is None or not sys.stderr.isatty():
+    if not _on_terminal():
         yield
         return
     shown: list[Any] = []
@@ -167,7 +171,7 @@ def busy(title: str) -> Iterator[None]:
 @contextmanager
 def progress_bar(title: str) -> Iterator[Report]:
     """Give a function that shows progress on stderr if it is a terminal, and else does nothing."""
-    if sys.stderr is None or not sys.stderr.isatty():
+    if not _on_terminal():
         yield lambda done, total: None
         return
     due = time.monotonic() + _PATIENCE

@@ -301,18 +301,16 @@ def _without_folds(law: Expr) -> Expr:
     """Return a law with steps in |z|, at a positive place, written as steps in z."""
     size = Dummy(nonnegative=True)
 
-    def steps(argument: Expr, *_: Expr) -> Expr:
-        unfolded = argument.subs(Abs(_u), size)
+    def steps(folded: Heaviside) -> Expr:
+        unfolded = folded.args[0].subs(Abs(_u), size)
         slope = unfolded.diff(size)
         place = -unfolded.subs(size, 0) / slope if slope.is_nonzero else None
         if place is None or place.has(size, _u) or not place.is_positive:
-            return Heaviside(argument)
+            return folded
         beyond = Heaviside(_u - place) + Heaviside(-_u - place)
         return beyond if slope.is_positive else 1 - beyond
 
-    return law.replace(
-        lambda e: isinstance(e, Heaviside) and e.has(Abs(_u)), lambda e: steps(*e.args)
-    )
+    return law.xreplace({e: steps(e) for e in law.atoms(Heaviside) if e.has(Abs(_u))})
 
 
 def _defaults(where: str, controls: Sequence[Control]) -> dict[Symbol, Any]:

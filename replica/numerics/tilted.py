@@ -66,7 +66,7 @@ class _Law:
         self.rates: list[Array] = []  # slope of the exponent, where the peak is at an end
         for low, high, slope in pieces:
             peak, rate, before, beyond = _peak(h + slope, g, low, high)
-            reach = 2 * _FALL / (np.abs(rate) + np.sqrt(rate * rate + 2 * _FALL * g))
+            reach = _reach(rate, g)
             begin, end = np.maximum(before, -reach), np.minimum(beyond, reach)
             nodes = begin[..., None] * left + end[..., None] * right
             exponent = (rate[..., None] - 0.5 * g[..., None] * nodes) * nodes
@@ -78,9 +78,7 @@ class _Law:
             away.append(nodes)
             laws.append(law / mass[..., None])
             self.rates.append(np.abs(rate))
-        masses = np.stack([top + log for top, log in zip(tops, logs, strict=True)])
-        self.normalisation = np.logaddexp.reduce(masses, axis=0)
-        self.chances = np.exp(masses - self.normalisation)
+        masses, self.normalisation, self.chances = _weighed(tops, logs)
         self.logs = logs
         # all places are counted from the peak of the heaviest piece
         heaviest = masses.argmax(axis=0)
@@ -128,10 +126,10 @@ class _Halves:
             for part, (_, _, slope) in zip(parts, pieces, strict=True)
         ]
         logs = [np.log(0.5 * part.mass) for part in parts]
-        self._weigh(tops, logs)
+        chances = _weighed(tops, logs)[2]
         for k, (part, alone) in enumerate(zip(parts, pieces, strict=True)):
             with np.errstate(invalid="ignore"):
-                poor = self.chances[k] * part.cut**2 > _CANCELS
+                poor = chances[k] * part.cut**2 > _CANCELS
                 poor &= part.cut < -_CUT
             poor |= np.isnan(part.cut)
             if poor.any():
@@ -139,15 +137,10 @@ class _Halves:
                 logs[k][poor] = law.logs[0]
                 _, second, third = law.cumulants(_CLOSED)
                 part.mean[poor], part.variance[poor], part.third[poor] = law.shift, second, third
-        self._weigh(tops, logs)
-        heaviest = self.masses.argmax(axis=0)
+        masses, self.normalisation, self.chances = _weighed(tops, logs)
+        heaviest = masses.argmax(axis=0)
         self.anchor = np.choose(heaviest, [part.peak for part in parts])
         self.parts = parts
-
-    def _weigh(self, tops: list[Array], logs: list[Array]) -> None:
-        self.masses = np.stack([top + log for top, log in zip(tops, logs, strict=True)])
-        self.normalisation = np.logaddexp.reduce(self.masses, axis=0)
-        self.chances = np.exp(self.masses - self.normalisation)
 
     def cumulant(self, order: int) -> Array:
         """Return the cumulant of an order up to three."""
@@ -186,7 +179,7 @@ class _Piece:
 
 def _piece(h: Array, g: Array, low: float, high: float) -> _Piece:
     peak, rate, before, beyond = _peak(h, g, low, high)
-    reach = 2 * _FALL / (np.abs(rate) + np.sqrt(rate * rate + 2 * _FALL * g))
+    reach = _reach(rate, g)
     left, right = before > -reach, beyond < reach
     root = np.sqrt(g)
     inward = np.where(left, 1.0, -1.0)
@@ -223,6 +216,18 @@ def _legendre() -> tuple[Array, Array, Array]:
     rows = [(float((1 - x) / 2), float((1 + x) / 2), float(w / 2)) for x, w in rule]
     left, right, share = np.array(rows).T
     return left, right, share
+
+
+def _reach(rate: Array, g: Array) -> Array:
+    """Return the distance from the peak at which the law has fallen to nothing."""
+    return np.asarray(2 * _FALL / (np.abs(rate) + np.sqrt(rate * rate + 2 * _FALL * g)))
+
+
+def _weighed(tops: list[Array], logs: list[Array]) -> tuple[Array, Array, Array]:
+    """Return the logs of the masses of the pieces, of their sum, and the chance of each piece."""
+    masses = np.stack([top + log for top, log in zip(tops, logs, strict=True)])
+    normalisation = np.logaddexp.reduce(masses, axis=0)
+    return masses, normalisation, np.exp(masses - normalisation)
 
 
 def _peak(h: Array, g: Array, low: float, high: float) -> tuple[Array, Array, Array, Array]:

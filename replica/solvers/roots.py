@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Interval, Symbol
+from sympy import Expr, Interval, Symbol
 
 from replica.language.formula import Formula, Instability, Root, control_name
 from replica.numerics.kernel import compile_kernel
-from replica.solvers.branches import explicit_curve
+from replica.solvers.branches import ExplicitCurve, explicit_curve
 from replica.solvers.continuation import follow, saddle_branches
 from replica.solvers.mergers import Merger, approaches, merger
 from replica.solvers.request import Request
@@ -23,7 +23,6 @@ __all__ = ["root_starts", "root_system"]
 
 Array = NDArray[np.float64]
 
-_ATTEMPTS = ("coarse", "fine", "near")  # the last one where a curve hardly leaves its beginning
 _FIRST_CONTROLS = (1e-3, 1e-2, 0.1, 0.5, 1.0, 2.0)  # from the low end: where a branch may begin
 
 
@@ -48,7 +47,7 @@ def root_starts(
 
     Where the condition vanishes at the end of the branch there is none; then yield that end.
     """
-    formula, others = request.formula, request.others
+    formula = request.formula
     if declaration.start or not set(system.unknowns) & set(formula.unknowns):
         yield np.array([[float(declaration.start.get(symbol, 1)) for symbol in system.unknowns]])
         return
@@ -56,36 +55,29 @@ def root_starts(
     zero = system.equations[-1]
     free = formula.within(declaration.at) if declaration.at else formula
     curve = explicit_curve(free, control)
+    searches: list[Callable[[], tuple[Array, Array, Array]]]
+    if curve is None:
+        searches = [
+            partial(search, request, control, system) for search in (_along_branch, _across_starts)
+        ]
+    else:
+        # a guess needs few nodes and a coarse rule; last, where a curve hardly leaves its beginning
+        grids = ((curve.grid(0), -1), (curve.grid(1), 0), (curve.near(), 0))
+        along = partial(_along_curve, request, declaration, curve, zero)
+        searches = [partial(along, *grid) for grid in grids]
     found, seen, reached = False, [], []
     end: Merger | None = None
-    for attempt in _ATTEMPTS if curve is not None else _ATTEMPTS[:2]:
-        if curve is not None:
-            level = -1 if attempt == "coarse" else 0  # a guess needs no more
-            place = curve.near() if attempt == "near" else curve.grid(int(attempt == "fine"))
-            z, value, height = curve.points(place, others, (zero,), refinement=level)
-            domain = _domain(formula, control)
-            inside = (value > float(domain.start)) & (value < float(domain.end))
-            z, value, height = z[inside], value[inside], height[inside]
-            trivial = curve.trivial_branch(others, zero) if declaration.from_origin else None
-            if trivial is not None:
-                z, value, height = (
-                    np.concatenate(p) for p in zip(trivial, (z, value, height), strict=True)
-                )
-        else:
-            search = _across_starts if attempt == "fine" else _along_branch
-            z, value, height = search(request, control, system)
-            last = approaches(height) if end is None else None
-            if last is not None and _crossing(height, z, value) is None:
-                domains = {**formula.domains, control: _domain(formula, control)}
-                begin = np.array([*z[last], value[last]])
-                end = merger(system, domains, begin, float(height[last]), others)
+    for number, search in enumerate(searches):
+        z, value, height = search()
         seen.append(height[np.isfinite(height)])
         reached.append(value[np.isfinite(value)])
         start = _crossing(height, z, value)
         if start is not None:
             found = True
             yield start
-        if found and attempt == "fine":
+        elif curve is None and end is None:
+            end = _end(request, control, system, z, value, height)
+        if found and number > 0:
             return
     if end is not None:
         yield end
@@ -99,6 +91,38 @@ def root_starts(
         f"to {controls.max():.6g}, the {declaration.zeros[0]} stays between {heights.min():.4g} "
         f"and {heights.max():.4g} and does not reach {shift}"
     )
+
+
+def _along_curve(
+    request: Request,
+    declaration: Root,
+    curve: ExplicitCurve,
+    zero: Expr,
+    place: Array,
+    refinement: int,
+) -> tuple[Array, Array, Array]:
+    """Return unknowns, control and the condition's value at places along the curve."""
+    z, value, height = curve.points(place, request.others, (zero,), refinement=refinement)
+    domain = _domain(request.formula, curve.control)
+    inside = (value > float(domain.start)) & (value < float(domain.end))
+    along = z[inside], value[inside], height[inside]
+    trivial = curve.trivial_branch(request.others, zero) if declaration.from_origin else None
+    if trivial is None:
+        return along
+    z, value, height = (np.concatenate(part) for part in zip(trivial, along, strict=True))
+    return z, value, height
+
+
+def _end(
+    request: Request, control: Symbol, system: System, z: Array, value: Array, height: Array
+) -> Merger | None:
+    """Return where the condition vanishes at the end of a branch, None if it does not."""
+    last = approaches(height)
+    if last is None:
+        return None
+    domains = {**request.formula.domains, control: _domain(request.formula, control)}
+    begin = np.array([*z[last], value[last]])
+    return merger(system, domains, begin, float(height[last]), request.others)
 
 
 def _domain(formula: Formula, control: Symbol) -> Interval:

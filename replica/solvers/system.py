@@ -517,26 +517,22 @@ def _inverse(jacobian: Array, size: Array) -> Array:
     Unknowns of very different `size`, shape (points, unknowns), such as a gap of 1e-200 next to
     its conjugate of 1e3, are scaled first: unscaled, such a matrix looks singular.
     """
-    result = np.full_like(jacobian, np.inf)
-    usable = np.isfinite(jacobian).all(axis=(1, 2))
+    inverse = np.full_like(jacobian, np.inf)
     columns = _power_of_two(size)[:, None, :]
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = jacobian * columns
         rows = 1 / _power_of_two(np.abs(scaled).max(axis=2))[:, :, None]
         scaled = scaled * rows
-    usable &= np.isfinite(scaled).all(axis=(1, 2))
-    inverse = np.full_like(jacobian, np.inf)
+    usable = np.isfinite(scaled).all(axis=(1, 2))
     try:
         inverse[usable] = np.linalg.inv(scaled[usable])
     except np.linalg.LinAlgError:
         for k in np.flatnonzero(usable):
             if np.linalg.cond(scaled[k]) < 1e15:
                 inverse[k] = np.linalg.inv(scaled[k])
-    known = np.isfinite(inverse).all(axis=(1, 2))
-    with np.errstate(over="ignore", invalid="ignore"):
-        back = columns[known].swapaxes(1, 2) * inverse[known] * rows[known].swapaxes(1, 2)
-    result[known] = np.where(np.isnan(back), np.inf, back)
-    return result
+    inverse[~np.isfinite(inverse).all(axis=(1, 2))] = np.inf
+    with np.errstate(over="ignore"):
+        return columns.swapaxes(1, 2) * inverse * rows.swapaxes(1, 2)
 
 
 def _power_of_two(size: Array) -> Array:

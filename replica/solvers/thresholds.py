@@ -348,7 +348,7 @@ def _root(request: Request, declaration: Root) -> ThresholdResult:
         if isinstance(start, Merger):
             if request.digits is not None:
                 raise request.failed(
-                    "is where two branches merge, found by extrapolation: it has no digits=... "
+                    "is where two branches merge, found by extrapolation: leave digits out"
                 )
             method = "root where two branches merge: limit of condition = h, h -> 0"
             z, error = start.z, start.error
