@@ -787,9 +787,14 @@ class Formula:
             for end in (domain.start, domain.end):
                 self._check_known(f"the domain of {overlap}", end, ends - {overlap})
 
-    def _stable_start(self, start: str, place: Mapping[Symbol, Any]) -> FrozenMapping:
-        """Return a start with its expressions in the controls checked and made stable."""
-        known = {control.symbol for control in self.controls.values()}
+    def _stable_start(
+        self, start: str, place: Mapping[Symbol, Any], solved: tuple[Symbol, ...] = ()
+    ) -> FrozenMapping:
+        """Return a start with its expressions in the controls checked and made stable.
+
+        Controls that are `solved` for have no value yet.
+        """
+        known = {control.symbol for control in self.controls.values()} - set(solved)
         stable = dict(place)
         for symbol, value in place.items():
             if not isinstance(value, Expr):
@@ -799,6 +804,7 @@ class Formula:
                 raise DeclarationError(
                     f"formula {self.name}, start {start}: {symbol} = {value} depends on "
                     f"{', '.join(sorted(map(str, loose)))}, which is not a control"
+                    + (" with a value" if loose & set(solved) else "")
                 )
             stable[symbol] = self._declared(f"start {start}, {symbol}", value)
         return FrozenMapping(stable)
@@ -838,8 +844,12 @@ class Formula:
                     raise DeclarationError(
                         f"formula {self.name}, {what}: {symbol} is not a control"
                     )
-            if isinstance(threshold, Fold) and threshold.otherwise is not None:
-                return replace(threshold, otherwise=self._declared(what, threshold.otherwise))
+            if isinstance(threshold, Fold):
+                given = {s: self._declared(f"{what}, {s}", v) for s, v in threshold.start.items()}
+                start = self._stable_start(f"of {name}", given, threshold.controls)
+                threshold = replace(threshold, start=start)
+                if threshold.otherwise is not None:
+                    return replace(threshold, otherwise=self._declared(what, threshold.otherwise))
             return threshold
         if isinstance(threshold, Limit):
             value = self._declared(what, threshold.value, threshold.over)

@@ -16,7 +16,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Symbol, sympify
+from sympy import Symbol
 
 from replica.errors import ConvergenceError, ThresholdNotFound
 from replica.language.formula import Fold, Formula, control_name
@@ -114,7 +114,7 @@ def _around_the_fold(formula: Formula, declaration: Fold, others: list[Array]) -
     names = formula.unknowns
     symbols = [c.symbol for c in formula.controls.values() if c.symbol is not control]
     rule = {s: float(value[0]) for s, value in zip(symbols, others, strict=True)}
-    given = {s: float(sympify(v).subs(rule)) for s, v in declaration.start.items()}
+    given = {s: float(v.subs(rule)) for s, v in declaration.start.items()}
     system = saddle_branches(formula, control)
     wanted = float(given[control])
     start = _first_point(formula, given, wanted, others)

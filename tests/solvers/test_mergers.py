@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import mpmath
 import pytest
 from sympy import Interval, Symbol, exp, log, oo, symbols
@@ -90,3 +92,25 @@ def test_capacity_of_a_memory_next_to_zero_temperature(temperature: float, capac
     found = rp.threshold(memory, "alpha_c", T=temperature)
     assert found.status == rp.Status.CONVERGED
     assert found.value == pytest.approx(capacity, abs=6e-10 if temperature > 1e-3 else 5e-9)
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        ({q: "__import__('os').getpid()"}, 'must be a sympy expression, not "__import__'),
+        ({q: 1 - alpha}, "depends on alpha, which is not a control with a value"),
+        ({alpha: 1 + q}, "depends on q, which is not a control"),
+    ],
+)
+def test_what_is_no_start_of_a_fold_is_refused_where_it_is_declared(start, message):
+    """Text is never evaluated."""
+    with pytest.raises(rp.DeclarationError, match=re.escape(message)):
+        rp.Formula(
+            name="toy",
+            title="Toy",
+            potential=q**2 / 2 - alpha * q * T,
+            overlaps={q: Interval.open(0, 1)},
+            controls={"alpha": rp.Control(alpha, Interval.open(0, oo)), "T": TEMPERATURE},
+            thresholds={"alpha_c": rp.Fold(alpha, start={alpha: 1, **start})},
+            status="conjecture",
+        )
