@@ -25,7 +25,10 @@ any law of the non-zero weights.
 
 from sympy import Expr, Interval, S, erf, exp, log, oo, pi, sqrt, symbols
 
-from replica.language.formula import Absence, Control, Formula, Limit
+from replica.declarations.control import Control
+from replica.declarations.formula import Formula
+from replica.declarations.landmarks import Absence
+from replica.declarations.threshold import Limit
 from replica.language.primitives import LogH, MillsExcess
 
 alpha, density = symbols("alpha density", real=True)

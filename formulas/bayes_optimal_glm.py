@@ -20,22 +20,13 @@ from sympy import Eq, Expr, Interval, S, asin, exp, oo, pi, sqrt, symbols
 
 from replica.blocks.channels import CHANNELS, Channel, channel
 from replica.blocks.priors import PRIORS, Prior, prior
-from replica.language.formula import (
-    Boundary,
-    Cases,
-    Control,
-    Crossing,
-    Cusp,
-    Family,
-    Fold,
-    Formula,
-    Limit,
-    Option,
-    Published,
-    Root,
-    TeacherStudent,
-    Threshold,
-)
+from replica.declarations.control import Control
+from replica.declarations.experiment import TeacherStudent
+from replica.declarations.family import Family, Option
+from replica.declarations.formula import Formula
+from replica.declarations.landmarks import Boundary
+from replica.declarations.published import Published
+from replica.declarations.threshold import Cases, Crossing, Cusp, Fold, Limit, Root, Threshold
 from replica.language.means import Mean
 
 alpha = symbols("alpha", real=True)

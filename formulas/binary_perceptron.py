@@ -8,14 +8,11 @@ r"""Storage capacity of the binary perceptron, replica symmetric (Krauth & Mezar
 from sympy import Interval, log, oo, symbols
 
 from replica.blocks.constraints import constraint
-from replica.language.formula import (
-    Control,
-    Formula,
-    Instability,
-    Published,
-    Root,
-    StorageExperiment,
-)
+from replica.declarations.control import Control
+from replica.declarations.experiment import StorageExperiment
+from replica.declarations.formula import Formula
+from replica.declarations.published import Published
+from replica.declarations.threshold import Instability, Root
 from replica.language.means import Mean
 from replica.language.primitives import LogCosh
 

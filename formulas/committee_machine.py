@@ -26,18 +26,12 @@ from replica.blocks.committees import (
     pair_prior,
     plus,
 )
-from replica.language.formula import (
-    Boundary,
-    CommitteeStudent,
-    Control,
-    Family,
-    Fold,
-    Formula,
-    Instability,
-    Option,
-    Root,
-    Threshold,
-)
+from replica.declarations.control import Control
+from replica.declarations.experiment import CommitteeStudent
+from replica.declarations.family import Family, Option
+from replica.declarations.formula import Formula
+from replica.declarations.landmarks import Boundary
+from replica.declarations.threshold import Fold, Instability, Root, Threshold
 
 alpha = symbols("alpha", real=True)
 D_plus, D_minus = symbols("D_plus D_minus", nonnegative=True)

@@ -19,7 +19,10 @@ No unit is told from another at :math:`q_d = 0`, which is a local maximum at eve
 from sympy import Expr, Interval, asin, exp, pi, sqrt, symbols
 
 from replica.blocks.priors import Gaussian
-from replica.language.formula import Control, Crossing, Fold, Formula, Limit, Published
+from replica.declarations.control import Control
+from replica.declarations.formula import Formula
+from replica.declarations.published import Published
+from replica.declarations.threshold import Crossing, Fold, Limit
 from replica.language.means import Mean
 from replica.language.primitives import LogH, Mills
 

@@ -30,15 +30,12 @@ from replica.blocks.risk import (
     separability,
     test_error,
 )
-from replica.language.formula import (
-    Absence,
-    Control,
-    Family,
-    Formula,
-    Limit,
-    Option,
-    RiskMinimisation,
-)
+from replica.declarations.control import Control
+from replica.declarations.experiment import RiskMinimisation
+from replica.declarations.family import Family, Option
+from replica.declarations.formula import Formula
+from replica.declarations.landmarks import Absence
+from replica.declarations.threshold import Limit
 
 alpha, rho, t = symbols("alpha rho t", positive=True)
 lambda_ = symbols("lambda", nonnegative=True)

@@ -53,16 +53,12 @@ from replica.blocks.risk import (
     separability,
     test_error,
 )
-from replica.language.formula import (
-    Absence,
-    Control,
-    Family,
-    Formula,
-    Limit,
-    LinearReadout,
-    Option,
-    Relation,
-)
+from replica.declarations.control import Control, Relation
+from replica.declarations.experiment import LinearReadout
+from replica.declarations.family import Family, Option
+from replica.declarations.formula import Formula
+from replica.declarations.landmarks import Absence
+from replica.declarations.threshold import Limit
 
 samples_per_dimension = Symbol("samples_per_dimension", positive=True)
 samples_per_feature = Symbol("samples_per_feature", positive=True)

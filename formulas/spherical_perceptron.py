@@ -15,16 +15,12 @@ One step of replica symmetry breaking, with z ~ N(0, q1 - q0) inside u ~ N(0, q0
 from sympy import Expr, Interval, S, exp, log, oo, pi, sqrt, symbols
 
 from replica.blocks.constraints import constraint
-from replica.language.formula import (
-    Control,
-    Family,
-    Formula,
-    Instability,
-    Limit,
-    Option,
-    Published,
-    StorageExperiment,
-)
+from replica.declarations.control import Control
+from replica.declarations.experiment import StorageExperiment
+from replica.declarations.family import Family, Option
+from replica.declarations.formula import Formula
+from replica.declarations.published import Published
+from replica.declarations.threshold import Instability, Limit
 from replica.language.means import Mean
 from replica.language.primitives import LogH, LogSumExp
 

@@ -13,17 +13,12 @@ The saddle q = 0 always exists and gives the annealed capacity
 from sympy import Expr, Interval, S, log, oo, symbols
 
 from replica.blocks.constraints import constraint
-from replica.language.formula import (
-    Control,
-    Family,
-    Formula,
-    Instability,
-    Option,
-    Published,
-    Root,
-    StorageExperiment,
-    Threshold,
-)
+from replica.declarations.control import Control
+from replica.declarations.experiment import StorageExperiment
+from replica.declarations.family import Family, Option
+from replica.declarations.formula import Formula
+from replica.declarations.published import Published
+from replica.declarations.threshold import Instability, Root, Threshold
 from replica.language.means import Mean
 from replica.language.primitives import LogCosh
 

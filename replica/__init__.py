@@ -28,10 +28,23 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "ReLU",
         "Sign",
     ),
-    "replica.blocks.conditional": ("ContinuousChannel", "DiscreteChannel"),
-    "replica.blocks.constraints": ("CONSTRAINTS", "Constraint", "constraint"),
-    "replica.blocks.features": ("Covariances", "FeatureMatrix"),
-    "replica.blocks.losses": ("ConvexLoss", "Loss"),
+    "replica.blocks.conditional": (
+        "ContinuousChannel",
+        "DiscreteChannel",
+    ),
+    "replica.blocks.constraints": (
+        "CONSTRAINTS",
+        "Constraint",
+        "constraint",
+    ),
+    "replica.blocks.features": (
+        "Covariances",
+        "FeatureMatrix",
+    ),
+    "replica.blocks.losses": (
+        "ConvexLoss",
+        "Loss",
+    ),
     "replica.blocks.priors": (
         "Discrete",
         "GaussBernoulli",
@@ -39,6 +52,36 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "Laplace",
         "Rademacher",
         "Uniform",
+    ),
+    "replica.declarations.control": (
+        "Control",
+        "Relation",
+    ),
+    "replica.declarations.experiment": (
+        "CommitteeStudent",
+        "LinearReadout",
+        "RiskMinimisation",
+        "StorageExperiment",
+        "TeacherStudent",
+    ),
+    "replica.declarations.family": (
+        "Family",
+        "Option",
+    ),
+    "replica.declarations.formula": ("Formula",),
+    "replica.declarations.landmarks": (
+        "Absence",
+        "Boundary",
+    ),
+    "replica.declarations.published": ("Published",),
+    "replica.declarations.threshold": (
+        "Cases",
+        "Crossing",
+        "Cusp",
+        "Fold",
+        "Instability",
+        "Limit",
+        "Root",
     ),
     "replica.errors": (
         "ControlError",
@@ -50,37 +93,29 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "ThresholdNotFound",
         "UnknownName",
     ),
-    "replica.experiments.amp": ("Inference", "amp"),
-    "replica.experiments.counting": ("cover_count", "cover_probability", "vc_dimension_bound"),
+    "replica.experiments.amp": (
+        "Inference",
+        "amp",
+    ),
+    "replica.experiments.counting": (
+        "cover_count",
+        "cover_probability",
+        "vc_dimension_bound",
+    ),
     "replica.experiments.features": ("simulate_on_data",),
     "replica.experiments.result": ("Experiment",),
     "replica.experiments.simulate": ("simulate",),
-    "replica.language.bivariate": ("BivariateMills", "BivariateNormalCDF", "LogBivariateNormalCDF"),
-    "replica.language.envelope": ("MoreauEnvelope",),
-    "replica.language.formula": (
-        "Absence",
-        "Boundary",
-        "Cases",
-        "CommitteeStudent",
-        "Control",
-        "Crossing",
-        "Cusp",
-        "Family",
-        "Fold",
-        "Formula",
-        "Instability",
-        "Limit",
-        "LinearReadout",
-        "Option",
-        "Published",
-        "Relation",
-        "RiskMinimisation",
-        "Root",
-        "StorageExperiment",
-        "TeacherStudent",
+    "replica.language.bivariate": (
+        "BivariateMills",
+        "BivariateNormalCDF",
+        "LogBivariateNormalCDF",
     ),
+    "replica.language.envelope": ("MoreauEnvelope",),
     "replica.language.integrals": ("LabelIntegral",),
-    "replica.language.means": ("LabelSum", "Mean"),
+    "replica.language.means": (
+        "LabelSum",
+        "Mean",
+    ),
     "replica.language.primitives": (
         "LogCosh",
         "LogH",
@@ -95,15 +130,34 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     ),
     "replica.language.spectral": ("SpectralMean",),
     "replica.plot": ("plot",),
-    "replica.registry": ("cite", "formulas"),
+    "replica.registry": (
+        "cite",
+        "formulas",
+    ),
     "replica.solvers.committee_instability": ("committee_instability",),
-    "replica.solvers.diagram": ("Branches", "branches"),
-    "replica.solvers.optimise": ("Optimum", "optimise"),
+    "replica.solvers.diagram": (
+        "Branches",
+        "branches",
+    ),
+    "replica.solvers.optimise": (
+        "Optimum",
+        "optimise",
+    ),
     "replica.solvers.saddle": ("solve",),
-    "replica.solvers.solution": ("Solution", "Status", "ThresholdResult"),
+    "replica.solvers.solution": (
+        "Solution",
+        "Status",
+        "ThresholdResult",
+    ),
     "replica.solvers.thresholds": ("threshold",),
-    "replica.solvers.trajectory": ("Trajectory", "trajectory"),
-    "replica.sweep": ("Sweep", "sweep"),
+    "replica.solvers.trajectory": (
+        "Trajectory",
+        "trajectory",
+    ),
+    "replica.sweep": (
+        "Sweep",
+        "sweep",
+    ),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 
@@ -132,6 +186,26 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.blocks.priors import Laplace as Laplace
     from replica.blocks.priors import Rademacher as Rademacher
     from replica.blocks.priors import Uniform as Uniform
+    from replica.declarations.control import Control as Control
+    from replica.declarations.control import Relation as Relation
+    from replica.declarations.experiment import CommitteeStudent as CommitteeStudent
+    from replica.declarations.experiment import LinearReadout as LinearReadout
+    from replica.declarations.experiment import RiskMinimisation as RiskMinimisation
+    from replica.declarations.experiment import StorageExperiment as StorageExperiment
+    from replica.declarations.experiment import TeacherStudent as TeacherStudent
+    from replica.declarations.family import Family as Family
+    from replica.declarations.family import Option as Option
+    from replica.declarations.formula import Formula as Formula
+    from replica.declarations.landmarks import Absence as Absence
+    from replica.declarations.landmarks import Boundary as Boundary
+    from replica.declarations.published import Published as Published
+    from replica.declarations.threshold import Cases as Cases
+    from replica.declarations.threshold import Crossing as Crossing
+    from replica.declarations.threshold import Cusp as Cusp
+    from replica.declarations.threshold import Fold as Fold
+    from replica.declarations.threshold import Instability as Instability
+    from replica.declarations.threshold import Limit as Limit
+    from replica.declarations.threshold import Root as Root
     from replica.errors import ControlError as ControlError
     from replica.errors import ConvergenceError as ConvergenceError
     from replica.errors import DeclarationError as DeclarationError
@@ -152,26 +226,6 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.language.bivariate import BivariateNormalCDF as BivariateNormalCDF
     from replica.language.bivariate import LogBivariateNormalCDF as LogBivariateNormalCDF
     from replica.language.envelope import MoreauEnvelope as MoreauEnvelope
-    from replica.language.formula import Absence as Absence
-    from replica.language.formula import Boundary as Boundary
-    from replica.language.formula import Cases as Cases
-    from replica.language.formula import CommitteeStudent as CommitteeStudent
-    from replica.language.formula import Control as Control
-    from replica.language.formula import Crossing as Crossing
-    from replica.language.formula import Cusp as Cusp
-    from replica.language.formula import Family as Family
-    from replica.language.formula import Fold as Fold
-    from replica.language.formula import Formula as Formula
-    from replica.language.formula import Instability as Instability
-    from replica.language.formula import Limit as Limit
-    from replica.language.formula import LinearReadout as LinearReadout
-    from replica.language.formula import Option as Option
-    from replica.language.formula import Published as Published
-    from replica.language.formula import Relation as Relation
-    from replica.language.formula import RiskMinimisation as RiskMinimisation
-    from replica.language.formula import Root as Root
-    from replica.language.formula import StorageExperiment as StorageExperiment
-    from replica.language.formula import TeacherStudent as TeacherStudent
     from replica.language.integrals import LabelIntegral as LabelIntegral
     from replica.language.means import LabelSum as LabelSum
     from replica.language.means import Mean as Mean

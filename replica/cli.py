@@ -19,6 +19,8 @@ from typing import Any, NoReturn
 import click
 
 from replica import __version__
+from replica.declarations.family import Family
+from replica.declarations.formula import Formula
 from replica.errors import (
     ControlError,
     ConvergenceError,
@@ -26,7 +28,6 @@ from replica.errors import (
     MissingExtra,
     ReplicaError,
 )
-from replica.language.formula import Family, Formula
 from replica.registry import cite as bibtex
 from replica.registry import formulas
 

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from replica.declarations.family import Family
+from replica.declarations.formula import Formula
+from replica.declarations.published import Published
+from replica.declarations.reading import resolve
 from replica.errors import ReplicaError
-from replica.language.controls import resolve
-from replica.language.formula import Family, Formula, Published
 from replica.registry import formulas
 from replica.solvers.saddle import solve
 from replica.solvers.thresholds import threshold

@@ -18,17 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Symbol, latex
 
+from replica.declarations.control import Control, control_name
+from replica.declarations.family import Family
+from replica.declarations.formula import Formula
+from replica.declarations.published import Published
+from replica.declarations.threshold import Cusp, Limit
 from replica.errors import ControlError, DeclarationError, MissingExtra, UnknownName
 from replica.experiments.result import Experiment
-from replica.language.formula import (
-    Control,
-    Cusp,
-    Family,
-    Formula,
-    Limit,
-    Published,
-    control_name,
-)
 from replica.output import whole_file
 from replica.registry import bibliography, formulas
 from replica.solvers.solution import Status, ThresholdResult

@@ -16,8 +16,10 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from replica.declarations.family import Family
+from replica.declarations.formula import Formula
+from replica.declarations.published import Published
 from replica.errors import DeclarationError, UnknownName
-from replica.language.formula import Family, Formula, Published
 
 __all__ = ["Registry", "bibliography", "cite", "formulas"]
 

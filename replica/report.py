@@ -14,7 +14,11 @@ import numpy as np
 from sympy import Interval, latex
 
 from replica.constants import Constant
-from replica.language.formula import Control, Family, Formula, Limit, Published
+from replica.declarations.control import Control
+from replica.declarations.family import Family
+from replica.declarations.formula import Formula
+from replica.declarations.published import Published
+from replica.declarations.threshold import Limit
 from replica.registry import Registry
 from replica.solvers.diagram import Branches
 from replica.solvers.optimise import Optimum

@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from replica.declarations.control import control_name
+from replica.declarations.family import Family
+from replica.declarations.formula import Formula
+from replica.declarations.reading import resolve
 from replica.errors import ControlError, ConvergenceError, MissingExtra, UnknownName
-from replica.language.controls import resolve
-from replica.language.formula import Family, Formula, control_name
 from replica.output import Checkpoint, Report, progress_bar, whole_file
 from replica.solvers.saddle import solve
 from replica.solvers.solution import Status

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
+from replica.declarations.published import Published
 from replica.errors import ControlError, DeclarationError, MissingExtra, UnknownName
 from replica.experiments import simulate
 from replica.experiments.result import Experiment
-from replica.language.formula import Published
 from replica.plot import EXPERIMENT, THEORY, plot, save
 from replica.registry import formulas
 from replica.solvers.solution import Status, ThresholdResult

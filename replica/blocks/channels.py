@@ -38,8 +38,9 @@ from sympy import (
     sympify,
 )
 
+from replica.declarations.control import Control
+from replica.declarations.frozen import FrozenMapping
 from replica.errors import looked_up
-from replica.language.formula import Control, FrozenMapping
 from replica.language.integrals import LabelIntegral
 from replica.language.means import Mean, mean_of_sum
 from replica.language.primitives import (

@@ -33,8 +33,9 @@ from sympy import (
 )
 
 from replica.blocks.channels import Channel, V, y
+from replica.declarations.control import Control
+from replica.declarations.frozen import FrozenMapping
 from replica.errors import ControlError, DeclarationError
-from replica.language.formula import Control, FrozenMapping
 from replica.language.integrals import LabelIntegral, integrate_gaussian
 from replica.language.means import Mean
 from replica.language.rewriting import stabilise

@@ -26,8 +26,9 @@ from sympy import Expr, Float, Interval, Rational, Symbol, oo
 
 from replica.blocks.activations import GaussianActivation
 from replica.blocks.spectra import MarchenkoPastur, Orthogonal, decompose, eigenvalues
+from replica.declarations.control import Control
+from replica.declarations.frozen import FrozenMapping
 from replica.errors import ControlError, looked_up
-from replica.language.formula import Control, FrozenMapping
 from replica.language.spectral import SpectralMean, Spectrum, WeightedPoints
 
 __all__ = [

@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 from sympy import Expr, Interval, Lambda, Rational, S, Symbol, exp, log, sqrt, sympify
 
+from replica.declarations.control import Control
+from replica.declarations.frozen import FrozenMapping
 from replica.errors import ControlError, DeclarationError, looked_up
-from replica.language.formula import Control, FrozenMapping
 from replica.language.means import Mean
 from replica.language.planted import PlantedMean
 from replica.language.primitives import (

@@ -26,6 +26,8 @@ from numpy.typing import ArrayLike, NDArray
 from sympy import symbols
 
 from replica.blocks.committees import CommitteeChannel, PairPrior
+from replica.declarations.experiment import CommitteeStudent
+from replica.declarations.reading import resolve
 from replica.errors import ControlError
 from replica.experiments.amp import Settings
 from replica.experiments.checks import (
@@ -35,8 +37,6 @@ from replica.experiments.checks import (
     positive_integer,
 )
 from replica.experiments.result import Experiment, averaged
-from replica.language.controls import resolve
-from replica.language.formula import CommitteeStudent
 from replica.language.rewriting import stabilise
 from replica.numerics.kernel import Kernel, compile_kernel
 from replica.solvers.solution import Status

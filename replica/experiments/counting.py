@@ -6,9 +6,10 @@ from typing import Any
 
 from mpmath import MPContext
 
+from replica.declarations.family import Family
+from replica.declarations.formula import Formula
 from replica.errors import ControlError
 from replica.experiments.checks import positive_integer
-from replica.language.formula import Family, Formula
 from replica.solvers.thresholds import threshold
 
 __all__ = ["cover_count", "cover_probability", "vc_dimension_bound"]

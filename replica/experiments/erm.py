@@ -19,6 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 from sympy import Symbol
 
 from replica.blocks.losses import ConvexLoss
+from replica.declarations.experiment import RiskMinimisation
+from replica.declarations.reading import resolve
 from replica.errors import ControlError, ConvergenceError, MissingExtra
 from replica.experiments.checks import (
     each_instance,
@@ -30,8 +32,6 @@ from replica.experiments.checks import (
 from replica.experiments.planted import PlantedModel, fields_of_new_patterns, planted_model
 from replica.experiments.result import Experiment, averaged
 from replica.experiments.storage import are_separable
-from replica.language.controls import resolve
-from replica.language.formula import RiskMinimisation
 from replica.language.rewriting import stabilise
 from replica.numerics.lowering import compile_layer
 

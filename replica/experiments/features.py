@@ -20,6 +20,8 @@ from replica.blocks.features import Covariances, RandomFeatures
 from replica.blocks.losses import ConvexLoss
 from replica.blocks.losses import loss as named_loss
 from replica.blocks.spectra import decompose
+from replica.declarations.experiment import LinearReadout
+from replica.declarations.reading import resolve
 from replica.errors import ControlError
 from replica.experiments.checks import (
     check_entries,
@@ -33,8 +35,6 @@ from replica.experiments.erm import loss_functions, minimise_risk
 from replica.experiments.planted import PlantedModel, planted_model
 from replica.experiments.result import Experiment, averaged
 from replica.experiments.storage import are_separable
-from replica.language.controls import resolve
-from replica.language.formula import LinearReadout
 from replica.numerics.kernel import compile_kernel
 
 __all__ = ["simulate_on_data", "simulate_readout"]

@@ -21,9 +21,9 @@ from replica.blocks import channels, priors
 from replica.blocks.channels import Channel, V, omega, y
 from replica.blocks.conditional import ContinuousChannelLaw
 from replica.blocks.priors import Prior
+from replica.declarations.reading import read_number
 from replica.errors import ControlError, DeclarationError, UnknownName
 from replica.experiments.checks import one_number, shown
-from replica.language.controls import read_number
 from replica.language.rewriting import stabilise
 from replica.numerics.kernel import Kernel, compile_kernel
 

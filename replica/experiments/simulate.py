@@ -8,6 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from replica.declarations.experiment import (
+    CommitteeStudent,
+    LinearReadout,
+    RiskMinimisation,
+    StorageExperiment,
+    TeacherStudent,
+)
+from replica.declarations.reading import resolve
 from replica.errors import ControlError
 from replica.experiments.committee import simulate_committee
 from replica.experiments.erm import simulate_risk
@@ -15,14 +23,6 @@ from replica.experiments.features import simulate_readout
 from replica.experiments.result import Experiment
 from replica.experiments.storage import simulate_storage
 from replica.experiments.teacher_student import simulate_teacher_student
-from replica.language.controls import resolve
-from replica.language.formula import (
-    CommitteeStudent,
-    LinearReadout,
-    RiskMinimisation,
-    StorageExperiment,
-    TeacherStudent,
-)
 
 __all__ = ["simulate"]
 

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from replica.blocks.constraints import Constraint, constraint
+from replica.declarations.experiment import StorageExperiment
+from replica.declarations.reading import resolve
 from replica.errors import ControlError, ConvergenceError, UnknownName
 from replica.experiments.checks import (
     each_instance,
@@ -24,8 +26,6 @@ from replica.experiments.checks import (
     positive_integer,
 )
 from replica.experiments.result import Experiment, fraction_with_error, mean_with_error
-from replica.language.controls import resolve
-from replica.language.formula import StorageExperiment
 
 __all__ = ["are_separable", "simulate_storage", "strictly_separable"]
 

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from replica.declarations.experiment import TeacherStudent
+from replica.declarations.reading import resolve
 from replica.errors import ControlError
 from replica.experiments.amp import Inference, Settings, infer
 from replica.experiments.checks import (
@@ -26,8 +28,6 @@ from replica.experiments.checks import (
 )
 from replica.experiments.planted import PlantedModel, fields_of_new_patterns, planted_model
 from replica.experiments.result import Experiment, averaged, mean_with_error
-from replica.language.controls import resolve
-from replica.language.formula import TeacherStudent
 from replica.solvers.solution import Status
 
 __all__ = ["simulate_teacher_student"]

@@ -46,9 +46,9 @@ from sympy.core.function import ArgumentIndexError
 from sympy.core.relational import Relational
 
 from replica.errors import DeclarationError
-from replica.language.calculus import solve_linear
 from replica.language.primitives import PositivePart, Primitive
 from replica.language.rewriting import stabilise
+from replica.language.stationarity import solve_linear
 
 __all__ = ["CURVES", "Clip", "Curve", "Envelope", "MoreauEnvelope", "Proximal", "unfold"]
 

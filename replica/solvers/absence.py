@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import sympify
 
+from replica.declarations.control import control_name
+from replica.declarations.formula import Formula
+from replica.declarations.landmarks import Absence
 from replica.errors import ConvergenceError
-from replica.language.formula import Absence, Formula, control_name
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.conditions import holds
 

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr, Symbol, nan, oo, zoo
 
-from replica.language.calculus import solve_linear
-from replica.language.formula import Formula
+from replica.declarations.formula import Formula
 from replica.language.means import nesting
+from replica.language.stationarity import solve_linear
 from replica.numerics.kernel import Kernel, compile_kernel
 
 __all__ = ["LEAVING", "ExplicitCurve", "explicit_curve"]

@@ -26,8 +26,8 @@ from sympy import (
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import Boolean, BooleanAtom
 
-from replica.language.controls import exact
-from replica.language.formula import Formula
+from replica.declarations.formula import Formula
+from replica.declarations.reading import exact
 from replica.language.rewriting import stabilise
 from replica.numerics.kernel import compile_kernel
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import S, Symbol
 
-from replica.language.formula import Formula
+from replica.declarations.formula import Formula
 from replica.solvers.system import System
 
 __all__ = ["Branch", "follow", "saddle_branches"]

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from replica.declarations.family import Family
+from replica.declarations.formula import Formula
+from replica.declarations.reading import resolve
 from replica.errors import ControlError, ConvergenceError, UnknownName
-from replica.language.controls import resolve
-from replica.language.formula import Family, Formula
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.branches import ExplicitCurve, explicit_curve
 from replica.solvers.everywhere import Curve, every_curve

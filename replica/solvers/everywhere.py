@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from replica.language.formula import Formula
+from replica.declarations.formula import Formula
 from replica.solvers.continuation import follow, saddle_branches
 from replica.solvers.iteration import Newton, iterate
 from replica.solvers.saddle import declared_starts, solve, solve_flat

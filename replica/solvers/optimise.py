@@ -19,9 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import DiracDelta, Expr
 
+from replica.declarations.control import Control
+from replica.declarations.family import Family
+from replica.declarations.formula import Formula
+from replica.declarations.reading import resolve
 from replica.errors import ControlError, ConvergenceError, UnknownName
-from replica.language.controls import resolve
-from replica.language.formula import Control, Family, Formula
 from replica.language.means import nesting
 from replica.numerics.kernel import Kernel, compile_kernel
 from replica.solvers.saddle import solve, solve_flat

@@ -9,9 +9,10 @@ from typing import Any
 
 from sympy import Expr, Symbol
 
+from replica.declarations.formula import Formula
+from replica.declarations.reading import exact
+from replica.declarations.threshold import Threshold
 from replica.errors import ConvergenceError, ThresholdNotFound
-from replica.language.controls import exact
-from replica.language.formula import Formula, Threshold
 
 __all__ = ["Request"]
 

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr, Interval, Symbol
 
-from replica.language.formula import Formula, Instability, Root, control_name
+from replica.declarations.control import control_name
+from replica.declarations.formula import Formula
+from replica.declarations.threshold import Instability, Root
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.branches import ExplicitCurve, explicit_curve
 from replica.solvers.continuation import follow, saddle_branches

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr, Symbol, sympify, true
 
+from replica.declarations.control import control_name
+from replica.declarations.family import Family
+from replica.declarations.formula import Formula
+from replica.declarations.reading import exact, resolve
 from replica.errors import ControlError, DeclarationError, UnknownName
-from replica.language.controls import exact, resolve
-from replica.language.formula import Family, Formula, control_name
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.absence import absent_points
 from replica.solvers.branches import ExplicitCurve, Passage, explicit_curve

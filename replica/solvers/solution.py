@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from replica.declarations.formula import Formula
+from replica.declarations.published import Published
 from replica.errors import ConvergenceError, UnknownName
-from replica.language.formula import Formula, Published
 
 __all__ = ["Solution", "Status", "ThresholdResult", "with_error"]
 

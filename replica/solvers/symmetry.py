@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Symbol
 
+from replica.declarations.formula import Formula
 from replica.errors import ControlError
-from replica.language.formula import Formula
 from replica.solvers.iteration import Damped, Iterated, Newton, iterate
 from replica.solvers.solution import Solution, Status
 from replica.solvers.system import System

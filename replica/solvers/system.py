@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import DiracDelta, Expr, Interval, Symbol, sympify
 
+from replica.declarations.formula import Formula
 from replica.errors import DeclarationError
-from replica.language.formula import Formula
 from replica.language.means import nesting
 from replica.numerics.kernel import MAX_REFINEMENT, Kernel, compile_kernel
 from replica.numerics.lowering import compile_layer

@@ -11,22 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr, Interval, S, Symbol, oo
 
-from replica.errors import ControlError, ConvergenceError, ThresholdNotFound
-from replica.language.controls import resolve
-from replica.language.formula import (
+from replica.declarations.control import control_name
+from replica.declarations.family import Family
+from replica.declarations.formula import Formula
+from replica.declarations.frozen import FrozenMapping
+from replica.declarations.reading import resolve
+from replica.declarations.threshold import (
     Cases,
     Crossing,
     Cusp,
-    Family,
     Fold,
-    Formula,
-    FrozenMapping,
     Instability,
     Limit,
     Root,
     Threshold,
-    control_name,
 )
+from replica.errors import ControlError, ConvergenceError, ThresholdNotFound
 from replica.language.means import nesting
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.conditions import holds

@@ -18,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Symbol
 
+from replica.declarations.control import control_name
+from replica.declarations.formula import Formula
+from replica.declarations.threshold import Fold
 from replica.errors import ConvergenceError, ThresholdNotFound
-from replica.language.formula import Fold, Formula, control_name
 from replica.solvers.continuation import follow, saddle_branches
 from replica.solvers.iteration import Newton, iterate
 from replica.solvers.solution import Status

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Symbol
 
+from replica.declarations.family import Family
+from replica.declarations.formula import Formula
+from replica.declarations.reading import resolve
 from replica.errors import ControlError, ConvergenceError, DeclarationError, UnknownName
-from replica.language.controls import resolve
-from replica.language.formula import Family, Formula
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.saddle import boundary_attracts, boundary_values
 from replica.solvers.symmetry import refuse_symmetric

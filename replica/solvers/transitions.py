@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr, S, Symbol
 
+from replica.declarations.formula import Formula
+from replica.declarations.threshold import Crossing, Cusp, Fold
 from replica.errors import ThresholdNotFound
-from replica.language.formula import Crossing, Cusp, Fold, Formula
 from replica.solvers.branches import LEAVING, ExplicitCurve, explicit_curve
 from replica.solvers.system import System
 

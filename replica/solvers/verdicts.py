@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from replica.language.formula import Formula, Published
+from replica.declarations.formula import Formula
+from replica.declarations.published import Published
 
 __all__ = ["compare", "verdict"]
 

@@ -11,10 +11,11 @@ from sympy import Heaviside, Interval, Rational, S, Symbol, log, oo, symbols
 import replica as rp
 from replica.blocks import channels, priors
 from replica.blocks.conditional import DiscreteChannel
+from replica.declarations.experiment import TeacherStudent
+from replica.declarations.formula import Formula
 from replica.errors import ControlError, UnknownName
 from replica.experiments import Experiment, simulate, simulate_teacher_student, teacher_student
 from replica.experiments.planted import planted_model
-from replica.language.formula import Formula, TeacherStudent
 from replica.solvers.solution import Status
 
 alpha, D, mhat = Symbol("alpha", real=True), *symbols("D mhat", nonnegative=True)

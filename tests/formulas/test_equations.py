@@ -13,8 +13,8 @@ import pytest
 from mpmath import mp, mpf
 
 import replica as rp
-from replica.language.calculus import residuals as derived_residuals
 from replica.language.means import nesting
+from replica.language.stationarity import residuals as derived_residuals
 from replica.numerics.kernel import compile_kernel
 from replica.numerics.precise import PreciseKernel
 

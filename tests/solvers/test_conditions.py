@@ -11,7 +11,7 @@ import pytest
 from sympy import ITE, And, Eq, Interval, Ne, Not, Or, Rational, S, Symbol, Xor, log, oo, sqrt
 
 import replica as rp
-from replica.language.controls import resolve
+from replica.declarations.reading import resolve
 from replica.solvers.conditions import holds
 
 a, b = Symbol("a", real=True), Symbol("b", real=True)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from sympy import Dummy, Expr, Symbol, lambdify, solve
 
+from replica.declarations.control import control_name
+from replica.declarations.formula import Formula
 from replica.errors import ControlError, DeclarationError
-from replica.language.formula import Formula, control_name
 
 __all__ = ["settle"]
 

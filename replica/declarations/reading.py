@@ -13,9 +13,11 @@ import mpmath
 import numpy as np
 import sympy
 
+from replica.declarations.control import Control
+from replica.declarations.family import Family
+from replica.declarations.formula import Formula
+from replica.declarations.relation import settle
 from replica.errors import ControlError, DeclarationError
-from replica.language.formula import Control, Family, Formula
-from replica.language.relations import settle
 
 __all__ = ["exact", "read_number", "resolve"]
 

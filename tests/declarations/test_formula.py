@@ -39,24 +39,15 @@ from sympy import (
     zoo,
 )
 
+from replica.declarations.control import Control
+from replica.declarations.experiment import StorageExperiment
+from replica.declarations.family import Family, Option
+from replica.declarations.formula import Formula
+from replica.declarations.frozen import FrozenMapping
+from replica.declarations.landmarks import Boundary
+from replica.declarations.published import Published
+from replica.declarations.threshold import Cases, Crossing, Cusp, Fold, Instability, Limit, Root
 from replica.errors import ControlError, DeclarationError, UnknownName
-from replica.language.formula import (
-    Boundary,
-    Cases,
-    Control,
-    Crossing,
-    Cusp,
-    Family,
-    Fold,
-    Formula,
-    FrozenMapping,
-    Instability,
-    Limit,
-    Option,
-    Published,
-    Root,
-    StorageExperiment,
-)
 from replica.language.means import Mean
 from replica.language.primitives import LogCosh, LogH, Mills, PositivePart, Sech
 

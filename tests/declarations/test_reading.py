@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from sympy import Float, I, Integer, Interval, Rational, Symbol, nan, oo, pi, sqrt, true, zoo
 
 import replica as rp
+from replica.declarations.control import Control
+from replica.declarations.reading import exact, read_number, resolve
 from replica.errors import ControlError, DeclarationError, ReplicaError, UnknownName
-from replica.language.controls import exact, read_number, resolve
-from replica.language.formula import Control
 
 ALPHA = Control(Symbol("alpha", real=True), Interval.open(0, oo), None)
 KAPPA = Control(Symbol("kappa", real=True), Interval(-10, 10), 0)

@@ -6,9 +6,9 @@ import pytest
 from sympy import Rational, cos, exp, log, simplify, sqrt, symbols
 
 from replica.errors import DeclarationError
-from replica.language.calculus import residuals, solve_linear
 from replica.language.means import Mean
 from replica.language.primitives import LogCosh, LogH, Mills, Tanh
+from replica.language.stationarity import residuals, solve_linear
 
 a, b, h, u, x = symbols("a b h u x", real=True)
 q, qhat, m, mhat = symbols("q qhat m mhat", nonnegative=True)

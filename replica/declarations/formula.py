@@ -1,0 +1,284 @@
+"""The declaration of a system: its potential and everything that is known about it, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from typing import Any
+
+from sympy import Basic, Eq, Expr, Interval, S, Symbol, latex, oo
+
+from replica.declarations.checks import Checks
+from replica.declarations.control import Relation, declared_controls
+from replica.declarations.frozen import FrozenMapping, freeze
+from replica.declarations.landmarks import Absence, Boundary
+from replica.declarations.published import Published
+from replica.declarations.threshold import Threshold, a_threshold
+from replica.errors import DeclarationError, UnknownName, looked_up
+from replica.language.stationarity import own_update, residuals
+
+__all__ = ["Formula"]
+
+
+@dataclass(frozen=True, eq=False)
+class Formula:
+    r"""A system of the literature: a free entropy and what is asked of it.
+
+    The potential is the free entropy :math:`\phi = \lim \frac1p E \log Z` in nats per weight;
+    plain sympy in it is rewritten into stable primitives at declaration.
+
+    Parameters
+    ----------
+    name : str
+        Registry name, words joined by hyphens.
+    title, ensemble : str
+        What it is; the random ensemble in one sentence.
+    potential : Expr
+        Free entropy per weight.
+    overlaps : mapping of Symbol to Interval
+        Order parameters and their domains (a bound may be another overlap).
+    conjugates : mapping of Symbol to Symbol
+        The conjugate of an overlap, in which the potential is bilinear.
+    updates : mapping of Symbol to Expr, optional
+        What the saddle-point equation of a pair says the unknown is, where a theorem has a better
+        form than the derivative: a sum of squares in place of a difference. It must be equal.
+    boundary : Boundary, optional
+        A saddle point at the edge of the domain.
+    absences : sequence of Absence
+        Where there is no saddle point for a known reason.
+    controls : mapping of Symbol to (Interval, default) or to Control
+        Parameters; default None means that the user must give it.
+    relations : mapping of str to Relation
+        Names under which controls may be given through others, such as the ratio of two.
+    starts : mapping of str to mapping of Symbol to number or Expr
+        Named starting points, ``"uninformed"`` first; expressions are in the controls.
+    subspaces : mapping of str to mapping of Symbol to number
+        Invariant subspaces by name, as the unknowns that keep a value in them: states that
+        respect a symmetry, which no iteration leaves.
+    observables : mapping of str to Expr
+        Named quantities besides ``"potential"``, which always exists.
+    thresholds : mapping of str to Root, Instability or Limit
+    stability : str
+        The observable that must stay below one for the saddle to be exact (the replicon).
+    published : sequence of Published
+    cites : sequence of str
+        Keys of ``references.bib``.
+    status : {"theorem", "conjecture", "heuristic"}
+        What is known of the formula where it is stable.
+    experiment : object, optional
+        Finite-size twin.
+    options : mapping of str to value
+        Structural options, filled in by a family.
+
+    Raises
+    ------
+    DeclarationError
+        Naming the formula, the symbol or sub-expression and what to do.
+    """
+
+    name: str
+    title: str
+    potential: Expr
+    overlaps: Mapping[Symbol, Interval]
+    controls: Mapping[Any, Any]
+    conjugates: Mapping[Symbol, Symbol] = field(default_factory=FrozenMapping)
+    updates: Mapping[Symbol, Expr] = field(default_factory=FrozenMapping)
+    boundary: Boundary | None = None
+    absences: tuple[Absence, ...] = ()
+    ensemble: str = ""
+    starts: Mapping[str, Mapping[Symbol, Any]] = field(default_factory=FrozenMapping)
+    subspaces: Mapping[str, Mapping[Symbol, Any]] = field(default_factory=FrozenMapping)
+    observables: Mapping[str, Expr] = field(default_factory=FrozenMapping)
+    thresholds: Mapping[str, Threshold] = field(default_factory=FrozenMapping)
+    stability: str = ""
+    published: tuple[Published, ...] = ()
+    cites: tuple[str, ...] = ()
+    status: str = "conjecture"
+    experiment: Any = None
+    options: Mapping[str, Any] = field(default_factory=FrozenMapping)
+    relations: Mapping[str, Relation] = field(default_factory=FrozenMapping)
+
+    def __post_init__(self) -> None:
+        for text in ("name", "title"):
+            if not isinstance(getattr(self, text), str) or not getattr(self, text):
+                raise DeclarationError(f"a formula needs a {text}")
+        controls = declared_controls(self.name, self.controls)
+        object.__setattr__(self, "controls", FrozenMapping(controls))
+        freeze(self)
+        checks = Checks(self)
+        expression = checks.expression
+        potential = expression("the potential", self.potential, numbers=False)
+        object.__setattr__(self, "potential", potential)
+        updates = {s: expression(f"the update of {s}", e) for s, e in self.updates.items()}
+        object.__setattr__(self, "updates", FrozenMapping(updates))
+        observables = {k: expression(f"observable {k}", e) for k, e in self.observables.items()}
+        observables = {"potential": self.potential, **observables}
+        object.__setattr__(self, "observables", FrozenMapping(observables))
+        thresholds = {
+            k: a_threshold(checks, k, t).checked(checks, k) for k, t in self.thresholds.items()
+        }
+        object.__setattr__(self, "thresholds", FrozenMapping(thresholds))
+        starts = {k: checks.start(k, w) for k, w in self.starts.items()}
+        object.__setattr__(self, "starts", FrozenMapping(starts))
+        subspaces = {k: FrozenMapping(w) for k, w in self.subspaces.items()}
+        object.__setattr__(self, "subspaces", FrozenMapping(subspaces))
+        self._check(checks)
+        self.residuals  # noqa: B018 -- a pair that is not bilinear is refused here
+
+    def _check(self, checks: Checks) -> None:
+        for overlap in self.conjugates:
+            if overlap not in self.overlaps:
+                raise DeclarationError(
+                    f"formula {self.name}: {overlap} has a conjugate but is not an overlap"
+                )
+        if self.stability and self.stability not in self.observables:
+            raise DeclarationError(
+                f"formula {self.name}: stability names {self.stability!r}, which is no observable"
+            )
+        checks.names()
+        checks.places("start", self.starts)
+        checks.places("subspace", self.subspaces)
+        if self.boundary is not None:
+            checks.boundary(self.boundary)
+        for absence in self.absences:
+            checks.absence(absence)
+        for unknown in self.updates:
+            if unknown not in self.unknowns:
+                raise DeclarationError(
+                    f"formula {self.name}: the update of {unknown} is of no overlap or conjugate"
+                )
+        checks.domains()
+
+    # ---- identity: the content, whatever object holds it ---------------------------------------
+
+    @cached_property
+    def _content(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, item.name) for item in fields(self))
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, Formula) and self._content == other._content
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.name, self.potential, tuple(self.overlaps), self.options))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, ({item.name: getattr(self, item.name) for item in fields(self)},)
+
+    # ---- what is derived ------------------------------------------------------------------------
+
+    @cached_property
+    def unknowns(self) -> tuple[Symbol, ...]:
+        """Overlaps, then conjugates: what a saddle point determines."""
+        return (
+            *self.overlaps,
+            *(self.conjugates[q] for q in self.overlaps if q in self.conjugates),
+        )
+
+    @cached_property
+    def domains(self) -> Mapping[Symbol, Interval]:
+        """Domain of each unknown; that of a conjugate follows from its assumptions."""
+        domains = dict(self.overlaps)
+        for conjugate in self.conjugates.values():
+            domains[conjugate] = Interval(0, oo) if conjugate.is_nonnegative else S.Reals
+        return FrozenMapping(domains)
+
+    @cached_property
+    def residuals(self) -> Mapping[Symbol, Expr]:
+        """What vanishes at a saddle, one expression per unknown; derived from the potential."""
+        try:
+            derived = residuals(
+                self.potential, tuple(self.overlaps), self.conjugates, frozenset(self.updates)
+            )
+        except DeclarationError as error:
+            raise DeclarationError(f"formula {self.name}: {error}") from None
+        stated = {symbol: update - symbol for symbol, update in self.updates.items()}
+        both = {**derived, **stated}
+        return FrozenMapping({symbol: both[symbol] for symbol in self.unknowns})
+
+    @cached_property
+    def paired(self) -> frozenset[Symbol]:
+        """Unknowns that have an update: their residual is update minus unknown."""
+        known = {*self.conjugates, *self.conjugates.values(), *self.updates}
+        left = (q for q in self.overlaps if q not in known)
+        return frozenset((*known, *(q for q in left if own_update(self.potential, q) is not None)))
+
+    @property
+    def equations(self) -> tuple[Eq, ...]:
+        """Saddle-point equations as sympy equalities, derived from the potential."""
+        return tuple(
+            Eq(unknown, residual + unknown) if unknown in self.paired else Eq(residual, 0)
+            for unknown, residual in self.residuals.items()
+        )
+
+    def within(self, place: Mapping[Symbol, Expr]) -> Formula:
+        """Return the formula on an invariant subspace, where some unknowns keep their values.
+
+        Such as the state that respects a symmetry: a saddle point there is one of the whole.
+        """
+        rule = dict(place)
+
+        def there(expression: Expr) -> Expr:
+            return expression.subs(rule) if isinstance(expression, Expr) else expression
+
+        kept = [q for q in self.overlaps if q not in rule]
+        return replace(
+            self,
+            potential=there(self.potential),
+            overlaps={q: self.overlaps[q] for q in kept},
+            conjugates={q: c for q, c in self.conjugates.items() if q in kept},
+            updates={s: there(e) for s, e in self.updates.items() if s not in rule},
+            observables={k: there(e) for k, e in self.observables.items()},
+            boundary=None,
+            absences=tuple(a for a in self.absences if not isinstance(a.than, str)),
+            starts={},
+            subspaces={},
+            stability="",
+            thresholds={},
+            published=(),
+        )
+
+    def observable(self, quantity: Any) -> Expr:
+        """Return the expression of an observable, given its name or an expression."""
+        if isinstance(quantity, Basic):
+            return quantity
+        return looked_up("observable", quantity, self.observables, self.name)
+
+    def threshold(self, name: str) -> Threshold:
+        """Return the declaration of a threshold; UnknownName lists the near ones."""
+        found: Threshold = looked_up("threshold", name, self.thresholds, self.name)
+        return found
+
+    def determined(self, name: str) -> set[str]:
+        """Return the controls that a threshold determines or does not depend on."""
+        return self.threshold(name).determined(self.controls)
+
+    def resolve(self, given: Mapping[str, Any]) -> tuple[Formula, dict[str, Any]]:
+        """Return the formula and its controls; a formula has no options of its own."""
+        for name in given:
+            if name not in self.controls and name not in self.relations:
+                raise UnknownName("control", name, [*self.controls, *self.relations], self.name)
+        return self, dict(given)
+
+    # ---- how it shows ---------------------------------------------------------------------------
+
+    def _repr_latex_(self) -> str:
+        terms = [latex(term) for term in self.potential.as_ordered_terms()]
+        lines = r" \\ &\quad ".join(
+            term if k == 0 or term.startswith("-") else "+ " + term for k, term in enumerate(terms)
+        )
+        return rf"$\displaystyle \begin{{aligned}} \phi =&\ {lines} \end{{aligned}}$"
+
+    def __repr__(self) -> str:
+        chosen = "".join(f", {k}={w}" for k, w in self.options.items())
+        return f"<Formula {self.name}{chosen}: {self.title}>"
+
+
+def _rebuild(content: dict[str, Any]) -> Formula:
+    return Formula(**content)

@@ -1,0 +1,358 @@
+"""Kinds of thresholds, each a square system: stationarity and what singles out the threshold.
+
+A kind derives from `Threshold` (or `Determining`) and says how its expressions are checked; how
+its value is found is registered in `replica.solvers.thresholds`, so that a kind of one's own is one
+class here and one function there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from sympy import Expr, Interval, Symbol, sympify
+from sympy.logic.boolalg import Boolean
+
+from replica.declarations.checks import Checks
+from replica.declarations.control import Control, control_name
+from replica.declarations.frozen import FrozenMapping, freeze
+from replica.errors import DeclarationError
+
+__all__ = [
+    "Cases",
+    "Crossing",
+    "Cusp",
+    "Determining",
+    "Fold",
+    "Instability",
+    "Limit",
+    "Root",
+    "Threshold",
+    "Unless",
+    "a_threshold",
+]
+
+Unless = tuple[tuple[Boolean, str], ...]  # conditions under which there is none, and why
+
+
+class Threshold:
+    """What all kinds of thresholds have in common: frozen dataclasses with these fields.
+
+    Attributes
+    ----------
+    doc : str
+        What the threshold means, one sentence.
+    unless : tuple of (condition, reason)
+        Conditions on the other controls under which there is no such threshold.
+    caveat : str
+        What the value means where the replica-symmetric saddle is unstable.
+    """
+
+    doc: str
+    unless: Unless = ()
+    caveat: str = ""
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+    @property
+    def controls(self) -> tuple[Symbol, ...]:
+        """The controls solved for; the value of the threshold is the first."""
+        return ()
+
+    def determined(self, controls: Mapping[str, Control]) -> set[str]:
+        """Return the names of the controls that it determines or does not depend on."""
+        return {control_name(symbol) for symbol in self.controls}
+
+    def checked(self, checks: Checks, name: str, solved: tuple[Symbol, ...] = ()) -> Self:
+        """Return the threshold with its expressions checked and made stable.
+
+        Parameters
+        ----------
+        checks : Checks
+            Those of the formula.
+        name : str
+            What the formula calls it.
+        solved : tuple of Symbol
+            For one of several cases, the controls that all of them determine.
+        """
+        what = f"threshold {name}"
+        for condition, _ in self.unless:
+            checks.condition(what, condition, self.controls or solved)
+        unless = tuple((sympify(c, strict=True), reason) for c, reason in self.unless)
+        return replace(self, unless=unless)  # type: ignore[type-var]
+
+    def refuse_as_case(self, checks: Checks, what: str, solved: tuple[Symbol, ...]) -> None:
+        """Refuse to be one of several cases that determine other controls."""
+        if set(self.controls) != set(solved):
+            fault = f"determines {', '.join(map(str, self.controls))}"
+            raise checks.fault(what, _not_what_all_determine(fault, solved))
+
+
+def _not_what_all_determine(fault: str, solved: tuple[Symbol, ...]) -> str:
+    return f"a case {fault}, but all determine {', '.join(map(str, solved))}"
+
+
+def a_threshold(checks: Checks, name: str, declared: Any) -> Threshold:
+    """Return what is declared as a threshold, refused where it is none."""
+    if not isinstance(declared, Threshold):
+        raise checks.fault(
+            f"threshold {name}",
+            f"expected a Root, Instability, Fold, Crossing, Cusp, Limit or Cases, not {declared!r}",
+        )
+    return declared
+
+
+class Determining(Threshold):
+    """A threshold that determines the control, or controls, `in_`."""
+
+    in_: Any
+
+    @property
+    def controls(self) -> tuple[Symbol, ...]:
+        """The controls solved for; the value of the threshold is the first."""
+        return self.in_ if isinstance(self.in_, tuple) else (self.in_,)
+
+    def checked(self, checks: Checks, name: str, solved: tuple[Symbol, ...] = ()) -> Self:
+        """Return the threshold with its expressions checked and made stable."""
+        stable = super().checked(checks, name, solved)
+        for symbol in self.controls:
+            checks.control(f"threshold {name}", symbol)
+        return stable
+
+
+@dataclass(frozen=True)
+class Root(Determining):
+    r"""A threshold where observables vanish at the saddle: {stationarity, zero = 0}.
+
+    Where the observable vanishes because the branch ends on another one, as a broken saddle on a
+    symmetric one, the branch is followed to this merger.
+
+    Parameters
+    ----------
+    zero : str or Expr, or a tuple of them
+        Observables (or expressions) that vanish; as many as `in_` has controls.
+    in_ : Symbol, or a tuple of them
+        The controls that are solved for; the value of the threshold is the first.
+    doc : str
+        What the threshold means, one sentence.
+    at : mapping, optional
+        Unknowns pinned to a value at which they are stationary, e.g. ``{q: 0, qhat: 0}``.
+    start : mapping, optional
+        A first guess for the controls in `in_`, needed when there are several.
+    unless : tuple of (condition, reason), optional
+        Conditions on the other controls under which there is no such threshold.
+    caveat : str
+        What the value means where the replica-symmetric saddle is unstable.
+    from_origin : bool
+        Whether to look first along the saddle point of no overlap, where it exists.
+    """
+
+    zero: Any
+    in_: Any
+    doc: str = ""
+    at: Mapping[Symbol, Any] = field(default_factory=FrozenMapping)
+    start: Mapping[Symbol, Any] = field(default_factory=FrozenMapping)
+    unless: Unless = ()
+    caveat: str = ""
+    from_origin: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.zeros) != len(self.controls):
+            raise DeclarationError(
+                f"a Root needs as many conditions as controls: {len(self.zeros)} conditions "
+                f"{self.zero}, {len(self.controls)} controls {self.in_}"
+            )
+
+    @property
+    def zeros(self) -> tuple[Any, ...]:
+        """Conditions that vanish."""
+        return self.zero if isinstance(self.zero, tuple) else (self.zero,)
+
+    def checked(self, checks: Checks, name: str, solved: tuple[Symbol, ...] = ()) -> Self:
+        """Return the threshold with its expressions checked and made stable."""
+        stable = super().checked(checks, name, solved)
+        what = f"threshold {name}"
+        checks.place(what, (*self.at, *self.start))
+        zeros = tuple(checks.zero(what, zero) for zero in self.zeros)
+        return replace(stable, zero=zeros if isinstance(self.zero, tuple) else zeros[0])
+
+
+@dataclass(frozen=True)
+class Instability(Root):
+    r"""A threshold where an eigenvalue reaches one: {stationarity, eigenvalue = 1}.
+
+    Parameters are those of `Root`, with the observable that reaches one as `zero`.
+    """
+
+
+@dataclass(frozen=True)
+class Limit(Threshold):
+    r"""A threshold known as a limit along the branch: a value, stationary over auxiliaries.
+
+    Parameters
+    ----------
+    value : Expr
+        The threshold as a function of the controls and of the auxiliary variables.
+    doc : str
+        What the threshold means, one sentence.
+    over : mapping of Symbol to (Interval, start), optional
+        Auxiliary variables over which `value` is made stationary.
+    stability : Expr, optional
+        The replicon in the same limit; above one the replica-symmetric value is not exact.
+    unless, caveat
+        As in `Root`.
+    """
+
+    value: Expr
+    doc: str = ""
+    over: Mapping[Symbol, tuple[Interval, Any]] = field(default_factory=FrozenMapping)
+    stability: Expr | None = None
+    unless: Unless = ()
+    caveat: str = ""
+
+    def determined(self, controls: Mapping[str, Control]) -> set[str]:
+        """Return the names of the controls that it determines or does not depend on."""
+        used = self.value.free_symbols.union(*(c.free_symbols for c, _ in self.unless))
+        return {key for key, control in controls.items() if control.symbol not in used}
+
+    def checked(self, checks: Checks, name: str, solved: tuple[Symbol, ...] = ()) -> Self:
+        """Return the threshold with its expressions checked and made stable."""
+        stable = super().checked(checks, name, solved)
+        what = f"threshold {name}"
+        value = checks.expression(what, self.value, self.over)
+        stability = self.stability
+        if stability is not None:
+            stability = checks.expression(what, stability, self.over)
+        over = {
+            symbol: (domain, checks.expression(what, at) if isinstance(at, Expr) else at)
+            for symbol, (domain, at) in self.over.items()
+        }
+        return replace(stable, value=value, stability=stability, over=FrozenMapping(over))
+
+    def refuse_as_case(self, checks: Checks, what: str, solved: tuple[Symbol, ...]) -> None:
+        """Refuse a value that depends on what all cases determine."""
+        wrong = sorted(map(str, self.value.free_symbols & set(solved)))
+        if wrong:
+            fault = f"has a value that depends on {', '.join(wrong)}"
+            raise checks.fault(what, _not_what_all_determine(fault, solved))
+
+
+@dataclass(frozen=True)
+class Fold(Determining):
+    r"""A threshold where a branch turns back: {stationarity, Jacobian singular}.
+
+    Parameters
+    ----------
+    in_ : Symbol
+        The control that the branch turns in.
+    upper : bool
+        The largest fold from above, where the uninformed branch ends; else the lowest one after
+        it, where the informed branch ends.
+    otherwise : Expr, optional
+        The value at the far end of the curve of saddle points, which counts where it is beyond
+        every fold, or where there is none.
+    start : mapping, optional
+        A saddle point near the branch that ends, the control included, as numbers or expressions
+        in the other controls; needed where the branch is followed because there is no explicit
+        curve.
+    doc, unless, caveat
+        As in `Root`.
+    """
+
+    in_: Symbol
+    upper: bool = True
+    otherwise: Expr | None = None
+    start: Mapping[Symbol, Any] = field(default_factory=FrozenMapping)
+    doc: str = ""
+    unless: Unless = ()
+    caveat: str = ""
+
+    def checked(self, checks: Checks, name: str, solved: tuple[Symbol, ...] = ()) -> Self:
+        """Return the threshold with its expressions checked and made stable."""
+        stable = super().checked(checks, name, solved)
+        what = f"threshold {name}"
+        given = {s: checks.expression(f"{what}, {s}", v) for s, v in self.start.items()}
+        stable = replace(stable, start=checks.start(f"of {name}", given, self.controls))
+        if self.otherwise is None:
+            return stable
+        return replace(stable, otherwise=checks.expression(what, self.otherwise))
+
+
+@dataclass(frozen=True)
+class Crossing(Determining):
+    r"""A threshold where two branches have the same potential: a first-order transition.
+
+    Parameters
+    ----------
+    in_ : Symbol
+        The control at which they cross.
+    doc, unless, caveat
+        As in `Root`.
+    """
+
+    in_: Symbol
+    doc: str = ""
+    unless: Unless = ()
+    caveat: str = ""
+
+
+@dataclass(frozen=True)
+class Cusp(Determining):
+    r"""The end of a line of first-order transitions, where its two folds meet.
+
+    Parameters
+    ----------
+    in_ : tuple of two Symbols
+        The control whose value there is the threshold, such as the noise, and the one that the
+        branches turn in.
+    doc, unless, caveat
+        As in `Root`.
+    """
+
+    in_: tuple[Symbol, Symbol]
+    doc: str = ""
+    unless: Unless = ()
+    caveat: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(set(self.controls)) != 2 or not isinstance(self.in_, tuple):
+            raise DeclarationError(
+                f"a Cusp determines two controls, the one it is a value of and the one that the "
+                f"branches turn in, not {self.in_}"
+            )
+
+
+@dataclass(frozen=True)
+class Cases(Determining):
+    r"""A threshold whose kind depends on the other controls, as without noise and with it.
+
+    Parameters
+    ----------
+    in_ : Symbol
+        The control that is determined.
+    cases : tuple of (condition, threshold)
+        The first whose condition on the controls holds counts; the last may be True.
+    doc : str
+    """
+
+    in_: Symbol
+    cases: tuple[tuple[Any, Any], ...]
+    doc: str = ""
+
+    def checked(self, checks: Checks, name: str, solved: tuple[Symbol, ...] = ()) -> Self:
+        """Return the threshold with the expressions of every case checked and made stable."""
+        what = f"threshold {name}"
+        if not self.cases:
+            raise checks.fault(what, "there is no case")
+        for condition, case in self.cases:
+            checks.condition(what, condition, self.controls)
+            a_threshold(checks, name, case).refuse_as_case(checks, what, self.controls)
+        for symbol in self.controls:
+            checks.control(what, symbol)
+        return replace(
+            self, cases=tuple((c, t.checked(checks, name, self.controls)) for c, t in self.cases)
+        )
