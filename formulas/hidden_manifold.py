@@ -16,7 +16,7 @@ the first is a case of the second, so there is one potential: minus the minimum 
           - \frac np\, \Psi(m, q, V),
 
 with the eigenvalues :math:`\omega` of the inputs' covariance, the average weighted by the teacher
-(`replica.blocks.features`) and :math:`\Psi` the mean Moreau envelope of the loss. For random
+(`replica.blocks.inputs`) and :math:`\Psi` the mean Moreau envelope of the loss. For random
 features :math:`\omega = \kappa_*^2 + \kappa_1^2 s`, and
 
 .. math:: V = \kappa_1^2 V_s + \kappa_*^2 V_w, \qquad q = \kappa_1^2 q_s + \kappa_*^2 q_w, \qquad
@@ -35,7 +35,7 @@ from sympy.logic.boolalg import Boolean
 
 from replica.blocks.activations import ACTIVATIONS, GaussianActivation, activation
 from replica.blocks.channels import Channel, channel
-from replica.blocks.features import (
+from replica.blocks.inputs import (
     FEATURES,
     INPUTS,
     Covariances,

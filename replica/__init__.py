@@ -28,7 +28,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "ReLU",
         "Sign",
     ),
-    "replica.blocks.conditional": (
+    "replica.blocks.written_channels": (
         "ContinuousChannel",
         "DiscreteChannel",
     ),
@@ -37,7 +37,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "Constraint",
         "constraint",
     ),
-    "replica.blocks.features": (
+    "replica.blocks.inputs": (
         "Covariances",
         "FeatureMatrix",
     ),
@@ -102,7 +102,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "cover_probability",
         "vc_dimension_bound",
     ),
-    "replica.experiments.features": ("simulate_on_data",),
+    "replica.experiments.readout": ("simulate_on_data",),
     "replica.experiments.result": ("Experiment",),
     "replica.experiments.simulate": ("simulate",),
     "replica.language.bivariate": (
@@ -135,7 +135,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "formulas",
     ),
     "replica.solvers.committee_instability": ("committee_instability",),
-    "replica.solvers.diagram": (
+    "replica.solvers.branches": (
         "Branches",
         "branches",
     ),
@@ -149,7 +149,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "Status",
         "ThresholdResult",
     ),
-    "replica.solvers.thresholds": ("threshold",),
+    "replica.solvers.thresholds.verb": ("threshold",),
     "replica.solvers.trajectory": (
         "Trajectory",
         "trajectory",
@@ -171,13 +171,11 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.blocks.channels import Probit as Probit
     from replica.blocks.channels import ReLU as ReLU
     from replica.blocks.channels import Sign as Sign
-    from replica.blocks.conditional import ContinuousChannel as ContinuousChannel
-    from replica.blocks.conditional import DiscreteChannel as DiscreteChannel
     from replica.blocks.constraints import CONSTRAINTS as CONSTRAINTS
     from replica.blocks.constraints import Constraint as Constraint
     from replica.blocks.constraints import constraint as constraint
-    from replica.blocks.features import Covariances as Covariances
-    from replica.blocks.features import FeatureMatrix as FeatureMatrix
+    from replica.blocks.inputs import Covariances as Covariances
+    from replica.blocks.inputs import FeatureMatrix as FeatureMatrix
     from replica.blocks.losses import ConvexLoss as ConvexLoss
     from replica.blocks.losses import Loss as Loss
     from replica.blocks.priors import Discrete as Discrete
@@ -186,6 +184,8 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.blocks.priors import Laplace as Laplace
     from replica.blocks.priors import Rademacher as Rademacher
     from replica.blocks.priors import Uniform as Uniform
+    from replica.blocks.written_channels import ContinuousChannel as ContinuousChannel
+    from replica.blocks.written_channels import DiscreteChannel as DiscreteChannel
     from replica.declarations.control import Control as Control
     from replica.declarations.control import Relation as Relation
     from replica.declarations.experiment import CommitteeStudent as CommitteeStudent
@@ -219,7 +219,7 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.experiments.counting import cover_count as cover_count
     from replica.experiments.counting import cover_probability as cover_probability
     from replica.experiments.counting import vc_dimension_bound as vc_dimension_bound
-    from replica.experiments.features import simulate_on_data as simulate_on_data
+    from replica.experiments.readout import simulate_on_data as simulate_on_data
     from replica.experiments.result import Experiment as Experiment
     from replica.experiments.simulate import simulate as simulate
     from replica.language.bivariate import BivariateMills as BivariateMills
@@ -243,16 +243,16 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.plot import plot as plot
     from replica.registry import cite as cite
     from replica.registry import formulas as formulas
+    from replica.solvers.branches import Branches as Branches
+    from replica.solvers.branches import branches as branches
     from replica.solvers.committee_instability import committee_instability as committee_instability
-    from replica.solvers.diagram import Branches as Branches
-    from replica.solvers.diagram import branches as branches
     from replica.solvers.optimise import Optimum as Optimum
     from replica.solvers.optimise import optimise as optimise
     from replica.solvers.saddle import solve as solve
     from replica.solvers.solution import Solution as Solution
     from replica.solvers.solution import Status as Status
     from replica.solvers.solution import ThresholdResult as ThresholdResult
-    from replica.solvers.thresholds import threshold as threshold
+    from replica.solvers.thresholds.verb import threshold as threshold
     from replica.solvers.trajectory import Trajectory as Trajectory
     from replica.solvers.trajectory import trajectory as trajectory
     from replica.sweep import Sweep as Sweep

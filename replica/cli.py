@@ -394,7 +394,7 @@ def _threshold(words: tuple[str, ...], digits: int | None, as_json: bool) -> Non
     """Compute a threshold, next to what was published."""
     from replica.output import busy
     from replica.report import terminal_width, threshold_json, threshold_text
-    from replica.solvers.thresholds import threshold
+    from replica.solvers.thresholds.verb import threshold
 
     (name, quantity), pairs = _split(words, "F", "NAME")
     _, formula, controls = _read(name, pairs, _number if digits is None else _exact)
@@ -461,7 +461,7 @@ def _branches(words: tuple[str, ...], as_json: bool) -> None:
     """Find all branches of saddle points and their folds."""
     from replica.output import busy
     from replica.report import branches_json
-    from replica.solvers.diagram import branches
+    from replica.solvers.branches import branches
 
     (name,), pairs = _split(words, "F")
     _, formula, controls = _read(name, pairs, _number_or_range)
@@ -656,9 +656,9 @@ def _constants(words: tuple[str, ...], as_json: bool) -> int:
 
     Exits 1 if one that is not disputed disagrees.
     """
-    from replica.constants import constants
     from replica.output import progress_bar
     from replica.report import constants_json, constants_text, terminal_width
+    from replica.validation import constants
 
     for word in words:
         formulas[word]  # refuses an unknown name before the work

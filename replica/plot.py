@@ -28,7 +28,7 @@ from replica.experiments.result import Experiment
 from replica.output import whole_file
 from replica.registry import bibliography, formulas
 from replica.solvers.solution import Status, ThresholdResult
-from replica.solvers.thresholds import threshold
+from replica.solvers.thresholds.verb import threshold
 from replica.sweep import Sweep, sweep
 
 if TYPE_CHECKING:

@@ -13,19 +13,19 @@ from typing import Any
 import numpy as np
 from sympy import Interval, latex
 
-from replica.constants import Constant
 from replica.declarations.control import Control
 from replica.declarations.family import Family
 from replica.declarations.formula import Formula
 from replica.declarations.published import Published
 from replica.declarations.threshold import Limit
 from replica.registry import Registry
-from replica.solvers.diagram import Branches
+from replica.solvers.branches import Branches
 from replica.solvers.optimise import Optimum
+from replica.solvers.published import compare
 from replica.solvers.solution import Solution, Status, ThresholdResult, with_error
 from replica.solvers.trajectory import Trajectory
-from replica.solvers.verdicts import compare
 from replica.sweep import Sweep
+from replica.validation import Constant
 
 __all__ = [
     "constants_json",

@@ -26,7 +26,7 @@ from replica.errors import ControlError, ConvergenceError, MissingExtra, Unknown
 from replica.output import Checkpoint, Report, progress_bar, whole_file
 from replica.solvers.saddle import solve
 from replica.solvers.solution import Status
-from replica.solvers.thresholds import thresholds
+from replica.solvers.thresholds.verb import thresholds
 from replica.workers import Lost, interrupts_kept, mapper, positive
 
 __all__ = ["LARGEST_GRID", "Sweep", "sweep"]

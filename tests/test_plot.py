@@ -14,7 +14,7 @@ from replica.experiments.result import Experiment
 from replica.plot import EXPERIMENT, THEORY, plot, save
 from replica.registry import formulas
 from replica.solvers.solution import Status, ThresholdResult
-from replica.solvers.thresholds import threshold
+from replica.solvers.thresholds.verb import threshold
 from replica.sweep import Sweep, sweep
 
 BINARY = formulas["binary-perceptron"]

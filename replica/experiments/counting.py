@@ -10,7 +10,7 @@ from replica.declarations.family import Family
 from replica.declarations.formula import Formula
 from replica.errors import ControlError
 from replica.experiments.checks import positive_integer
-from replica.solvers.thresholds import threshold
+from replica.solvers.thresholds.verb import threshold
 
 __all__ = ["cover_count", "cover_probability", "vc_dimension_bound"]
 

@@ -19,8 +19,8 @@ from sympy import Dummy, Expr, S, Symbol, exp
 
 from replica.blocks import channels, priors
 from replica.blocks.channels import Channel, V, omega, y
-from replica.blocks.conditional import ContinuousChannelLaw
 from replica.blocks.priors import Prior
+from replica.blocks.written_channels import ContinuousChannelLaw
 from replica.declarations.reading import read_number
 from replica.errors import ControlError, DeclarationError, UnknownName
 from replica.experiments.checks import one_number, shown

@@ -19,7 +19,7 @@ from replica.declarations.reading import resolve
 from replica.errors import ControlError
 from replica.experiments.committee import simulate_committee
 from replica.experiments.erm import simulate_risk
-from replica.experiments.features import simulate_readout
+from replica.experiments.readout import simulate_readout
 from replica.experiments.result import Experiment
 from replica.experiments.storage import simulate_storage
 from replica.experiments.teacher_student import simulate_teacher_student

@@ -46,8 +46,8 @@ from replica.language.means import BoundMean, outermost_means
 from replica.language.primitives import LogH, Mills, MillsExcess
 from replica.language.spectral import WeightedPoints, in_closed_form
 from replica.language.vocabulary import first_unknown_node
-from replica.numerics.features import Feature, find_features
 from replica.numerics.functions import IMPLEMENTATIONS
+from replica.numerics.structure import Feature, find_features
 
 __all__ = [
     "Integral",

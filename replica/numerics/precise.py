@@ -15,9 +15,9 @@ import mpmath
 from mpmath.calculus.quadrature import GaussLegendre
 from sympy import Expr, Symbol
 
-from replica.numerics.features import has_kink
 from replica.numerics.hoisting import hoist
 from replica.numerics.lowering import Integral, Layer, WeightedSum, lower, precise_function
+from replica.numerics.structure import has_kink
 
 __all__ = ["PreciseKernel"]
 

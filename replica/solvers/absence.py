@@ -64,7 +64,7 @@ def _free(absence: Absence, formula: Formula, values: Mapping[str, Any]) -> set[
 
 def _boundary(absence: Absence, formula: Formula, values: Mapping[str, Any]) -> float:
     """Return the value of the control that decides, infinite where there is none."""
-    from replica.solvers.thresholds import threshold  # which solves for saddle points itself
+    from replica.solvers.thresholds.verb import threshold  # which solves for saddle points itself
 
     if isinstance(absence.than, str):
         try:

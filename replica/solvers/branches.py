@@ -1,722 +1,266 @@
-r"""Explicit curves of saddle points.
-
-Where a control multiplies one term of the potential and there is one overlap (with or without
-its conjugate), every saddle point lies on an explicit curve: choose the conjugate, the overlap
-follows from its update, and the remaining equation, affine in the control, gives the control,
-
-.. math:: q = q(\hat q), \qquad \alpha(\hat q) = \frac{\hat q}{2\, \partial_q \Phi(q(\hat q))}.
-
-No iteration, all branches at once, no critical slowing; a control that the curve never reaches
-has no saddle point.
-"""
+"""Every branch of saddle points in one control: folds, stability and potential along it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from functools import cached_property, lru_cache
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Expr, Symbol, nan, oo, zoo
 
+from replica.declarations.family import Family
 from replica.declarations.formula import Formula
-from replica.language.means import nesting
-from replica.language.stationarity import solve_linear
-from replica.numerics.kernel import Kernel, compile_kernel
+from replica.declarations.reading import resolve
+from replica.errors import ControlError, ConvergenceError, UnknownName
+from replica.numerics.kernel import compile_kernel
+from replica.solvers.curve import ExplicitCurve, explicit_curve
+from replica.solvers.everywhere import Curve, every_curve
+from replica.solvers.saddle import boundary_attracts, no_overlap
+from replica.solvers.solution import Status
+from replica.solvers.symmetry import attracts
+from replica.solvers.system import saddle_system
+from replica.solvers.thresholds.fold_on_branch import polished_fold
 
-__all__ = ["LEAVING", "ExplicitCurve", "explicit_curve"]
+__all__ = ["Branches", "branches"]
 
 Array = NDArray[np.float64]
 
-_LEVELS = (0, 1, 2)  # of sampling: coarse, fine, and far along
-_LOGITS = ((-6.0, 6.0), (-12.0, 21.0), (21.0, 37.0))
-_COUNTS, _DECADES = (24, 160, 51), ((-3.0, 3.0), (-6.0, 15.0), (15.0, 40.0))
-_ROUGH = -1  # refinement that a first guess needs
-_CLEAR = 1e-7  # relative error of a point of the curve
-_DRAWN = 1e-10  # the same, of what rounding does to a curve that is drawn
-_CLOSEST = 1e-30  # to an open end; closer, a singular curve costs most and says least
-_EPSILON = 2.0**-52
-_LEAST = 1e-300  # stands for all that is smaller
-_NEARBY = 1.5  # factor up to which a control is near another
-_FLAT, _HOLLOW = 0.4, 0.9  # slope below which folds may hide between nodes, if it is least there
-_LEVEL = 1e-2  # slope of a curve that does not rise any more
-_CLOSER = 24  # nodes to see them
-LEAVING = 1e-5  # where a curve leaves the saddle point of no overlap with enough digits
-_AT_ONCE = 500  # points whose whole curves are held at the same time
-_RISE = 1e-7  # relative: a smaller one is noise
-_SAMPLED = 512  # curves at most, for a cloud of other controls
+_NODES = 400
+_FEW, _BESIDE = 17, 1e-4  # points of a state that does not change, and beside where it turns
+_NOISE = 1e-8  # relative: a turn of the control smaller than this is rounding
 
 
-class ExplicitCurve:
-    """Saddle points of a formula as a curve in one parameter.
-
-    Parameters
-    ----------
-    formula : Formula
-    control : Symbol
-        The control that the curve gives.
-    parameter : Symbol
-        The unknown that runs along the curve.
-    other : tuple of (Symbol, Expr), optional
-        The second unknown as a function of the parameter.
-    value : Expr
-        The control as a function of the unknowns.
-    """
-
-    def __init__(
-        self,
-        formula: Formula,
-        control: Symbol,
-        parameter: Symbol,
-        other: tuple[Symbol, Expr] | None,
-        value: Expr,
-    ) -> None:
-        self.formula, self.control, self.parameter = formula, control, parameter
-        self.other, self.value = other, value
-        symbols = [c.symbol for c in formula.controls.values()]
-        self.position = symbols.index(control)
-        self._rest = tuple(symbol for symbol in symbols if symbol is not control)
-        self._kernels: dict[tuple[Expr, ...], Kernel] = {}
-
-    @cached_property
-    def _other(self) -> Kernel:
-        assert self.other is not None
-        return compile_kernel((self.parameter, *self._rest), (self.other[1],))
-
-    def _along(self, extra: tuple[Expr, ...]) -> Kernel:
-        if extra not in self._kernels:
-            wanted = (self.value, *(e.subs(self.control, self.value) for e in extra))
-            self._kernels[extra] = compile_kernel((*self.formula.unknowns, *self._rest), wanted)
-        return self._kernels[extra]
-
-    def grid(self, level: int = 0) -> Array:
-        """Return values of the parameter that cover its domain: few, many, or those far along."""
-        domain = self.formula.domains[self.parameter]
-        low, high = float(domain.start), float(domain.end)
-        count = _COUNTS[level]
-        if np.isfinite(low) and np.isinf(high):
-            far = low + np.logspace(*_DECADES[level], _COUNTS[level])
-            return far if level > 1 else np.concatenate([[low], far])
-        if np.isfinite(low) and np.isfinite(high):
-            x = np.linspace(*_LOGITS[level], count)
-            far = low + (high - low) / (1 + np.exp(-x))
-            return far if level > 1 else np.concatenate([[low], far])
-        x = np.linspace(-8, 8, count)
-        return np.asarray(np.sinh(x))
-
-    def spread(self) -> Array:
-        """Return values of the parameter close enough to show where the curve turns.
-
-        Where a point costs a mean within a mean there are fewer, and not as far along.
-        """
-        low = float(self.formula.domains[self.parameter].start)
-        if np.isfinite(low) and np.isinf(float(self.formula.domains[self.parameter].end)):
-            deep = max(nesting(self.value), nesting(self.other[1]) if self.other else 0) > 1
-            return low + (np.logspace(-4, 4, 64) if deep else np.logspace(-5, 9, 127))
-        return self.grid(1)
-
-    def near(self) -> Array:
-        """Return values of the parameter next to where it begins, closer than those of `grid`."""
-        low = float(self.formula.domains[self.parameter].start)
-        return low + np.logspace(-300.0, -6.0, 295) if np.isfinite(low) else np.empty(0)
-
-    def beyond(self) -> Array:
-        """Return values of the parameter farther along than those of `spread`."""
-        return float(self.formula.domains[self.parameter].start) + np.logspace(9, 20, 100)[1:]
-
-    def origin(self, controls: Sequence[Array]) -> tuple[Array, Array, NDArray[np.bool_]]:
-        """Return the unknowns where the parameter vanishes, and how the curve begins there.
-
-        Returns
-        -------
-        place : array, shape (points, unknowns)
-        leaving : array, shape (points,)
-            The control next to it.
-        proportional : bool array, shape (points,)
-            Whether the control vanishes with the parameter. Otherwise this may be a saddle point
-            that symmetry keeps at every control, and attracts up to where the curve leaves it.
-        """
-        low = float(self.formula.domains[self.parameter].start)
-        low = low if np.isfinite(low) else 0.0
-        rest, points = self._others(controls), controls[self.position].size
-        place = self.points(np.full(points, low), rest, refinement=_ROUGH)[0]
-        close = low + np.repeat([LEAVING, 2 * LEAVING], points)
-        value = self.points(close, [np.tile(r, 2) for r in rest])[1].reshape(2, points)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            proportional = np.abs(value[1]) > 1.5 * np.abs(value[0])
-        return place, value[0], np.asarray(proportional)
-
-    def _others(self, controls: Sequence[Array]) -> list[Array]:
-        return [c for k, c in enumerate(controls) if k != self.position]
-
-    def trivial_branch(
-        self, rest: Sequence[float], observable: Expr, highest: float = np.inf
-    ) -> tuple[Array, Array, Array] | None:
-        """Return unknowns, control and an observable where zero overlap is always a saddle point.
-
-        From a vanishing control to where the curve leaves that branch, or to `highest`; None
-        where there is none.
-        """
-        return self.trivial_branches([rest], observable, highest)[0]
-
-    def trivial_branches(
-        self, rests: Sequence[Sequence[float]], observable: Expr, highest: float = np.inf
-    ) -> list[tuple[Array, Array, Array] | None]:
-        """Return the trivial branch for each set of the other controls."""
-        low = float(self.formula.domains[self.parameter].start)
-        if not np.isfinite(low):
-            return [None] * len(rests)
-        columns = [np.array(column) for column in zip(*rests, strict=True)]
-        leaving = self.points(np.full(len(rests), low + LEAVING), columns)[1]
-        kernel = compile_kernel((*self.formula.unknowns, self.control, *self._rest), (observable,))
-        found: list[tuple[Array, Array, Array] | None] = []
-        for rest, start in zip(rests, leaving, strict=True):
-            if not start > 1e-2:  # elsewhere the control vanishes with the parameter
-                found.append(None)
-                continue
-            last = min(float(start), highest)
-            control = np.linspace(0.0, last, 9)[1:]
-            if last > 10.0:  # it may go on for ever; what happens on it happens at its beginning
-                control = np.geomspace(1e-2, last, 65)
-            z = self.points(np.full(control.size, low), rest)[0]
-            found.append((z, control, kernel(*z.T, control, *rest)[0]))
-        return found
-
-    def points(
-        self,
-        parameter: Array,
-        rest: Sequence[Any],
-        extra: tuple[Expr, ...] = (),
-        refinement: int = 0,
-    ) -> tuple[Array, ...]:
-        """Return unknowns (points, n), the control (points,) and `extra` along the curve.
-
-        `extra` are expressions in the unknowns and all controls, computed in the same pass.
-        """
-        z = np.empty((parameter.size, len(self.formula.unknowns)))
-        names = self.formula.unknowns
-        z[:, names.index(self.parameter)] = parameter
-        if self.other is not None:
-            (z[:, names.index(self.other[0])],) = self._other(
-                parameter, *rest, refinement=refinement
-            )
-        kernel = self._along(extra)
-        seen = self._resolved(z, rest)
-        if seen.all():
-            return z, *kernel(*z.T, *rest, refinement=refinement)
-        chosen = [r if np.ndim(r) == 0 else np.asarray(r)[seen] for r in rest]
-        found = np.full((len(kernel.expressions), parameter.size), np.nan)
-        if seen.any():
-            found[:, seen] = kernel(*z[seen].T, *chosen, refinement=refinement)
-        return z, *found
-
-    def _resolved(self, z: Array, rest: Sequence[Any]) -> NDArray[np.bool_]:
-        """Tell which points are told from an open end, or need not be.
-
-        Closer to it only a curve goes on that has a limit there, as where noise hides what is
-        left of the gap. A gap below the smallest double is then put, in place, where its limit is.
-        """
-        seen = np.asarray(np.isfinite(z).all(axis=1))
-        if self.other is None:
-            return seen
-        domain = self.formula.domains[self.other[0]]
-        place = self.formula.unknowns.index(self.other[0])
-        for end, is_open in ((domain.start, domain.left_open), (domain.end, domain.right_open)):
-            if not (is_open and end.is_number and end.is_finite):
-                continue
-            close = seen & (np.abs(z[:, place] - float(end)) <= _CLOSEST)
-            if close.any():
-                goes_on = close.copy()
-                if end == 0:
-                    goes_on[close] = self._has_limit(z[close], [_part(r, close) for r in rest])
-                    z[goes_on, place] = np.maximum(z[goes_on, place], _LEAST)
-                seen &= ~close | goes_on
-        return np.asarray(seen)
-
-    @cached_property
-    def _at_end(self) -> Kernel | None:
-        """Kernel of the control where the second unknown vanishes, None if it has no value."""
-        assert self.other is not None
-        there = self.value.subs(self.other[0], 0)
-        if there.has(zoo, nan, oo):
-            return None
-        return compile_kernel((self.parameter, *self._rest), (there,))
-
-    def _has_limit(self, z: Array, rest: Sequence[Any]) -> NDArray[np.bool_]:
-        """Tell for each point whether its curve goes on where the second unknown vanishes."""
-        if self._at_end is None:
-            return np.zeros(z.shape[0], dtype=bool)
-        columns = [np.broadcast_to(np.asarray(r, dtype=float), z.shape[:1]) for r in rest]
-        table = np.stack([*columns, np.zeros(z.shape[0])], axis=1)
-        keys, first, member = np.unique(table, axis=0, return_index=True, return_inverse=True)
-        parameter = z[first, self.formula.unknowns.index(self.parameter)]
-        (value,) = self._at_end(parameter, *keys.T[:-1])
-        exists = np.asarray(np.isfinite(value) & (value > _LEAST))
-        return np.asarray(exists[member.reshape(-1)])
-
-    def passages(
-        self,
-        controls: Sequence[Array],
-        which: str = "first",
-        enough: NDArray[np.bool_] | None = None,
-    ) -> list[Passage]:
-        """Return where the curve takes the wanted controls, one rank of passages after another.
-
-        A passage counts where the control rises along the curve, for there state evolution is
-        attracted; where it never rises, any passage counts.
-
-        Parameters
-        ----------
-        controls : sequence of arrays, shape (points,)
-        which : {"first", "last", "all"}
-            From the uninformed end.
-        enough : bool array, shape (points,), optional
-            Points for which it is enough to know that there is no passage before the far end.
-
-        Returns
-        -------
-        list of Passage
-            One for the first or the last, else as many as the point with most passages has.
-        """
-        wanted = controls[self.position]
-        rest = self._others(controls)
-        table = np.stack(rest, axis=1) if rest else np.zeros((wanted.size, 0))
-        keys, member = np.unique(table, axis=0, return_inverse=True)
-        member = member.reshape(-1)
-        ranks: list[Passage] = []
-        settled = np.zeros(wanted.size, dtype=bool)
-        if keys.shape[0] > _SAMPLED and which == "first":
-            nearby, settled = self._of_neighbours(table, wanted)
-            ranks.append(nearby)
-        for level in _LEVELS if which == "first" else _LEVELS[1:]:
-            if level > 1 and not np.isfinite(float(self.formula.domains[self.parameter].start)):
-                break
-            left = np.unique(member[~settled])
-            for part in np.array_split(left, max(1, -(-left.size // _AT_ONCE))):
-                if part.size == 0:
-                    continue
-                curves = self._curves(keys[part], level)
-                mine = np.flatnonzero(~settled & np.isin(member, part))
-                row = np.searchsorted(part, member[mine])
-                found = curves.passages(row, wanted[mine], which)
-                if level:
-                    sure = found[0].found | found[0].ended
-                    sure |= False if enough is None else enough[mine]
-                else:
-                    sure = curves.plain(row, wanted[mine], found[0])
-                for rank, passage in enumerate(found):
-                    if rank == len(ranks):
-                        ranks.append(Passage.none(wanted.size, len(self.formula.unknowns)))
-                    ranks[rank].put(mine, passage)
-                for passage in ranks[len(found) :]:
-                    passage.put(mine, Passage.none(mine.size, passage.start.shape[1]))
-                settled[mine[sure]] = True
-        for passage in ranks:
-            passage.start[:] = self._back_on_curve(passage.start, rest)
-        return ranks
-
-    def _of_neighbours(self, table: Array, wanted: Array) -> tuple[Passage, NDArray[np.bool_]]:
-        """Return starts for a cloud of other controls from few curves, and where they may serve.
-
-        A neighbour's curve gives a start and decides nothing else, so it serves only where no
-        curve comes near to turning back.
-        """
-        keys, member = _thinned(table)
-        curves = self._curves(keys, 0)
-        (found,) = curves.passages(member, wanted, "first")
-        plain = curves.plain(member, wanted, found)
-        found.low[:], found.high[:] = np.nan, np.nan
-        return found, plain
-
-    def _curves(self, keys: Array, level: int) -> _Curves:
-        """Return the curves of several sets of other controls, all in one call.
-
-        A curve that turns is wanted with its turning points, and closely sampled.
-        """
-        z, value = self._on_grid(keys, self.grid(level), 0 if level else _ROUGH)
-        if level:
-            value = self._without_noise(keys, z, value, everywhere=level > 1)
-            z, value = self._closer(keys, z, value)
-            z, value = self._with_turns(keys, z, value)
-        return _Curves(z, value, self.formula.unknowns.index(self.parameter))
-
-    def _without_noise(self, keys: Array, z: Array, value: Array, everywhere: bool) -> Array:
-        """Return the control along curves, NaN where the quadrature does not know it.
-
-        Next to the end of a curve its noise would turn the curve, and pass through anything.
-        """
-        good = np.isfinite(value) & np.isfinite(z).all(axis=2)
-        rise = np.diff(value, axis=1)
-        falls = np.zeros_like(good)
-        falls[:, 1:] |= rise <= 0
-        falls[:, :-1] |= rise <= 0
-        falls |= everywhere
-        row, k = np.nonzero(good & falls)
-        if row.size == 0:
-            return value
-        others = [keys[row, j] for j in range(keys.shape[1])]
-        value, clear = value.copy(), self._clear(z[row, k], others)
-        value[row[~clear], k[~clear]] = np.nan
-        return value
-
-    def _clear(self, z: Array, rest: Sequence[Any], rounding: float = _CLEAR) -> NDArray[np.bool_]:
-        """Tell which points of a curve are known: quadrature and the rounding of unknowns.
-
-        The latter is felt next to an end of their domain, up to the relative error `rounding`.
-        """
-        (known,) = self._along(()).bounded(*z.T, *rest)
-        clear = known.bound <= _CLEAR * np.abs(known.value)
-        return np.asarray(clear & (_EPSILON <= rounding * self._room(z)))
-
-    def _room(self, z: Array) -> Array:
-        """Return the least distance of points to an open end other than zero, relative to it."""
-        room = np.full(z.shape[0], np.inf)
-        for column, symbol in zip(z.T, self.formula.unknowns, strict=True):
-            domain = self.formula.domains[symbol]
-            ends = ((domain.start, domain.left_open), (domain.end, domain.right_open))
-            for end, is_open in ends:
-                if is_open and end.is_number and end.is_finite and end != 0:
-                    room = np.minimum(room, np.abs(column / float(end) - 1))
-        return np.asarray(np.maximum(room, _EPSILON))
-
-    def _closer(self, keys: Array, z: Array, value: Array) -> tuple[Array, Array]:
-        """Return curves with more nodes where the control hardly rises and folds may hide."""
-        curves = _Curves(z, value, self.formula.unknowns.index(self.parameter))
-        if not curves.hollow.any():
-            return z, value
-        row, k = np.nonzero(curves.hollow)
-        place = curves.z[..., curves.column]
-        share = np.arange(1, _CLOSER + 1) / (_CLOSER + 1)
-        low, high = place[row, k - 1, None], place[row, np.minimum(k + 2, place.shape[1] - 1), None]
-        grid = np.where(low > 0, low ** (1 - share) * high**share, low + share * (high - low))
-        rest = [np.repeat(keys[row, j], _CLOSER) for j in range(keys.shape[1])]
-        new = self.points(grid.ravel(), rest)[:2]
-        most = int(np.bincount(row).max()) * _CLOSER
-        more = (
-            np.full((keys.shape[0], most, z.shape[2]), np.nan),
-            np.full((keys.shape[0], most), np.nan),
-        )
-        turn = np.zeros(keys.shape[0], dtype=int)
-        for n, r in enumerate(row):
-            span = slice(turn[r], turn[r] + _CLOSER)
-            for whole, part in zip(more, new, strict=True):
-                whole[r, span] = part[n * _CLOSER : (n + 1) * _CLOSER]
-            turn[r] += _CLOSER
-        z, value = np.concatenate([z, more[0]], axis=1), np.concatenate([value, more[1]], axis=1)
-        order = np.argsort(z[..., curves.column], axis=1, kind="stable")  # NaN comes last
-        return (
-            np.take_along_axis(z, order[..., None], axis=1),
-            np.take_along_axis(value, order, axis=1),
-        )
-
-    def _with_turns(self, keys: Array, z: Array, value: Array) -> tuple[Array, Array]:
-        """Move the node next to each turning point of the curves onto it."""
-        turns = _turns(value)
-        if not turns.any():
-            return z, value
-        from scipy.optimize import elementwise  # heavy, and rarely needed
-
-        row, k = np.nonzero(turns)
-        k = k + 1
-        column = self.formula.unknowns.index(self.parameter)
-        sign = np.where(value[row, k] > value[row, k - 1], -1.0, 1.0)
-        others = [keys[row, j] for j in range(keys.shape[1])]
-
-        def height(parameter: Array, side: Array, *rest: Array) -> Array:
-            return np.asarray(side * self.points(parameter, rest)[1])
-
-        bracket = tuple(z[row, k + step, column] for step in (-1, 0, 1))
-        found = elementwise.find_minimum(
-            height, bracket, args=(sign, *others), tolerances={"xrtol": 1e-7, "frtol": 1e-14}
-        )
-        z, value = z.copy(), value.copy()
-        better = np.isfinite(found.x) & np.isfinite(found.f_x)
-        place = self.points(found.x[better], [other[better] for other in others])[0]
-        z[row[better], k[better]], value[row[better], k[better]] = place, (sign * found.f_x)[better]
-        return z, value
-
-    def resolved(
-        self, rest: Sequence[float], low: float, high: float, count: int
-    ) -> tuple[Array, Array]:
-        """Return unknowns and control where the control is between `low` and `high`.
-
-        From the uninformed end, with the turning points among the nodes.
-        """
-        keys = np.array([rest], dtype=float).reshape(1, -1)
-        column = self.formula.unknowns.index(self.parameter)
-        low_end = float(self.formula.domains[self.parameter].start)
-        grid = self.grid(1)
-        for level in range(2):
-            z, value = (part[0] for part in self._with_turns(keys, *self._on_grid(keys, grid, 0)))
-            good = np.isfinite(value) & np.isfinite(z).all(axis=1)
-            z, value = z[good], value[good]
-            inside = np.flatnonzero((value >= low) & (value <= high))
-            passes = np.flatnonzero((value[:-1] < low) & (value[1:] > high))
-            if level or not (inside.size or passes.size):
-                break
-            around = np.concatenate([inside, passes])
-            begin = z[max(around.min() - 1, 0), column]
-            if begin == low_end and np.isinf(float(self.formula.domains[self.parameter].end)):
-                begin = 1e-3 * z[1, column]  # nodes are spaced geometrically from there
-            end = z[min(around.max() + 1, value.size - 1), column]
-            grid = np.geomspace(begin, end, count) if begin > 0 else np.linspace(begin, end, count)
-        inside = np.flatnonzero((value >= low) & (value <= high))
-        z, value = z[inside], value[inside]
-        # where the quadrature loses the curve, its noise would turn it
-        clear = self._clear(z, rest, _DRAWN)
-        z, value = z[clear], value[clear]
-        beyond = z[:, column] > low_end + LEAVING
-        z, value = z[beyond], value[beyond]
-        return z, value
-
-    def _on_grid(self, keys: Array, grid: Array, refinement: int) -> tuple[Array, Array]:
-        rest = [np.repeat(keys[:, j], grid.size) for j in range(keys.shape[1])]
-        z, value = self.points(np.tile(grid, keys.shape[0]), rest, refinement=refinement)[:2]
-        return z.reshape(keys.shape[0], grid.size, -1), value.reshape(keys.shape[0], grid.size)
-
-    def _back_on_curve(self, z: Array, rest: Sequence[Array]) -> Array:
-        """Keep the interpolated parameter and take the other unknown from its own update.
-
-        Near the end of a branch the equations are almost singular, and a start beside the curve
-        is far away from its root.
-        """
-        if self.other is None:
-            return z
-        names = self.formula.unknowns
-        known = np.isfinite(z).all(axis=1)
-        parameter = z[known, names.index(self.parameter)]
-        (other,) = self._other(parameter, *(r[known] for r in rest), refinement=_ROUGH)
-        z[known, names.index(self.other[0])] = other
-        return z
-
-    def between(self, passage: Passage, controls: Sequence[Array]) -> Array:
-        """Return the saddle point of each passage, by bracketing between its two nodes.
-
-        Slower than Newton's method from its start, and certain; NaN where there is no passage.
-        """
-        from scipy.optimize import elementwise  # heavy, and rarely needed
-
-        wanted = controls[self.position]
-        rest = self._others(controls)
-        z = np.full_like(passage.start, np.nan)
-        good = np.flatnonzero(np.isfinite(passage.low) & np.isfinite(passage.high))
-
-        def height(parameter: Array, target: Array, *others: Array) -> Array:
-            return np.asarray(self.points(parameter, others)[1] - target)
-
-        for k in range(0, good.size, _AT_ONCE):
-            some = good[k : k + _AT_ONCE]
-            inner = [r[some] for r in rest]
-            ends = passage.low[some], passage.high[some]
-            found = elementwise.find_root(height, ends, args=(wanted[some], *inner))
-            z[some] = self.points(found.x, inner)[0]
-        return z
-
-
-@dataclass(frozen=True)
-class Passage:
-    """Where a curve takes the wanted control, for each of several points.
+@dataclass(frozen=True, repr=False)
+class Branches:
+    """Saddle points along one curve or several, each in order along itself.
 
     Attributes
     ----------
-    start : array, shape (points, unknowns)
-        Close to the passage; where there is none, the point of the curve with the largest control.
-    found : bool array, shape (points,)
-    low, high : array, shape (points,)
-        The parameter on both sides of the passage, between which the control is monotone.
-    highest : array, shape (points,)
-        The largest value of the control along the curve.
-    ended : bool array, shape (points,)
-        Whether the curve is known as far as it can be told from the end of the domain.
+    formula : Formula
+    name : str
+        The control that varies.
+    controls : mapping of str to float
+        The others.
+    control : array, shape (points,)
+    overlaps, observables : mapping of str to array, shape (points,)
+    stable : bool array, shape (points,)
+        Where state evolution is attracted. For unknowns without update: where the control rises
+        along the curve.
+    begins : tuple of int
+        The first point of each curve.
+    cut : tuple of str
+        Curves that end within the range, where and why.
+    folds : tuple of (float, str)
+        The control at each turning point, and ``"maximum"`` or ``"minimum"``.
+    boundary : str
+        Name of the saddle point at the edge of the domain, empty if there is none.
     """
 
-    start: Array
-    found: NDArray[np.bool_]
-    low: Array
-    high: Array
-    highest: Array
-    ended: NDArray[np.bool_]
+    formula: Formula
+    name: str
+    controls: Mapping[str, float]
+    control: Array
+    overlaps: Mapping[str, Array]
+    observables: Mapping[str, Array]
+    stable: NDArray[np.bool_]
+    folds: tuple[tuple[float, str], ...]
+    boundary: str = ""
+    begins: tuple[int, ...] = (0,)
+    cut: tuple[str, ...] = ()
 
-    @classmethod
-    def none(cls, points: int, unknowns: int) -> Passage:
-        """Return a passage that no point has."""
-        start, never = np.full((points, unknowns), np.nan), np.zeros(points, dtype=bool)
-        low, high, highest = np.full((3, points), np.nan)
-        return cls(start, never, low, high, highest, never.copy())
+    @property
+    def potential(self) -> Array:
+        """Free entropy per weight along the curve, in nats."""
+        return self.observables["potential"]
 
-    def put(self, where: NDArray[np.intp], part: Passage) -> None:
-        """Take the passages of some of the points from `part`, in place."""
-        for name in ("start", "found", "low", "high", "highest", "ended"):
-            getattr(self, name)[where] = getattr(part, name)
+    def __getitem__(self, name: str) -> Array:
+        if name == self.name:
+            return self.control
+        for group in (self.overlaps, self.observables):
+            if name in group:
+                return group[name]
+        known = [self.name, *self.overlaps, *self.observables]
+        raise UnknownName("quantity", name, known, self.formula.name)
 
-    def at(self, where: Any) -> Passage:
-        """Return the passages of some of the points."""
-        return Passage(*(getattr(self, field.name)[where] for field in fields(self)))
+    def pieces(self) -> list[slice]:
+        """Return the runs of points of one stability on one curve: each is one branch."""
+        change = np.flatnonzero(np.diff(self.stable.astype(int))) + 1
+        ends = sorted({*self.begins, *change.tolist(), self.control.size})
+        return [slice(a, b) for a, b in pairwise(ends) if b > a]
+
+    def __repr__(self) -> str:
+        controls = ", ".join(f"{k}={w:.10g}" for k, w in self.controls.items())
+        lines = [f"{self.formula.name} ({controls}): branches in {self.name}"]
+        lines.append("  " + "branch".ljust(10) + self.name.rjust(22) + "potential".rjust(26))
+        for piece in self.pieces():
+            kind = "stable" if self.stable[piece][0] else "unstable"
+            span = f"{self.control[piece][0]:.6g} to {self.control[piece][-1]:.6g}"
+            height = f"{self.potential[piece][0]:.6g} to {self.potential[piece][-1]:.6g}"
+            lines.append("  " + kind.ljust(10) + span.rjust(22) + height.rjust(26))
+        for value, kind in self.folds:
+            lines.append(f"  fold       {value:.12g} ({kind})")
+        lines.extend(f"  cut        {where}" for where in self.cut)
+        if self.boundary:
+            lines.append(f"  boundary   {self.boundary}")
+        return "\n".join(lines)
 
 
-class _Curves:
-    """Several curves, each sampled at nodes from the uninformed end.
+def branches(formula: Formula | Family, **controls: Any) -> Branches:
+    r"""Return every branch of saddle points, with folds, stability and potential.
+
+    .. math:: \alpha(\hat q) = \frac{\hat q}{G(q(\hat q))}
+
+    One control is given as a range ``(low, high)``; it varies, the others are fixed. Where the
+    control multiplies one term of the potential and there is one overlap, all saddle points lie
+    on an explicit curve; otherwise branches are followed through their folds, from every saddle
+    point that any start leads to at several values of the control, and in every subspace that a
+    symmetry keeps. What ends within the range is listed in ``cut``, with the reason.
 
     Parameters
     ----------
-    z : array, shape (curves, nodes, unknowns)
-    value : array, shape (curves, nodes)
-        The control.
-    column : int
-        The unknown that runs along the curves.
+    formula : Formula or Family
+        A family also takes its structural options.
+    **controls : float, or (low, high) for the one that varies
+
+    Returns
+    -------
+    Branches
+
+    Raises
+    ------
+    ControlError
+        If not exactly one control is a range, or the range is empty.
+    ConvergenceError
+        If no saddle point is in the range.
+
+    Examples
+    --------
+    >>> import replica as rp
+    >>> glm = rp.formulas["bayes-optimal-glm"](prior=rp.Rademacher(), channel=rp.Sign())
+    >>> found = rp.branches(glm, alpha=(0.5, 2.0), Delta=0.01)
+    >>> [(round(value, 9), kind) for value, kind in found.folds]
+    [(1.579687102, 'maximum'), (1.461845392, 'minimum')]
     """
-
-    def __init__(self, z: Array, value: Array, column: int) -> None:
-        good = np.isfinite(value) & np.isfinite(z).all(axis=2)
-        order = np.argsort(~good, axis=1, kind="stable")  # what is known, in order, comes first
-        self.value = np.take_along_axis(np.where(good, value, np.nan), order, axis=1)
-        self.z = np.take_along_axis(z, order[..., None], axis=1)
-        self.count = good.sum(axis=1)
-        self.column = column
-        self.ended = ~good[:, -1]
-
-    @cached_property
-    def slope(self) -> Array:
-        """How fast the control rises, on logarithms, between nodes; NaN where that says nothing."""
-        with np.errstate(all="ignore"):
-            rise = np.diff(np.log(self.value), axis=1)
-            place = self.z[..., self.column]
-            span = np.diff(np.log(place - np.minimum(0.0, place[:, :1])), axis=1)
-            slope = np.where(span > 0, rise / span, np.nan)
-        slope[self.value[:, 0] == 0, 0] = 1.0  # in proportion, where it begins at zero
-        return np.asarray(slope)
-
-    @cached_property
-    def hollow(self) -> NDArray[np.bool_]:
-        """Where between nodes the control rises little and less than on both sides.
-
-        Two folds that hide between nodes look like this; a curve that levels off does not.
-        """
-        slope = np.where(np.isnan(self.slope), np.inf, self.slope)
-        found = np.zeros(slope.shape, dtype=bool)
-        beside = np.minimum(slope[:, :-2], slope[:, 2:])
-        inner = slope[:, 1:-1]
-        found[:, 1:-1] = (inner > 0) & (inner < np.minimum(_FLAT, _HOLLOW * beside))
-        found[:, 1:-1] &= beside > _LEVEL
-        return found
-
-    def plain(self, row: NDArray[np.intp], wanted: Array, passage: Passage) -> NDArray[np.bool_]:
-        """Tell which passages are the only ones, as far as few nodes can tell.
-
-        The curve must begin below the wanted control, rise, and hide nothing near it.
-        """
-        value, target = self.value[row], wanted[:, None]
-        with np.errstate(invalid="ignore"):
-            near = (value[:, :-1] < _NEARBY * target) & (value[:, 1:] > target / _NEARBY)
-            falls = np.diff(value, axis=1) <= 0
-        hides = (near & self.hollow[row]).any(axis=1) | falls.any(axis=1)
-        return np.asarray(passage.found & (value[:, 0] < wanted) & ~hides)
-
-    def passages(self, row: NDArray[np.intp], wanted: Array, which: str) -> list[Passage]:
-        """Return the passages of points through the curve `row` of each."""
-        value, points = self.value[row], np.arange(row.size)
-        with np.errstate(invalid="ignore"):
-            under, over = value < wanted[:, None], value >= wanted[:, None]
-        rising, falling = under[:, :-1] & over[:, 1:], over[:, :-1] & under[:, 1:]
-        passes = np.where(rising.any(axis=1, keepdims=True), rising, falling)
-        number = passes.sum(axis=1)
-        peak = np.argmax(np.where(np.isnan(value), -np.inf, value), axis=1)
-        highest = np.where(self.count[row] < 2, np.nan, value[points, peak])
-        most = int(number.max(initial=0)) if which == "all" else 1
-        found = []
-        for rank in range(max(most, 1)):
-            has = np.asarray(number > rank)
-            if which == "last":
-                before = passes.shape[1] - 1 - np.argmax(passes[:, ::-1], axis=1)
-            else:
-                before = np.argmax(np.cumsum(passes, axis=1) == rank + 1, axis=1)
-            mixed = _interpolated(self.value, self.z, row, before, self.count[row], wanted)
-            start = np.where(has[:, None], mixed, self.z[row, peak])
-            start[self.count[row] < 2] = np.nan
-            low, high = (
-                np.where(has, self.z[row, before + step, self.column], np.nan) for step in (0, 1)
+    ranges = {k: w for k, w in controls.items() if isinstance(w, (tuple, list)) and len(w) == 2}
+    if len(ranges) != 1:
+        raise ControlError(
+            "branches needs exactly one control as a range, such as alpha=(0.5, 2.0); "
+            f"{len(ranges)} were given"
+        )
+    ((name, (low, high)),) = ranges.items()
+    found, values = resolve(formula, {**controls, name: low})
+    resolve(formula, {**controls, name: high})  # both ends are in the domain
+    if name not in found.controls:
+        raise UnknownName("control", name, found.controls, found.name)
+    low, high = float(low), float(high)
+    if not low < high:
+        raise ControlError(f"{found.name}: the range {name} = ({low:g}, {high:g}) is empty")
+    others = [float(w) for k, w in values.items() if k != name]
+    symbol = found.controls[name].symbol
+    curve = explicit_curve(found, symbol)
+    fixed = {k: float(w) for k, w in values.items() if k != name}
+    with np.errstate(all="ignore"):
+        if curve is not None:
+            z, control = curve.resolved(others, low, high, _NODES)
+            ends = (
+                *_no_overlap(found, curve, name, (low, high), fixed),
+                Curve(z, control, explicit=True),
             )
-            found.append(Passage(start, has, low, high, highest, self.ended[row]))
-        return found
+            ends = tuple(end for end in ends if end.control.size)
+        else:
+            ends = every_curve(found, name, low, high, fixed)
+            ends = tuple(_onto_folds(found, name, end, others) for end in ends)
+        if not ends:
+            raise ConvergenceError(
+                f"{found.name}: no saddle point for {name} from {low:g} to {high:g}"
+            )
+        z, control = (np.concatenate([getattr(c, part) for c in ends]) for part in ("z", "control"))
+        rest = [c.symbol for c in found.controls.values() if c.symbol != symbol]
+        arguments = (*found.unknowns, symbol, *rest)
+        seen = compile_kernel(arguments, tuple(found.observables.values()))(*z.T, control, *others)
+        columns = [np.full(control.shape, fixed[k]) if k != name else control for k in values]
+        system = saddle_system(found)
+        told = attracts(system, z, columns) if system.evolves else np.ones(control.shape, bool)
+        rising = np.concatenate([_rising(c.control) for c in ends])
+        # along an explicit curve the control tells the same, without the noise of eigenvalues
+        by_control = np.repeat([c.explicit for c in ends], [c.control.size for c in ends])
+        stable = np.where(by_control | (not system.evolves), rising, told)
+    return Branches(
+        formula=found,
+        name=name,
+        controls=fixed,
+        control=control,
+        overlaps={str(s): z[:, k] for k, s in enumerate(found.unknowns)},
+        observables={k: np.asarray(v) for k, v in zip(found.observables, seen, strict=True)},
+        stable=np.asarray(stable),
+        folds=tuple(fold for c in ends for fold in _folds(c.control, low, high)),
+        boundary=_boundary(found, {**values, name: high}),
+        begins=tuple(np.cumsum([0, *(c.control.size for c in ends[:-1])]).tolist()),
+        cut=tuple(dict.fromkeys(c.cut for c in ends if c.cut)),
+    )
 
 
-def _part(column: Any, where: NDArray[np.bool_]) -> Any:
-    """Return some of the points of a column, which may be one number for all."""
-    return column if np.ndim(column) == 0 else np.asarray(column)[where]
+def _no_overlap(
+    formula: Formula,
+    curve: ExplicitCurve,
+    name: str,
+    span: tuple[float, float],
+    fixed: Mapping[str, float],
+) -> tuple[Curve, ...]:
+    """Return the saddle point of no overlap over the range, if symmetry keeps it there."""
+    control = np.linspace(*span, _FEW)
+
+    def at(values: Array) -> list[Array]:
+        return [values if k == name else np.full(values.shape, fixed[k]) for k in formula.controls]
+
+    state, leaving = no_overlap(saddle_system(formula), curve, at(control))
+    if not (state.status == Status.CONVERGED).all():
+        return ()
+    turn = leaving[0] * np.array([1 - _BESIDE, 1 + _BESIDE])
+    control = np.union1d(control, turn[(turn > span[0]) & (turn < span[1])])
+    return (Curve(np.tile(state.z[:1], (control.size, 1)), control),)
 
 
-def _turns(value: Array) -> NDArray[np.bool_]:
-    """Tell at which inner nodes a curve has an extremum, shape (curves, nodes - 2)."""
-    rise = np.diff(value, axis=1)
-    with np.errstate(invalid="ignore"):
-        level = np.abs(rise) <= _RISE * np.abs(value[:, 1:])
-    rise = np.where(level, 0.0, rise)
-    return np.asarray(rise[:, :-1] * rise[:, 1:] < 0)
+def _rising(control: Array) -> NDArray[np.bool_]:
+    """Tell where the control rises along a curve; where it stays, as before."""
+    if control.size < 2:
+        return np.ones(control.size, dtype=bool)
+    rise = np.diff(control)
+    moves = np.abs(rise) > _NOISE * np.abs(control[1:])
+    last = np.maximum.accumulate(np.where(moves, np.arange(rise.size), 0))
+    return np.concatenate([rise[:1], rise[last]]) > 0
 
 
-def _interpolated(
-    value: Array,
-    z: Array,
-    curve: NDArray[np.intp],
-    before: NDArray[np.intp],
-    count: NDArray[np.intp],
-    wanted: Array,
-) -> Array:
-    """Interpolate curves at `wanted`: by the cubic through four nodes where it is monotone."""
-    width = min(4, value.shape[1])
-    first = np.clip(before - 1, 0, np.maximum(count - width, 0))
-    four = first[:, None] + np.arange(width)
-    x, y = value[curve[:, None], four], z[curve[:, None], four]
-    rising = (np.diff(x, axis=1) > 0).all(axis=1) & (count >= width)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # Neville's scheme, for all wanted points at once
-        for order in range(1, width):
-            left = (wanted[:, None] - x[:, order:])[..., None]
-            right = (x[:, :-order] - wanted[:, None])[..., None]
-            span = (x[:, :-order] - x[:, order:])[..., None]
-            y = (left * y[:, :-1] + right * y[:, 1:]) / span
-        low, high = value[curve, before], value[curve, before + 1]
-        gap = high - low
-        share = np.clip((wanted - low) / np.where(gap == 0, 1.0, gap), 0, 1)[:, None]
-    ends = z[curve, before], z[curve, before + 1]
-    line = ends[0] + share * (ends[1] - ends[0])
-    cubic = y[:, 0]
-    sane = rising[:, None] & (cubic >= np.minimum(*ends)) & (cubic <= np.maximum(*ends))
-    return np.asarray(np.where(sane.all(axis=1, keepdims=True), cubic, line))
+def _turns(control: Array) -> NDArray[np.intp]:
+    """Return the nodes at which a control turns back, by more than its noise."""
+    rise = np.diff(control)
+    turned = np.sign(np.where(np.abs(rise) <= _NOISE * np.abs(control[1:]), 0.0, rise))
+    return np.asarray(np.flatnonzero(turned[:-1] * turned[1:] < 0) + 1)
 
 
-def _thinned(table: Array) -> tuple[Array, NDArray[np.intp]]:
-    """Return a few representative rows of `table` and the nearest one of each row."""
-    from scipy.spatial import cKDTree  # heavy, and rarely needed
-
-    spread = np.ptp(table, axis=0)
-    scaled = table / np.where(spread == 0, 1.0, spread)
-    order = np.lexsort(scaled.T)
-    chosen = np.unique(order[np.linspace(0, order.size - 1, _SAMPLED).astype(int)])
-    return table[chosen], np.asarray(cKDTree(scaled[chosen]).query(scaled, p=1)[1])
+def _folds(control: Array, low: float, high: float) -> list[tuple[float, str]]:
+    """Return where a curve turns back, in order along it; the range ends in no fold."""
+    turns = [k for k in _turns(control) if low < control[k] < high]
+    kinds = ["maximum" if control[k] > control[k - 1] else "minimum" for k in turns]
+    return [(float(control[k]), kind) for k, kind in zip(turns, kinds, strict=True)]
 
 
-@lru_cache(maxsize=64)
-def explicit_curve(formula: Formula, control: Symbol | None = None) -> ExplicitCurve | None:
-    """Return the explicit curve of a formula in `control` (or the first that has one), or None."""
-    symbols = [c.symbol for c in formula.controls.values()]
-    if control is None:
-        found = (explicit_curve(formula, symbol) for symbol in symbols)
-        return next((curve for curve in found if curve is not None), None)
-    if len(formula.overlaps) != 1:
-        return None
-    (overlap,) = formula.overlaps
-    conjugate = formula.conjugates.get(overlap)
-    if conjugate is None:
-        value = solve_linear(formula.potential.diff(overlap), control)
-        return None if value is None else ExplicitCurve(formula, control, overlap, None, value)
-    for parameter, other in ((conjugate, overlap), (overlap, conjugate)):
-        update = formula.residuals[other] + other
-        if update.has_free(other, control):
-            continue
-        value = solve_linear(formula.residuals[parameter], control)
-        if value is not None:
-            return ExplicitCurve(formula, control, parameter, (other, update), value)
-    return None
+def _onto_folds(formula: Formula, name: str, curve: Curve, others: list[float]) -> Curve:
+    """Move the node next to each turn of a followed curve onto the fold."""
+    z, control = curve.z.copy(), curve.control.copy()
+    symbol, fixed = formula.controls[name].symbol, [np.array([value]) for value in others]
+    for k in _turns(control):
+        rows = np.column_stack([z, control])[k - 1 : k + 2]
+        upper = bool(control[k] > control[k - 1])
+        unknowns, value, _ = polished_fold(formula, symbol, rows, fixed, upper)
+        z[k], control[k] = [unknowns[s] for s in formula.unknowns], value
+    return replace(curve, z=z, control=control)
+
+
+def _boundary(formula: Formula, values: Mapping[str, Any]) -> str:
+    at = [np.array([float(values[key])]) for key in formula.controls]
+    if formula.boundary is None or not boundary_attracts(formula, at)[0]:
+        return ""
+    return formula.boundary.name

@@ -19,8 +19,8 @@ from replica.declarations.reading import exact, resolve
 from replica.errors import ControlError, DeclarationError, UnknownName
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.absence import absent_points
-from replica.solvers.branches import ExplicitCurve, Passage, explicit_curve
 from replica.solvers.conditions import holds
+from replica.solvers.curve import ExplicitCurve, Passage, explicit_curve
 from replica.solvers.iteration import (
     Anderson,
     Damped,

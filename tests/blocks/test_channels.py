@@ -34,7 +34,7 @@ from replica.blocks.channels import (
     omega,
     y,
 )
-from replica.blocks.conditional import DiscreteChannel
+from replica.blocks.written_channels import DiscreteChannel
 from replica.errors import ControlError, DeclarationError, ReplicaError, UnknownName
 from replica.numerics.kernel import Kernel, compile_kernel
 

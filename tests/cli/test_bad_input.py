@@ -233,7 +233,7 @@ def test_a_warning_is_one_line(replica, monkeypatch):
 
 
 def test_a_value_that_is_not_finite_is_a_failure(replica, monkeypatch):
-    import replica.solvers.thresholds as module
+    import replica.solvers.thresholds.verb as module
 
     threshold = module.threshold
 

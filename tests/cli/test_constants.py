@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import replica as rp
-from replica.constants import constants, published_constants
+from replica.validation import constants, published_constants
 
 BINARY = rp.formulas["binary-perceptron"]
 

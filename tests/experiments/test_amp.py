@@ -11,7 +11,7 @@ from scipy import special
 from sympy import Rational, Symbol, erfc, sqrt
 
 from replica.blocks import channels, priors
-from replica.blocks.conditional import DiscreteChannel
+from replica.blocks.written_channels import DiscreteChannel
 from replica.errors import ControlError, ConvergenceError, DeclarationError, UnknownName
 from replica.experiments import amp
 from replica.experiments.planted import planted_model

@@ -10,7 +10,7 @@ from sympy import Heaviside, Interval, Rational, S, Symbol, log, oo, symbols
 
 import replica as rp
 from replica.blocks import channels, priors
-from replica.blocks.conditional import DiscreteChannel
+from replica.blocks.written_channels import DiscreteChannel
 from replica.declarations.experiment import TeacherStudent
 from replica.declarations.formula import Formula
 from replica.errors import ControlError, UnknownName

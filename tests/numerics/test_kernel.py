@@ -32,10 +32,10 @@ import replica as rp
 from replica.errors import LoweringError
 from replica.language.means import Mean
 from replica.language.primitives import LogCosh, LogH, LogSumExp, Mills, Tanh
-from replica.numerics.features import Feature, find_features, has_kink
 from replica.numerics.kernel import MAX_REFINEMENT, Kernel, compile_kernel
 from replica.numerics.lowering import lower
 from replica.numerics.rounding import Bounded
+from replica.numerics.structure import Feature, find_features, has_kink
 
 x, z = symbols("x z", real=True)
 a, q, v = symbols("a q v", real=True)

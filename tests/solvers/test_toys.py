@@ -10,7 +10,7 @@ from scipy import optimize, stats
 from sympy import Interval, Rational, S, cosh, exp, log, oo, symbols, tanh
 
 import replica as rp
-from replica.solvers.branches import explicit_curve
+from replica.solvers.curve import explicit_curve
 
 beta, field = symbols("beta field", real=True)
 alpha, kappa = symbols("alpha kappa", real=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import replica as rp
-from replica.experiments.features import simulate_readout
+from replica.experiments.readout import simulate_readout
 
 sklearn = pytest.importorskip("sklearn", exc_type=ImportError)
 HMM = rp.formulas["hidden-manifold"]

@@ -19,7 +19,7 @@ from sympy import Expr, S, Symbol
 from replica.declarations.formula import Formula
 from replica.declarations.threshold import Crossing, Cusp, Fold
 from replica.errors import ThresholdNotFound
-from replica.solvers.branches import LEAVING, ExplicitCurve, explicit_curve
+from replica.solvers.curve import LEAVING, ExplicitCurve, explicit_curve
 from replica.solvers.system import System
 
 __all__ = [

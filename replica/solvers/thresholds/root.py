@@ -14,12 +14,12 @@ from replica.declarations.control import control_name
 from replica.declarations.formula import Formula
 from replica.declarations.threshold import Instability, Root
 from replica.numerics.kernel import compile_kernel
-from replica.solvers.branches import ExplicitCurve, explicit_curve
 from replica.solvers.continuation import follow, saddle_branches
-from replica.solvers.mergers import Merger, approaches, merger
-from replica.solvers.request import Request
+from replica.solvers.curve import ExplicitCurve, explicit_curve
 from replica.solvers.saddle import solve
 from replica.solvers.system import System
+from replica.solvers.thresholds.merger import Merger, approaches, merger
+from replica.solvers.thresholds.request import Request
 
 __all__ = ["root_starts", "root_system"]
 

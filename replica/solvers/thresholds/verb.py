@@ -31,14 +31,15 @@ from replica.language.means import nesting
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.conditions import holds
 from replica.solvers.iteration import Newton, iterate
-from replica.solvers.mergers import Merger
 from replica.solvers.precision import check_digits, decimal_text, precise_solution
-from replica.solvers.request import Request
-from replica.solvers.roots import root_starts, root_system
+from replica.solvers.published import compare
 from replica.solvers.solution import Status, ThresholdResult, with_error
 from replica.solvers.system import System
-from replica.solvers.traced import fold_of_branch
-from replica.solvers.transitions import (
+from replica.solvers.thresholds.fold_on_branch import fold_of_branch
+from replica.solvers.thresholds.merger import Merger
+from replica.solvers.thresholds.request import Request
+from replica.solvers.thresholds.root import root_starts, root_system
+from replica.solvers.thresholds.transitions import (
     SampledCurve,
     crossing_start,
     crossing_system,
@@ -48,7 +49,6 @@ from replica.solvers.transitions import (
     fold_system,
     sampled_curves,
 )
-from replica.solvers.verdicts import compare
 
 __all__ = ["threshold", "thresholds"]
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from replica.blocks.activations import u
-from replica.blocks.features import Covariances, RandomFeatures
+from replica.blocks.inputs import Covariances, RandomFeatures
 from replica.blocks.losses import ConvexLoss
 from replica.blocks.losses import loss as named_loss
 from replica.blocks.spectra import decompose

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import replica as rp
-from replica.blocks.features import FeatureMatrix, features, inputs
+from replica.blocks.inputs import FeatureMatrix, features, inputs
 from replica.errors import ControlError, UnknownName
 
 

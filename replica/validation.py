@@ -14,9 +14,9 @@ from replica.declarations.published import Published
 from replica.declarations.reading import resolve
 from replica.errors import ReplicaError
 from replica.registry import formulas
+from replica.solvers.published import verdict
 from replica.solvers.saddle import solve
-from replica.solvers.thresholds import threshold
-from replica.solvers.verdicts import verdict
+from replica.solvers.thresholds.verb import threshold
 
 __all__ = ["Constant", "constants", "published_constants"]
 

@@ -1,0 +1,1 @@
+"""Thresholds as square systems, one file for each kind."""
