@@ -25,11 +25,7 @@ any law of the non-zero weights.
 
 from sympy import Expr, Interval, S, erf, exp, log, oo, pi, sqrt, symbols
 
-from replica.declarations.control import Control
-from replica.declarations.formula import Formula
-from replica.declarations.landmarks import Absence
-from replica.declarations.threshold import Limit
-from replica.language.primitives import LogH, MillsExcess
+import replica as rp
 
 alpha, density = symbols("alpha density", real=True)
 sigma, t = symbols("sigma t", nonnegative=True)
@@ -38,40 +34,34 @@ sigma, t = symbols("sigma t", nonnegative=True)
 def _envelope(level: Expr) -> Expr:
     """Return M, the mean over h ~ N(0, 1) of min over w of (w - h)^2 / (2 level) + |w|."""
     # erf and not 1 - 2 H: it keeps its digits at small arguments, where recovery begins
-    return exp(LogH(level)) * MillsExcess(level) + erf(level / sqrt(2)) / (2 * level)
+    return exp(rp.LogH(level)) * rp.MillsExcess(level) + erf(level / sqrt(2)) / (2 * level)
 
 
 RECOVERED = "the true weights have the least norm, and the error vanishes"
 
 
-def _squared_excess(level: Expr) -> Expr:
-    """Return E max(0, h - level)^2, h ~ N(0, 1)."""
-    # (1 + t^2) H(t) - t phi(t) would cancel at large t, hence at small density
-    return exp(LogH(level)) * (1 - level * MillsExcess(level))
-
-
-def _recovery() -> Limit:
-    needed = density * (1 + t**2) + 2 * (1 - density) * _squared_excess(t)
+def _recovery() -> rp.Limit:
+    needed = density * (1 + t**2) + 2 * (1 - density) * rp.squared_excess(t)
     # below the minimum, and exact in both limits of the density; from below Newton climbs without
     # overshooting, because the derivative of `needed` is concave
     ratio = (1 - density) / density
     steepness = sqrt(pi / 2) * ratio * (2 * log(1 + ratio)) ** (S(3) / 2)
     start = sqrt(2 * log(1 + ratio**2 / (pi + 7 * ratio + steepness)))
-    return Limit(
+    return rp.Limit(
         needed,
         over={t: (Interval(0, oo), start)},
         doc="measurements per weight from which the least l1 norm is that of the true weights",
     )
 
 
-def _formula() -> Formula:
+def _formula() -> rp.Formula:
     spread = sqrt(1 + sigma**2)  # of a non-zero weight, seen with the effective noise
     norm = (
         -(1 - alpha) * sigma / (2 * t)
         + (1 - density) * sigma * _envelope(t)
         + density * spread * _envelope(t * sigma / spread)
     )
-    return Formula(
+    return rp.Formula(
         name="basis-pursuit",
         title="Sparse weights from their least l1 norm",
         ensemble="w0 N(0, 1) with probability density and else 0, n = alpha p measurements X w0, "
@@ -79,13 +69,13 @@ def _formula() -> Formula:
         potential=-norm,
         overlaps={sigma: Interval.open(0, oo), t: Interval.open(0, oo)},
         controls={
-            alpha: Control(alpha, Interval.open(0, 1), None, "measurements per weight, n/p"),
-            density: Control(density, Interval.Lopen(0, 1), S(1) / 10, "fraction of non-zeros"),
+            alpha: rp.Control(alpha, Interval.open(0, 1), None, "measurements per weight, n/p"),
+            density: rp.Control(density, Interval.Lopen(0, 1), S(1) / 10, "fraction of non-zeros"),
         },
         starts={"uninformed": {sigma: S(1) / 10, t: S(1)}},
         observables={"l1": norm, "mse": alpha * sigma**2},
         thresholds={"alpha_L1": _recovery()},
-        absences=(Absence(alpha, ">", "alpha_L1", RECOVERED),),
+        absences=(rp.Absence(alpha, ">", "alpha_L1", RECOVERED),),
         cites=("donoho2006", "kabashima2009", "donoho2009", "donohotanner2009"),
         status="theorem",
     )

@@ -18,19 +18,13 @@ No unit is told from another at :math:`q_d = 0`, which is a local maximum at eve
 
 from sympy import Expr, Interval, asin, exp, pi, sqrt, symbols
 
-from replica.blocks.priors import Gaussian
-from replica.declarations.control import Control
-from replica.declarations.formula import Formula
-from replica.declarations.published import Published
-from replica.declarations.threshold import Crossing, Fold, Limit
-from replica.language.means import Mean
-from replica.language.primitives import LogH, Mills
+import replica as rp
 
 alpha = symbols("alpha", real=True)
 D, mhat = symbols("D mhat", nonnegative=True)
 u = symbols("u", real=True)  # Gaussian field, bound below
 
-PRIOR = Gaussian()
+PRIOR = rp.Gaussian()
 
 # every function of the gap keeps its digits as D -> 0, where asin(1 - D) has none
 angle = 2 * asin(sqrt(D / 2))  # arccos(q_d)
@@ -42,13 +36,13 @@ slope = 2 / pi * (1 - D) ** 2 / (sine * (1 + sine))  # d q_eff / d q_d
 def labels(gap: Expr) -> Expr:
     """Return the free entropy of a label: the perceptron's, at the gap of its field."""
     field = -u / sqrt(gap)
-    return 2 * Mean(exp(LogH(field)) * LogH(field), (u, 1 - gap))
+    return 2 * rp.Mean(exp(rp.LogH(field)) * rp.LogH(field), (u, 1 - gap))
 
 
 def strength(gap: Expr) -> Expr:
     """Return twice its derivative in the overlap, a mean of squares."""
     field = -u / sqrt(gap)
-    return 2 * Mean(exp(LogH(field)) * Mills(field) ** 2, (u, 1 - gap)) / gap
+    return 2 * rp.Mean(exp(rp.LogH(field)) * rp.Mills(field) ** 2, (u, 1 - gap)) / gap
 
 
 def constant() -> Expr:
@@ -60,13 +54,15 @@ def constant() -> Expr:
     root = sqrt(1 - 2 / pi)
     field = -sqrt(2 / pi) * u / root
     # P'^2 / P = P * (Mills / root)^2, the same for both labels
-    information = 2 / pi * Mean(u**2 * 2 * exp(LogH(field)) * (Mills(field) / root) ** 2, (u, 1))
+    information = (
+        2 / pi * rp.Mean(u**2 * 2 * exp(rp.LogH(field)) * (rp.Mills(field) / root) ** 2, (u, 1))
+    )
     return 1 / information
 
 
 potential = PRIOR.free_entropy(mhat) + alpha * labels(gap) - (1 - D) * mhat / 2
 
-COMMITTEE_MACHINE_LARGE_K = Formula(
+COMMITTEE_MACHINE_LARGE_K = rp.Formula(
     name="committee-machine-large-k",
     title="Committee machine with many hidden units, Gaussian weights",
     ensemble="n = alpha K p labels sign(sum_k sign(x.w_k)) of K teachers, w_k ~ N(0, 1), "
@@ -76,21 +72,23 @@ COMMITTEE_MACHINE_LARGE_K = Formula(
     conjugates={D: mhat},
     # theorems: the Nishimori identity and the heat equation give means of squares
     updates={D: PRIOR.gap(mhat), mhat: alpha * strength(gap) * slope},
-    controls={alpha: Control(alpha, Interval.open(0, 1000), None, "patterns per weight, n/(K p)")},
+    controls={
+        alpha: rp.Control(alpha, Interval.open(0, 1000), None, "patterns per weight, n/(K p)")
+    },
     observables={
         "q_d": 1 - D,
         "q_eff": 1 - gap,
         "eps_g": 2 * asin(sqrt(gap / 2)) / pi,
     },
     thresholds={
-        "alpha_spec": Fold(alpha, upper=False, doc="a state that tells the units apart appears"),
-        "alpha_IT": Crossing(alpha, doc="it has the largest free entropy from here"),
-        "alpha_AMP": Limit(
+        "alpha_spec": rp.Fold(alpha, upper=False, doc="a state that tells the units apart appears"),
+        "alpha_IT": rp.Crossing(alpha, doc="it has the largest free entropy from here"),
+        "alpha_AMP": rp.Limit(
             constant(), doc="message passing specialises, in units of K^2 p patterns"
         ),
     },
     published=(
-        Published(
+        rp.Published(
             "alpha_IT",
             7.65,
             5e-3,

@@ -26,263 +26,68 @@ are made of the five order parameters of Gerace et al. (2020); their five conjug
 of the three here. The five are among the observables.
 """
 
-from __future__ import annotations
+from typing import Annotated
 
-from collections.abc import Callable, Mapping
+import replica as rp
+from replica.models.readout import structured_inputs
 
-from sympy import Eq, Expr, Interval, S, Symbol, acos, oo, pi, sqrt, symbols
-from sympy.logic.boolalg import Boolean
-
-from replica.blocks.activations import ACTIVATIONS, GaussianActivation, activation
-from replica.blocks.channels import Channel, channel
-from replica.blocks.inputs import (
-    FEATURES,
-    INPUTS,
-    Covariances,
-    FeatureMap,
-    RandomFeatures,
-    features,
-    features_per_dimension,
-    inputs,
-)
-from replica.blocks.losses import LOSSES, ConvexLoss, loss
-from replica.blocks.risk import (
-    PatternAverages,
-    pattern_averages,
-    refuse_untaught,
-    separability,
-    test_error,
-)
-from replica.declarations.control import Control, Relation
-from replica.declarations.experiment import LinearReadout
-from replica.declarations.family import Family, Option
-from replica.declarations.formula import Formula
-from replica.declarations.landmarks import Absence
-from replica.declarations.threshold import Limit
-
-samples_per_dimension = Symbol("samples_per_dimension", positive=True)
-samples_per_feature = Symbol("samples_per_feature", positive=True)
-lambda_ = Symbol("lambda", positive=True)
-V, q, m, Vhat, qhat, mhat = symbols("V q m Vhat qhat mhat", positive=True)
-t = Symbol("t", positive=True)
-
-POSITIVE = Interval.open(0, oo)
-TEACHERS = ("sign", "linear", "logistic", "probit")
-SAMPLES = Control(
-    samples_per_dimension,
-    POSITIVE,
-    None,
-    "samples per hidden dimension, n/d (or give samples_per_feature, n/p)",
-)
-WIDTH = Control(features_per_dimension, POSITIVE, None, "features per hidden dimension, p/d")
-RATIO = Control(samples_per_feature, POSITIVE, None, "samples per feature, n/p")
-CONTINUOUS = "continuous labels have no margin; the square loss fits them all up to n = p"
-LINEAR = "features that are linear in the data separate what the data separate: take empirical-risk"
-DETERMINED = "the inputs determine the teacher's field, so any number of samples is separable"
-INSEPARABLE = "the samples are not linearly separable, so no weights have a margin"
-
-
-def _formula(
-    name: str,
-    ensemble: str,
-    inputs: RandomFeatures | Covariances,
-    teacher: Channel,
-    loss: ConvexLoss,
-    samples: Control,
-    per_feature: Expr,
-) -> Formula:
-    """Return the formula of these inputs; `per_feature` is n/p in terms of `samples`."""
-    refuse_untaught(teacher)
-    rho = inputs.rho
-    strength = S.One if loss.is_constraint else lambda_
-    pattern = pattern_averages(teacher, loss, m, q, V, rho)
-    potential = (
-        (q * Vhat - V * qhat) / 2
-        - m * mhat
-        + qhat / 2 * inputs.mean(lambda w: w / (strength + Vhat * w))
-        + mhat**2 / 2 * inputs.teacher_mean(lambda w: 1 / (strength + Vhat * w))
-        - per_feature * pattern.envelope
-    )
-    penalty = Control(lambda_, POSITIVE, None, "penalty |w|^2 / 2, beside the sum of the losses")
-    threshold = _separable(inputs, teacher, samples.symbol / per_feature)
-    return Formula(
-        name=name,
-        title=f"Risk minimisation on {inputs}, {loss} loss, {teacher} teacher",
-        ensemble=ensemble,
-        potential=potential,
-        overlaps={V: POSITIVE, q: POSITIVE, m: Interval.open(0, sqrt(rho * q))},
-        conjugates={V: qhat, q: Vhat, m: mhat},
-        # theorems: the heat equation, and the derivative of an envelope
-        updates={
-            Vhat: per_feature * pattern.response,
-            qhat: per_feature * pattern.square,
-            mhat: per_feature * pattern.signal,
-        },
-        controls={
-            "samples": samples,
-            **({"width": WIDTH} if per_feature.has(features_per_dimension) else {}),
-            **({} if loss.is_constraint else {"penalty": penalty}),
-            **inputs.controls,
-            **teacher.controls,
-        },
-        starts={
-            "ridge": _ridge(loss, strength, per_feature, rho),
-            "uninformed": {V: S.One, q: S.One, m: S.Half},
-        },
-        observables={
-            **_errors(teacher, loss, pattern, rho),
-            "training_objective": -potential / per_feature,
-            **_order_parameters(inputs, strength),
-        },
-        thresholds={"separability": threshold},
-        absences=(
-            (Absence(samples.symbol, ">", "separability", INSEPARABLE),)
-            if loss.is_constraint
-            else ()
-        ),
-        relations=_relations(inputs),
-        cites=("gerace2020", "goldt2020", "loureiro2021", "mei2022"),
-        status="theorem",
-        experiment=LinearReadout(inputs, teacher, loss),
-    )
-
-
-def _ridge(loss: ConvexLoss, strength: Expr, per_feature: Expr, rho: Expr) -> dict[Symbol, Expr]:
-    """Return a guess: inputs without structure, and the parabola that osculates the loss."""
-    curvature, target = loss.parabola
-    penalty = strength / curvature
-    excess = per_feature + penalty - 1
-    response = 2 / (excess + sqrt(excess**2 + 4 * penalty))
-    share = per_feature * response / (1 + response) / 2  # of the teacher, that is learnt
-    gain = per_feature * (response / (1 + response)) ** 2
-    norm = (share**2 + gain * (1 - share / 2)) / (1 - gain)
-    return {V: response / curvature, q: target**2 * norm, m: target * sqrt(rho) * share}
-
-
-def _errors(
-    teacher: Channel, loss: ConvexLoss, pattern: PatternAverages, rho: Expr
-) -> dict[str, Expr]:
-    observables = {"eps_g": rho + q - 2 * m}
-    if teacher.labels:
-        observables["eps_g"] = acos(m / sqrt(rho * q)) / pi
-        observables["test_error"] = test_error(teacher, m, q, rho)
-    if loss.is_constraint:
-        return {**observables, "margin": 1 / sqrt(q)}
-    return {
-        **observables,
-        "training_loss": pattern.training_loss,
-        "test_loss": pattern.test_loss,
-    }
-
-
-def _order_parameters(inputs: RandomFeatures | Covariances, strength: Expr) -> dict[str, Expr]:
-    """Return the squared norm per weight, and for random features the five of the paper."""
-
-    def squared(part: Callable[[Expr], Expr]) -> Expr:
-        return qhat * inputs.mean(lambda w: part(w) * w / (strength + Vhat * w) ** 2) + (
-            mhat**2 * inputs.teacher_mean(lambda w: part(w) / (strength + Vhat * w) ** 2)
-        )
-
-    norm = squared(lambda w: S.One)
-    if not isinstance(inputs, RandomFeatures):
-        return {"norm": norm}
-    return {
-        "V_s": inputs.mean(lambda w: inputs.share(w) / (strength + Vhat * w)),
-        "V_w": inputs.mean(lambda w: 1 / (strength + Vhat * w)),
-        "q_s": squared(inputs.share),
-        "q_w": norm,
-        "m_s": m / inputs.activation.kappa1,
-    }
-
-
-def _separable(
-    inputs: RandomFeatures | Covariances, teacher: Channel, features_in_units: Expr
-) -> Limit:
-    """Return the largest n, in units of the control, up to which samples are separable."""
-    doc = "samples up to which they are linearly separable in the features, whatever the loss"
-    if not teacher.labels:
-        return Limit(features_in_units, doc=doc, unless=((S.true, CONTINUOUS),))
-    if isinstance(inputs, RandomFeatures) and inputs.activation.noise.is_zero:
-        return Limit(features_in_units, doc=doc, unless=((S.true, LINEAR),))
-    explained = inputs.explained
-    unless: tuple[tuple[Boolean, str], ...] = ()
-    blur = teacher.blur(inputs.rho)
-    noiseless = Eq(blur, 0)
-    if isinstance(inputs, Covariances) and explained >= inputs.rho and noiseless != S.false:
-        unless = ((noiseless, DETERMINED),)
-    hidden = inputs.rho - explained
-    # in units of the signal to noise ratio t stays between 2/pi and 1/sqrt(2) at the minimum
-    ratio = sqrt(explained / (hidden + blur))
-    left = separability(teacher, sqrt(explained), hidden, t * ratio)
-    return Limit(features_in_units / left, over={t: (POSITIVE, S(7) / 10)}, doc=doc, unless=unless)
-
-
-def _relations(inputs: RandomFeatures | Covariances) -> Mapping[str, Relation]:
-    if not isinstance(inputs, RandomFeatures):
-        return {}
-    width = inputs.features.ratio
-    found = {"samples_per_feature": Relation(RATIO, samples_per_dimension / width)}
-    if width.is_number:
-        found["features_per_dimension"] = Relation(WIDTH, width)
-    return found
+CITES = ("gerace2020", "goldt2020", "loureiro2021", "mei2022")
+Loss = Annotated[rp.ConvexLoss, "loss of a sample"]
+Teacher = Annotated[rp.Channel, "law of the labels", lambda channel: channel.teaches]
 
 
 def build_hidden_manifold(
-    loss: ConvexLoss, teacher: Channel, activation: GaussianActivation, features: FeatureMap
-) -> Formula:
+    loss: Loss = rp.ConvexLoss.shipped["square"],
+    teacher: Teacher = rp.Sign(),
+    activation: Annotated[rp.GaussianActivation, "activation"] = rp.GaussianActivation.shipped[
+        "erf"
+    ],
+    features: Annotated[rp.FeatureMap, "law of F"] = rp.FeatureMap.shipped["gaussian"],
+) -> rp.Formula:
     """Return the formula of random features of Gaussian data."""
-    return _formula(
-        "hidden-manifold",
-        "c N(0, 1) in d dimensions, v = activation(F^T c / sqrt d) in p; n labels of a random "
-        "teacher linear in c; the student is linear in v.",
-        RandomFeatures(activation, features),
-        teacher,
+    inputs = rp.RandomFeatures(activation, features)
+    return structured_inputs(
         loss,
-        SAMPLES,
-        samples_per_dimension / features.ratio,
-    )
-
-
-def build_gaussian_covariates(loss: ConvexLoss, teacher: Channel, inputs: Covariances) -> Formula:
-    """Return the formula of inputs whose covariances are given."""
-    return _formula(
-        "gaussian-covariates",
-        "Teacher field and p inputs are jointly Gaussian with given covariances; n labels; the "
-        "student is linear in the inputs.",
+        teacher,
         inputs,
-        teacher,
-        loss,
-        RATIO,
-        samples_per_feature,
+        name="hidden-manifold",
+        ensemble="c N(0, 1) in d dimensions, v = activation(F^T c / sqrt d) in p; n labels of a "
+        "random teacher linear in c; the student is linear in v.",
+        cites=CITES,
+        status="theorem",
+        experiment=rp.LinearReadout(inputs, teacher, loss),
     )
 
 
-SHARED = {
-    "loss": Option(tuple(LOSSES), "square", "loss of a sample", ConvexLoss, loss),
-    "teacher": Option(TEACHERS, "sign", "law of the labels", Channel, channel),
-}
+def build_gaussian_covariates(
+    loss: Loss = rp.ConvexLoss.shipped["square"],
+    teacher: Teacher = rp.Sign(),
+    inputs: Annotated[rp.Covariances, "covariances"] = rp.Covariances.shipped["power-law"],
+) -> rp.Formula:
+    """Return the formula of inputs whose covariances are given."""
+    return structured_inputs(
+        loss,
+        teacher,
+        inputs,
+        name="gaussian-covariates",
+        ensemble="Teacher field and p inputs are jointly Gaussian with given covariances; n "
+        "labels; the student is linear in the inputs.",
+        cites=CITES,
+        status="theorem",
+        experiment=rp.LinearReadout(inputs, teacher, loss),
+    )
 
-HIDDEN_MANIFOLD = Family(
-    name="hidden-manifold",
-    title="Random features of a hidden manifold, by risk minimisation",
-    options={
-        **SHARED,
-        "activation": Option(
-            tuple(ACTIVATIONS), "erf", "activation", GaussianActivation, activation
-        ),
-        "features": Option(tuple(FEATURES), "gaussian", "law of F", FeatureMap, features),
-    },
-    build=build_hidden_manifold,
+
+HIDDEN_MANIFOLD = rp.Family(
+    "hidden-manifold",
+    "Random features of a hidden manifold, by risk minimisation",
+    build_hidden_manifold,
 )
 
-GAUSSIAN_COVARIATES = Family(
-    name="gaussian-covariates",
-    title="Gaussian inputs of any covariance, by risk minimisation",
-    options={
-        **SHARED,
-        "inputs": Option(tuple(INPUTS), "power-law", "covariances", Covariances, inputs),
-    },
-    build=build_gaussian_covariates,
+GAUSSIAN_COVARIATES = rp.Family(
+    "gaussian-covariates",
+    "Gaussian inputs of any covariance, by risk minimisation",
+    build_gaussian_covariates,
 )
 
 FORMULAS = (HIDDEN_MANIFOLD, GAUSSIAN_COVARIATES)

@@ -12,89 +12,70 @@ One step of replica symmetry breaking, with z ~ N(0, q1 - q0) inside u ~ N(0, q0
           \quad D = 1 - q_1 + m (q_1 - q_0).
 """
 
+from typing import Annotated, Literal
+
 from sympy import Expr, Interval, S, exp, log, oo, pi, sqrt, symbols
 
-from replica.blocks.constraints import constraint
-from replica.declarations.control import Control
-from replica.declarations.experiment import StorageExperiment
-from replica.declarations.family import Family, Option
-from replica.declarations.formula import Formula
-from replica.declarations.published import Published
-from replica.declarations.threshold import Instability, Limit
-from replica.language.means import Mean
-from replica.language.primitives import LogH, LogSumExp
+import replica as rp
+from replica.models.storage import PATTERNS, alpha, kappa, margin, spherical_weights
 
-alpha, kappa = symbols("alpha kappa", real=True)
-q, q0, q1, m, mu = symbols("q q0 q1 m mu", nonnegative=True)
+q0, q1, m, mu = symbols("q0 q1 m mu", nonnegative=True)
 u, z = symbols("u z", real=True)  # Gaussian fields, bound below
 
-STEP = constraint("step")
-CONTROLS = {
-    alpha: Control(alpha, Interval.open(0, oo), None, "patterns per weight, n/p"),
-    kappa: Control(kappa, Interval(-10, 10), 0, "margin"),
-}
+STEP = rp.Step()
 ENSEMBLE = "|w|^2 = p, n = alpha p patterns X_mui ~ N(0, 1/p), random labels, y X.w > kappa"
 UPPER_BOUND = (
     "for kappa < 0 replica symmetry is broken before capacity: this value is an upper bound"
 )
+STABLE = (
+    "for kappa >= 0 the replicon stays below one up to capacity, where it tends to alpha_G "
+    "H(-kappa) <= 1"
+)
 
 
-def _replica_symmetric() -> Formula:
-    pattern = STEP.log_probability(u, 1 - q, kappa)
-    entropy = log(1 - q) / 2 + q / (2 * (1 - q)) + alpha * Mean(pattern, (u, q))
-    replicon = alpha * (1 - q) ** 2 * Mean(pattern.diff(u, 2) ** 2, (u, q))
-    below = exp(LogH(-kappa))  # probability that a unit Gaussian is below the margin
+def _replica_symmetric() -> rp.Formula:
+    below = exp(rp.LogH(-kappa))  # probability that a unit Gaussian is below the margin
     density = exp(-(kappa**2) / 2) / sqrt(2 * pi)
     capacity = 1 / ((1 + kappa**2) * below + kappa * density)
-    return Formula(
+    return spherical_weights(
+        STEP,
         name="spherical-perceptron",
         title="Storage capacity of the spherical perceptron",
         ensemble=ENSEMBLE,
-        potential=entropy,
-        overlaps={q: Interval.Ropen(0, 1)},
-        controls=CONTROLS,
-        observables={"entropy": entropy, "replicon": replicon},
-        stability="replicon",
         thresholds={
-            "alpha_G": Limit(
+            "alpha_G": rp.Limit(
                 capacity,
                 doc="storage capacity: the overlap of two solutions reaches one",
                 stability=capacity * below,
                 caveat=UPPER_BOUND,
             ),
-            "alpha_AT": Instability(
+            "alpha_AT": rp.Instability(
                 "replicon",
                 in_=alpha,
                 doc="de Almeida-Thouless line: the replicon reaches one",
-                unless=(
-                    (
-                        kappa >= 0,
-                        "for kappa >= 0 the replicon stays below one up to capacity, where it "
-                        "tends to alpha_G H(-kappa) <= 1",
-                    ),
-                ),
+                unless=((kappa >= 0, STABLE),),
             ),
         },
         published=(
-            Published("alpha_G", 2, 0, {"kappa": 0}, cite="cover1965", where="theorem 1"),
-            Published("alpha_G", 2, 0, {"kappa": 0}, cite="gardner1988", where="section 4"),
+            rp.Published("alpha_G", 2, 0, {"kappa": 0}, cite="cover1965", where="theorem 1"),
+            rp.Published("alpha_G", 2, 0, {"kappa": 0}, cite="gardner1988", where="section 4"),
         ),
         cites=("gardner1988", "shcherbina2003"),
         status="theorem",
-        experiment=StorageExperiment(weights="spherical", constraint="step"),
+        experiment=rp.StorageExperiment(weights="spherical", constraint="step"),
     )
 
 
-def _one_step() -> Formula:
+def _one_step() -> rp.Formula:
     gap = 1 - q1 + m * (q1 - q0)
-    inner = Mean(exp(m * STEP.log_probability(u + z, 1 - q1, kappa)), (z, q1 - q0))
+    inner = rp.Mean(exp(m * STEP.log_probability(u + z, 1 - q1, kappa)), (z, q1 - q0))
     entropy = (
         log(1 - q1) / 2
         + log(gap / (1 - q1)) / (2 * m)
         + q0 / (2 * gap)
-        + alpha / m * Mean(log(inner), (u, q0))
+        + alpha / m * rp.Mean(log(inner), (u, q0))
     )
-    return Formula(
+    return rp.Formula(
         name="spherical-perceptron",
         title="Storage capacity of the spherical perceptron, one step of symmetry breaking",
         ensemble=ENSEMBLE,
@@ -104,7 +85,7 @@ def _one_step() -> Formula:
             q1: Interval.open(0, 1),
             m: Interval.open(0, 1),
         },
-        controls=CONTROLS,
+        controls={alpha: PATTERNS, kappa: margin(STEP)},
         # inside the basin of the broken saddle at kappa = -1, from the AT line to capacity; the
         # symmetric saddle q0 = q1 is a degenerate one of the same potential
         starts={
@@ -116,26 +97,25 @@ def _one_step() -> Formula:
         thresholds={"alpha_G": _one_step_capacity()},
         cites=("gardner1988", "franz2017", "stojnic2023"),
         status="heuristic",
-        options={"rsb": 1},
     )
 
 
-def _one_step_capacity() -> Limit:
+def _one_step_capacity() -> rp.Limit:
     """Return the limit q1 -> 1, m -> 0 at fixed mu = m / (1 - q1) of the entropy's zero."""
     gap = 1 + mu * (1 - q0)
     # H^m tends to exp(-mu x^2 / 2) for fields x below the margin; its mean over z ~ N(0, 1 - q0) is
     # a sum of what is above the margin and what is below, in logarithms: q0 tends to one with kappa
     below = (kappa - u) / sqrt(1 - q0)
-    inner = LogSumExp(
-        LogH(below),
-        LogH(-below / sqrt(gap)) - log(gap) / 2 - mu * (kappa - u) ** 2 / (2 * gap),
+    inner = rp.LogSumExp(
+        rp.LogH(below),
+        rp.LogH(-below / sqrt(gap)) - log(gap) / 2 - mu * (kappa - u) ** 2 / (2 * gap),
     )
-    capacity: Expr = (log(gap) / 2 + mu * q0 / (2 * gap)) / -Mean(inner, (u, q0))
+    capacity: Expr = (log(gap) / 2 + mu * q0 / (2 * gap)) / -rp.Mean(inner, (u, q0))
     # a fit of the minimum, measured for kappa from -4 to -0.05 and within Newton's reach of it
     near_q0 = exp(-(kappa**2) * (S(33) / 100 + S(95) / 100 * exp(S(22) / 10 * kappa)))
     near_gap = exp(S(73) / 100 + S(112) / 100 * kappa**2 / (1 - S(63) / 100 * kappa))
     near_mu = near_gap / (1 - near_q0)
-    return Limit(
+    return rp.Limit(
         capacity,
         over={q0: (Interval.open(0, 1), near_q0), mu: (Interval.open(0, oo), near_mu)},
         doc="storage capacity with one step of symmetry breaking, extremised over q0 and mu",
@@ -148,11 +128,15 @@ def _one_step_capacity() -> Limit:
     )
 
 
-SPHERICAL_PERCEPTRON = Family(
-    name="spherical-perceptron",
-    title="Storage capacity of the spherical perceptron",
-    options={"rsb": Option((0, 1), 0, "steps of replica symmetry breaking (1: kappa < 0)")},
-    build=lambda rsb: _one_step() if rsb else _replica_symmetric(),
+def build(
+    rsb: Annotated[Literal[0, 1], "steps of replica symmetry breaking (1: kappa < 0)"] = 0,
+) -> rp.Formula:
+    """Return the formula of this many steps."""
+    return _one_step() if rsb else _replica_symmetric()
+
+
+SPHERICAL_PERCEPTRON = rp.Family(
+    "spherical-perceptron", "Storage capacity of the spherical perceptron", build
 )
 
 FORMULAS = (SPHERICAL_PERCEPTRON,)

@@ -17,41 +17,57 @@ __version__ = "0.1.0"
 # The public names and where they are: a module loads when one of its names is first used, so that
 # declaring loads no solver.
 _PUBLIC: dict[str, tuple[str, ...]] = {
-    "replica.blocks.activations": ("Activation",),
+    "replica.blocks.activations": (
+        "Activation",
+        "GaussianActivation",
+    ),
+    "replica.blocks.block": ("Block",),
+    "replica.blocks.channel": (
+        "Channel",
+        "Constraint",
+    ),
     "replica.blocks.channels": (
-        "Absolute",
-        "ComplexAbsolute",
         "Door",
         "Linear",
         "Logistic",
+        "Outside",
         "Probit",
         "ReLU",
+        "Rectangle",
         "Sign",
+        "Step",
     ),
-    "replica.blocks.written_channels": (
-        "ContinuousChannel",
-        "DiscreteChannel",
+    "replica.blocks.committees": (
+        "CommitteeChannel",
+        "PairPrior",
     ),
-    "replica.blocks.constraints": (
-        "CONSTRAINTS",
-        "Constraint",
-        "constraint",
-    ),
-    "replica.blocks.inputs": (
-        "Covariances",
-        "FeatureMatrix",
-    ),
+    "replica.blocks.covariances": ("Covariances",),
     "replica.blocks.losses": (
         "ConvexLoss",
         "Loss",
+        "Penalty",
+    ),
+    "replica.blocks.phase_retrieval": (
+        "Absolute",
+        "ComplexAbsolute",
     ),
     "replica.blocks.priors": (
         "Discrete",
         "GaussBernoulli",
         "Gaussian",
         "Laplace",
+        "Prior",
         "Rademacher",
         "Uniform",
+    ),
+    "replica.blocks.random_features": (
+        "FeatureMap",
+        "FeatureMatrix",
+        "RandomFeatures",
+    ),
+    "replica.blocks.written_channels": (
+        "ContinuousChannel",
+        "DiscreteChannel",
     ),
     "replica.declarations.control": (
         "Control",
@@ -111,6 +127,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "LogBivariateNormalCDF",
     ),
     "replica.language.envelope": ("MoreauEnvelope",),
+    "replica.language.excess": ("squared_excess",),
     "replica.language.integrals": ("LabelIntegral",),
     "replica.language.means": (
         "LabelSum",
@@ -123,6 +140,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "LogScaledH",
         "LogSumExp",
         "Mills",
+        "MillsExcess",
         "PositivePart",
         "Sech",
         "Softmax",
@@ -163,27 +181,37 @@ _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 
 if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.blocks.activations import Activation as Activation
-    from replica.blocks.channels import Absolute as Absolute
-    from replica.blocks.channels import ComplexAbsolute as ComplexAbsolute
+    from replica.blocks.activations import GaussianActivation as GaussianActivation
+    from replica.blocks.block import Block as Block
+    from replica.blocks.channel import Channel as Channel
+    from replica.blocks.channel import Constraint as Constraint
     from replica.blocks.channels import Door as Door
     from replica.blocks.channels import Linear as Linear
     from replica.blocks.channels import Logistic as Logistic
+    from replica.blocks.channels import Outside as Outside
     from replica.blocks.channels import Probit as Probit
+    from replica.blocks.channels import Rectangle as Rectangle
     from replica.blocks.channels import ReLU as ReLU
     from replica.blocks.channels import Sign as Sign
-    from replica.blocks.constraints import CONSTRAINTS as CONSTRAINTS
-    from replica.blocks.constraints import Constraint as Constraint
-    from replica.blocks.constraints import constraint as constraint
-    from replica.blocks.inputs import Covariances as Covariances
-    from replica.blocks.inputs import FeatureMatrix as FeatureMatrix
+    from replica.blocks.channels import Step as Step
+    from replica.blocks.committees import CommitteeChannel as CommitteeChannel
+    from replica.blocks.committees import PairPrior as PairPrior
+    from replica.blocks.covariances import Covariances as Covariances
     from replica.blocks.losses import ConvexLoss as ConvexLoss
     from replica.blocks.losses import Loss as Loss
+    from replica.blocks.losses import Penalty as Penalty
+    from replica.blocks.phase_retrieval import Absolute as Absolute
+    from replica.blocks.phase_retrieval import ComplexAbsolute as ComplexAbsolute
     from replica.blocks.priors import Discrete as Discrete
     from replica.blocks.priors import GaussBernoulli as GaussBernoulli
     from replica.blocks.priors import Gaussian as Gaussian
     from replica.blocks.priors import Laplace as Laplace
+    from replica.blocks.priors import Prior as Prior
     from replica.blocks.priors import Rademacher as Rademacher
     from replica.blocks.priors import Uniform as Uniform
+    from replica.blocks.random_features import FeatureMap as FeatureMap
+    from replica.blocks.random_features import FeatureMatrix as FeatureMatrix
+    from replica.blocks.random_features import RandomFeatures as RandomFeatures
     from replica.blocks.written_channels import ContinuousChannel as ContinuousChannel
     from replica.blocks.written_channels import DiscreteChannel as DiscreteChannel
     from replica.declarations.control import Control as Control
@@ -226,6 +254,7 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.language.bivariate import BivariateNormalCDF as BivariateNormalCDF
     from replica.language.bivariate import LogBivariateNormalCDF as LogBivariateNormalCDF
     from replica.language.envelope import MoreauEnvelope as MoreauEnvelope
+    from replica.language.excess import squared_excess as squared_excess
     from replica.language.integrals import LabelIntegral as LabelIntegral
     from replica.language.means import LabelSum as LabelSum
     from replica.language.means import Mean as Mean
@@ -235,6 +264,7 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.language.primitives import LogScaledH as LogScaledH
     from replica.language.primitives import LogSumExp as LogSumExp
     from replica.language.primitives import Mills as Mills
+    from replica.language.primitives import MillsExcess as MillsExcess
     from replica.language.primitives import PositivePart as PositivePart
     from replica.language.primitives import Sech as Sech
     from replica.language.primitives import Softmax as Softmax

@@ -8,11 +8,9 @@ and does not break the rest.
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import importlib.resources
 import pkgutil
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -20,6 +18,7 @@ from replica.declarations.family import Family
 from replica.declarations.formula import Formula
 from replica.declarations.published import Published
 from replica.errors import DeclarationError, UnknownName
+from replica.plugins import load_plugins
 
 __all__ = ["Registry", "bibliography", "cite", "formulas"]
 
@@ -53,20 +52,7 @@ class Registry(Mapping[str, Formula | Family]):
             self._add(importlib.import_module(f"{_BUILT_IN}.{module}").FORMULAS, _BUILT_IN)
 
     def _load_plugins(self) -> None:
-        for point in sorted(importlib.metadata.entry_points(group=_GROUP), key=lambda p: p.name):
-            try:
-                loaded = point.load()
-                found = getattr(loaded, "FORMULAS", loaded)
-                self._add(
-                    found if isinstance(found, (tuple, list)) else (found,),
-                    point.value.split(":")[0].split(".")[0],
-                )
-            except Exception as error:  # a foreign package may fail in any way
-                warnings.warn(
-                    f"formula plugin {point.name!r} ({point.value}) was not loaded: {error}",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
+        load_plugins("formula", _GROUP, "FORMULAS", self._add)
 
     def _add(self, found: Iterable[Any], origin: str) -> None:
         assert self._loaded is not None

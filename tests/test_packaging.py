@@ -1,4 +1,4 @@
-"""What is installed, what it imports, and how a third party adds a formula."""
+"""What is installed, what it imports, and how a third party adds formulas and blocks."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ def test_citations_of_the_listed_formulas_exist():
         assert keys - known == set(), name
 
 
-# ---------------------------------------------------------------- third-party formulas
+# ---------------------------------------------------------------- third-party formulas and blocks
 
 PLUGIN_PROJECT = """
     [build-system]
@@ -256,14 +256,51 @@ PLUGIN_PROJECT = """
     py-modules = ["third_party", "third_party_broken"]
 """
 
+BLOCKS_PROJECT = """
+    [build-system]
+    requires = ["setuptools"]
+    build-backend = "setuptools.build_meta"
+
+    [project]
+    name = "third-party-blocks"
+    version = "1.0"
+
+    [project.entry-points."replica.blocks"]
+    third-party-blocks = "third_party_blocks"
+    third-party-block = "third_party_blocks:SHALLOW"
+    third-party-taken = "third_party_blocks:TAKEN"
+    third-party-no-block = "third_party_blocks:NOT_A_BLOCK"
+    third-party-broken-block = "third_party_broken"
+
+    [tool.setuptools]
+    py-modules = ["third_party_blocks", "third_party_broken"]
+"""
+
+BLOCKS_MODULE = """
+    from replica import Discrete, DiscreteChannel, Loss
+    from replica.blocks.losses import ConvexLoss
+    from dataclasses import replace
+    from sympy import Heaviside, Max, Rational, symbols
+
+    z, y, u = symbols("z y u", real=True)
+    flips = {s: Rational(9, 10) * Heaviside(s * z) + Heaviside(-s * z) / 10 for s in (-1, 1)}
+    ternary = replace(Discrete([-1, 0, 1], [0.25, 0.5, 0.25]), name="ternary")
+    BLOCKS = (ternary, DiscreteChannel(flips, z, name="flipped-sign"))
+    SHALLOW = Loss(Max(0, 1 - y * u) ** 2, y=y, u=u, name="squared-hinge")
+    TAKEN = replace(ternary, name="gaussian")
+    NOT_A_BLOCK = 1
+"""
+
 PLUGIN_MODULE = """
-    from replica import Family, Formula, LogCosh, LogH, Mean, Option, Root
+    from typing import Literal
+
+    from replica import Family, Formula, LogCosh, LogH, Mean, Root
     from sympy import Interval, log, oo, sqrt, symbols
 
     alpha, h, u = symbols("alpha h u", real=True)
     q, qhat = symbols("q qhat", nonnegative=True)
 
-    def perceptron(choice):
+    def perceptron(choice: Literal["a", "b"] = "a"):
         weights = log(2) + Mean(LogCosh(h), (h, qhat)) - (1 - q) * qhat / 2
         return Formula(
             name=f"third-party-{choice}",
@@ -277,24 +314,37 @@ PLUGIN_MODULE = """
 
     FORMULAS = (
         perceptron("formula"),
-        Family("third-party-family", "A family", {"choice": Option(("a", "b"), "a")}, perceptron),
+        Family("third-party-family", "A family", perceptron),
     )
     LONE = perceptron("lone")
     NOT_A_FORMULA = 1
 """
 
 
-@pytest.fixture(scope="module")
-def third_party(tmp_path_factory):
-    """Install a package of formulas, some of them broken, in a folder of its own; no network."""
-    source = tmp_path_factory.mktemp("third_party")
-    installed = tmp_path_factory.mktemp("installed")
-    (source / "pyproject.toml").write_text(textwrap.dedent(PLUGIN_PROJECT))
-    (source / "third_party.py").write_text(textwrap.dedent(PLUGIN_MODULE))
+def install(folder, project, **modules):
+    """Install a package, one of its modules broken, in a folder of its own; no network."""
+    source, installed = folder / "source", folder / "installed"
+    source.mkdir()
+    (source / "pyproject.toml").write_text(textwrap.dedent(project))
+    for name, code in modules.items():
+        (source / f"{name}.py").write_text(textwrap.dedent(code))
     (source / "third_party_broken.py").write_text("raise RuntimeError('broken on purpose')\n")
     offline = ["--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
     checked(run_python("-m", "pip", "install", *offline, "--target", installed, source))
     return installed
+
+
+@pytest.fixture(scope="module")
+def third_party(tmp_path_factory):
+    """Return where formulas of a third party are installed, some of them broken."""
+    return install(tmp_path_factory.mktemp("formulas"), PLUGIN_PROJECT, third_party=PLUGIN_MODULE)
+
+
+@pytest.fixture(scope="module")
+def third_party_blocks(tmp_path_factory):
+    """Return where blocks of a third party are installed, some of them broken."""
+    folder = tmp_path_factory.mktemp("blocks")
+    return install(folder, BLOCKS_PROJECT, third_party_blocks=BLOCKS_MODULE)
 
 
 def test_third_party_formulas_are_found(third_party):
@@ -339,6 +389,56 @@ def test_command_line_lists_third_party_formulas(third_party):
     assert "binary-perceptron" in listed
     assert "third-party-broken" in process.stderr
     assert "Traceback" not in process.stderr
+
+
+def test_third_party_blocks_are_choices_of_every_family(third_party_blocks):
+    code = """
+        import json, replica as rp
+        glm, risk = rp.formulas["bayes-optimal-glm"], rp.formulas["empirical-risk"]
+        named = glm(prior="ternary", channel="flipped-sign")
+        gap = rp.solve(named, alpha=1).D
+        choices = [glm.options["prior"].choices, risk.options["teacher"].choices]
+        print(json.dumps([*choices, named.title, str(risk(loss="squared-hinge").title), gap]))
+    """
+    process = run_python(
+        "-c", textwrap.dedent(code), path=[third_party_blocks], flags=("-Wignore",)
+    )
+    priors, teachers, title, risk, gap = json.loads(checked(process))
+    assert priors[-1] == "ternary"
+    assert {"sign", "flipped-sign"} <= set(teachers)
+    assert "ternary prior, flipped-sign channel" in title
+    assert "squared-hinge loss" in risk
+    assert 0 < gap < 0.5
+
+
+def test_broken_third_party_blocks_are_named_and_break_nothing(third_party_blocks):
+    code = """
+        import json, warnings, replica as rp
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            names = list(rp.Prior.shipped)
+        print(json.dumps([names, [str(warning.message) for warning in caught]]))
+    """
+    process = run_python("-c", textwrap.dedent(code), path=[third_party_blocks])
+    names, messages = json.loads(checked(process))
+    assert {"gaussian", "ternary"} <= set(names)
+    for broken, reason in (
+        ("third-party-taken", "the prior 'gaussian' is taken by replica"),
+        ("third-party-no-block", "1 is no block"),
+        ("third-party-broken-block", "broken on purpose"),
+    ):
+        (message,) = (message for message in messages if repr(broken) in message)
+        assert reason in message
+    assert len(messages) == 3
+
+
+def test_command_line_takes_third_party_blocks(third_party_blocks):
+    command = "import sys; from replica.cli import main; sys.exit(main())"
+    words = "solve bayes-optimal-glm prior=ternary channel=flipped-sign alpha=1 --json".split()
+    process = run_python("-c", command, *words, path=[third_party_blocks], flags=("-Wignore",))
+    solved = json.loads(checked(process))
+    assert solved["options"] == {"prior": "ternary", "channel": "flipped-sign"}
+    assert solved["status"] == "converged"
 
 
 # ---------------------------------------------------------------- the README's two commands

@@ -13,9 +13,8 @@ Goldt, Mezard, Krzakala & Zdeborova, Phys. Rev. X 10 (2020) 041044.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from sympy import (
     Expr,
@@ -32,20 +31,25 @@ from sympy import (
     tanh,
 )
 
-from replica.errors import DeclarationError, looked_up
+from replica.blocks.block import Block
+from replica.blocks.shipped import Shipped
+from replica.errors import DeclarationError
 from replica.language.means import Mean
 from replica.language.primitives import PositivePart
 from replica.language.rewriting import stabilise
 from replica.language.vocabulary import first_unknown_node
 
-__all__ = ["ACTIVATIONS", "Activation", "GaussianActivation", "activation"]
+__all__ = ["Activation", "GaussianActivation"]
 
 u = Symbol("u", real=True)
 
 
 @dataclass(frozen=True)
-class GaussianActivation:
+class GaussianActivation(Block):
     r"""A function of a standard normal field, and the constants of its Gaussian equivalent.
+
+    A block with an input and an output, the field and its function; the constants are averages
+    over a field of unit variance.
 
     Attributes
     ----------
@@ -54,13 +58,21 @@ class GaussianActivation:
         In the field ``u`` of this module.
     kappa0, kappa1, second_moment : Expr
         :math:`E \sigma`, :math:`E u \sigma`, :math:`E \sigma^2`: closed forms or means.
+
+    Examples
+    --------
+    >>> GaussianActivation.shipped["relu"].kappa1
+    1/2
     """
 
-    name: str
     function: Expr
     kappa0: Expr
     kappa1: Expr
     second_moment: Expr
+
+    shipped: ClassVar[Shipped[GaussianActivation]] = Shipped(
+        "activation", "replica.blocks.activations"
+    )
 
     @property
     def noise(self) -> Expr:
@@ -71,9 +83,6 @@ class GaussianActivation:
     def kappa_star(self) -> Expr:
         r"""Return :math:`\kappa_*`."""
         return sqrt(self.noise)
-
-    def __str__(self) -> str:
-        return self.name
 
 
 def Activation(function: Any, field: Symbol, name: str = "") -> GaussianActivation:
@@ -153,25 +162,4 @@ def _tanh() -> GaussianActivation:
     return Activation(tanh(u), u, "tanh")
 
 
-ACTIVATIONS: Mapping[str, Callable[[], GaussianActivation]] = {
-    "sign": _sign,
-    "erf": _erf,
-    "relu": _relu,
-    "tanh": _tanh,
-}
-
-
-def activation(name: str) -> GaussianActivation:
-    """Return the shipped activation called `name`.
-
-    Raises
-    ------
-    UnknownName
-        With the near names.
-
-    Examples
-    --------
-    >>> activation("relu").kappa1
-    1/2
-    """
-    return looked_up("activation", name, ACTIVATIONS)()
+BLOCKS = (_sign(), _erf(), _relu(), _tanh())

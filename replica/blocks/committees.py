@@ -1,4 +1,4 @@
-r"""Two hidden units: priors of a pair of weights and channels of a pair of fields.
+r"""Two hidden units: priors of pairs of weights, channels of pairs of fields (blocks of K = 2).
 
 The overlap matrix of two pairs, symmetric under the exchange of the units, is
 
@@ -7,7 +7,7 @@ The overlap matrix of two pairs, symmetric under the exchange of the units, is
 
 with the eigenvalues :math:`q_\pm` on :math:`w_\pm = (w_1 \pm w_2)/\sqrt2`. Blocks work with the
 gaps :math:`D_\pm = 1 - q_\pm` and the conjugates :math:`\lambda_\pm` of the eigenvalues. A field
-known to :math:`\omega` with variances :math:`D_\pm` has the label y with probability
+known to :math:`\omega` with the variances :math:`D_\pm` has the label y with probability
 
 .. math:: Z_y(\omega) = \Phi_2(h, k; \rho), \qquad h, k = \frac{\omega_+ \pm \omega_-}
    {\sqrt{D_+ + D_-}}, \quad \rho = \frac{D_+ - D_-}{D_+ + D_-}
@@ -20,29 +20,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sympy import Expr, Integer, Rational, S, Symbol, asin, log, pi, sqrt, symbols
 
+from replica.blocks.block import Block
 from replica.blocks.priors import Gaussian
-from replica.errors import looked_up
+from replica.blocks.shipped import Shipped
+from replica.declarations.frozen import FrozenMapping
 from replica.language.bivariate import BivariateNormalCDF, LogBivariateNormalCDF
 from replica.language.means import Mean
 from replica.language.primitives import LogSumExp, Softmax
 
 __all__ = [
-    "COMMITTEE_CHANNELS",
-    "COMMITTEE_PRIORS",
     "CommitteeChannel",
     "PairPrior",
-    "committee_channel",
     "eigenvalue_fields",
-    "pair_prior",
 ]
 
 plus, minus = symbols("w_plus w_minus", real=True)
 _x, _y = symbols("x y", real=True)
+Pair = tuple[Any, Any]
+"""A quantity along both eigenvectors, plus and minus."""
+NO_CONTROLS: Mapping[str, float] = FrozenMapping()
 SIGNS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
 
 
@@ -59,8 +60,11 @@ def eigenvalue_fields(gap_plus: Any, gap_minus: Any) -> tuple[Expr, Expr, Expr]:
 
 
 @dataclass(frozen=True)
-class CommitteeChannel:
-    r"""Law of a label given the signs of two fields.
+class CommitteeChannel(Block):
+    r"""Law of a label given the signs of two fields: a channel of K = 2.
+
+    Gaps are pairs :math:`(D_+, D_-)`, averages per pattern and entropies in nats. ``rho`` is the
+    variance of each field.
 
     Attributes
     ----------
@@ -68,11 +72,18 @@ class CommitteeChannel:
     table : tuple of (label, tuple of probabilities)
         P(y | signs) for the signs (+, +), (+, -), (-, +), (-, -).
     doc : str
+
+    Examples
+    --------
+    >>> CommitteeChannel.shipped["sign-sum"].labels
+    (1.0, 0.0, -1.0)
     """
 
-    name: str
     table: tuple[tuple[Expr, tuple[Expr, ...]], ...]
     doc: str = ""
+
+    fields: ClassVar[int] = 2
+    shipped: ClassVar[Shipped[CommitteeChannel]] = Shipped("channel", "replica.blocks.committees")
 
     @property
     def labels(self) -> tuple[float, ...]:
@@ -111,9 +122,9 @@ class CommitteeChannel:
             )
         )
 
-    def _over_labels(self, function: Callable[[Expr], Expr], gap_plus: Any, gap_minus: Any) -> Expr:
+    def _over_labels(self, function: Callable[[Expr], Expr], gap: Pair) -> Expr:
         """Return the sum of Z_y times a function of log Z_y, in the fields."""
-        fields = eigenvalue_fields(gap_plus, gap_minus)
+        fields = eigenvalue_fields(*gap)
         return sum(
             (
                 self.probability(row, *fields) * function(self.log_partition(row, *fields))
@@ -122,47 +133,51 @@ class CommitteeChannel:
             S.Zero,
         )
 
-    def free_entropy(self, gap_plus: Any, gap_minus: Any) -> Expr:
+    def free_entropy(self, gap: Pair, rho: Any) -> Expr:
         r"""Return :math:`E \sum_y Z_y \log Z_y`, in nats per pattern."""
-        body = self._over_labels(lambda part: part, gap_plus, gap_minus)
-        return _mean(body, gap_plus, gap_minus)
+        return _mean(self._over_labels(lambda part: part, gap), gap, rho)
 
-    def strength(self, field: Symbol, gap_plus: Any, gap_minus: Any) -> Expr:
-        r"""Return :math:`E \sum_y (\partial_\pm Z_y)^2 / Z_y`, along `plus` or `minus`."""
-        body = self._over_labels(lambda part: part.diff(field) ** 2, gap_plus, gap_minus)
-        return _mean(body, gap_plus, gap_minus)
+    def strength(self, gap: Pair, rho: Any) -> Pair:
+        r"""Return :math:`E \sum_y (\partial_\pm Z_y)^2 / Z_y`, along both eigenvectors."""
 
-    def response(self, gap_plus: Any) -> Expr:
+        def along(field: Symbol) -> Expr:
+            return _mean(self._over_labels(lambda part: part.diff(field) ** 2, gap), gap, rho)
+
+        return along(plus), along(minus)
+
+    def response(self, gap_plus: Any, rho: Any) -> Expr:
         r"""Return the slope of the strength along `minus` at :math:`q_- = 0`.
 
         .. math:: c(q_+) = E \sum_y \frac{(\partial_-^2 Z_y)^2}{Z_y}, \qquad \omega_- = 0
         """
         body = self._over_labels(
-            lambda part: part.diff(minus).diff(minus) ** 2, gap_plus, S.One
+            lambda part: part.diff(minus).diff(minus) ** 2, (gap_plus, rho)
         ).subs(minus, 0)
-        return Mean(body, (plus, 1 - gap_plus))
+        return Mean(body, (plus, rho - gap_plus))
 
-    def squared_error(self, gap_plus: Any, gap_minus: Any) -> Expr:
+    def squared_error(self, gap: Pair, rho: Any) -> Expr:
         r"""Return :math:`\tfrac12 E (y - \langle y \rangle)^2`."""
-        entries = 1 - (gap_plus + gap_minus) / 2, (gap_minus - gap_plus) / 2
         if self.averages_signs:
-            return S(1) / 4 - (asin(entries[0]) + asin(entries[1])) / (2 * pi)
-        return self.squared_error_of_the_mean(gap_plus, gap_minus)
+            same, other = (rho - (gap[0] + gap[1]) / 2) / rho, (gap[1] - gap[0]) / (2 * rho)
+            return S(1) / 4 - (asin(same) + asin(other)) / (2 * pi)
+        return self.squared_error_of_the_mean(gap, rho)
 
-    def squared_error_of_the_mean(self, gap_plus: Any, gap_minus: Any) -> Expr:
+    def squared_error_of_the_mean(self, gap: Pair, rho: Any) -> Expr:
         """Return the same as a mean over the fields, for any channel."""
-        fields = eigenvalue_fields(gap_plus, gap_minus)
+        fields = eigenvalue_fields(*gap)
         chances = [(label, self.probability(row, *fields)) for label, row in self.table]
         second = sum((label**2 * chance for label, chance in chances), S.Zero)
         first = sum((label * chance for label, chance in chances), S.Zero)
-        return _mean(second - first**2, gap_plus, gap_minus) / 2
+        return _mean(second - first**2, gap, rho) / 2
 
-    def label_entropy(self) -> Expr:
+    def label_entropy(self, rho: Any) -> Expr:
         """Return the entropy of the label given both fields, in nats."""
         chances = [chance for _, row in self.table for chance in row if chance not in (0, 1)]
         return -sum((chance * log(chance) for chance in chances), S.Zero) / 4
 
-    def sample(self, rng: np.random.Generator, fields: Any) -> Any:
+    def sample(
+        self, rng: np.random.Generator, fields: Any, controls: Mapping[str, float] = NO_CONTROLS
+    ) -> Any:
         """Draw labels of fields, shape (n, 2)."""
         pattern = 2 * (fields[:, 0] < 0) + (fields[:, 1] < 0)
         chances = np.array([[float(c) for c in row] for _, row in self.table])[:, pattern]
@@ -170,12 +185,9 @@ class CommitteeChannel:
         rank = np.zeros(len(fields)) if self.deterministic else rng.random(len(fields))
         return np.array(self.labels)[(below <= rank).sum(axis=0)]
 
-    def __str__(self) -> str:
-        return self.name
 
-
-def _mean(body: Expr, gap_plus: Any, gap_minus: Any) -> Expr:
-    return Mean(Mean(body, (minus, 1 - gap_minus)), (plus, 1 - gap_plus))
+def _mean(body: Expr, gap: Pair, rho: Any) -> Expr:
+    return Mean(Mean(body, (minus, rho - gap[1])), (plus, rho - gap[0]))
 
 
 def _ties(name: str, row: tuple[int, ...], chance: Expr, doc: str) -> CommitteeChannel:
@@ -199,62 +211,50 @@ def SignSum() -> CommitteeChannel:
     )
 
 
-COMMITTEE_CHANNELS: Mapping[str, Callable[[], CommitteeChannel]] = {
-    "sign-sum": SignSum,
-    "sign-sum-up": lambda: _ties("sign-sum-up", (1, -1), S.One, "a tie is +1"),
-    "sign-sum-coin": lambda: _ties(
-        "sign-sum-coin", (1, -1), Rational(1, 2), "a tie is a fair coin"
-    ),
-}
-
-
-def committee_channel(name: str) -> CommitteeChannel:
-    """Return the channel called `name`; ties broken differently are different channels.
-
-    Raises
-    ------
-    UnknownName
-        With the near names.
-
-    Examples
-    --------
-    >>> committee_channel("sign-sum").labels
-    (1.0, 0.0, -1.0)
-    """
-    return looked_up("channel", name, COMMITTEE_CHANNELS)()
-
-
 # ---- priors -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class PairPrior:
+class PairPrior(Block):
     r"""Law of two independent weights of unit variance, seen through noise along w_+ and w_-.
+
+    A prior of K = 2: precisions are pairs :math:`(\lambda_+, \lambda_-)`, and so are gaps.
 
     Attributes
     ----------
     name : str
     entropy : Expr or None
         Of a discrete pair, in nats; None for a continuous one.
+    second_moment : Expr
+        Of each weight, one.
+
+    Examples
+    --------
+    >>> PairPrior.shipped["rademacher"].entropy
+    2*log(2)
     """
 
-    name: str
     entropy: Expr | None = None
 
-    def free_entropy(self, plus: Any, minus: Any) -> Expr:
+    fields: ClassVar[int] = 2
+    second_moment: ClassVar[Expr] = S.One
+    shipped: ClassVar[Shipped[PairPrior]] = Shipped("prior", "replica.blocks.committees")
+
+    @property
+    def dimension(self) -> Expr:
+        """Information dimension of a weight: zero for a discrete pair, and one for the others."""
+        return S.One if self.entropy is None else S.Zero
+
+    def free_entropy(self, g: Pair) -> Expr:
         r"""Return :math:`I_W(\lambda_+, \lambda_-)`, in nats per pair."""
         raise NotImplementedError
 
-    def gaps(self, plus: Any, minus: Any) -> tuple[Expr, Expr]:
+    def gap(self, g: Pair) -> Pair:
         r"""Return :math:`D_\pm = 1 - 2\, \partial I_W / \partial \lambda_\pm`."""
         raise NotImplementedError
 
     def response(self, plus: Any) -> Expr:
         r"""Return :math:`d q_- / d \lambda_-` at :math:`\lambda_- = 0`."""
-        raise NotImplementedError
-
-    def sample(self, rng: np.random.Generator, size: Any) -> Any:
-        """Draw weights."""
         raise NotImplementedError
 
     def posterior(self, response: Any, precision: Any) -> tuple[Any, Any]:
@@ -265,25 +265,24 @@ class PairPrior:
         """
         raise NotImplementedError
 
-    def __str__(self) -> str:
-        return self.name
-
 
 @dataclass(frozen=True)
 class _GaussianPair(PairPrior):
-    def free_entropy(self, plus: Any, minus: Any) -> Expr:
+    def free_entropy(self, g: Pair) -> Expr:
         """Two independent Gaussians."""
-        return Gaussian().free_entropy(plus) + Gaussian().free_entropy(minus)
+        return Gaussian().free_entropy(g[0]) + Gaussian().free_entropy(g[1])
 
-    def gaps(self, plus: Any, minus: Any) -> tuple[Expr, Expr]:
+    def gap(self, g: Pair) -> Pair:
         """Return 1 / (1 + lambda)."""
-        return 1 / (1 + plus), 1 / (1 + minus)
+        return 1 / (1 + g[0]), 1 / (1 + g[1])
 
     def response(self, plus: Any) -> Expr:
         """Return one."""
         return S.One
 
-    def sample(self, rng: np.random.Generator, size: Any) -> Any:
+    def sample(
+        self, rng: np.random.Generator, size: Any, controls: Mapping[str, float] = NO_CONTROLS
+    ) -> Any:
         """Draw normal weights."""
         return rng.standard_normal(size)
 
@@ -297,30 +296,28 @@ class _GaussianPair(PairPrior):
 class _RademacherPair(PairPrior):
     """Four atoms: w_+ = +-sqrt2 with w_- = 0, or the other way round."""
 
-    def _exponents(self, r: Expr, s: Expr, plus: Any, minus: Any) -> tuple[Expr, ...]:
+    def _exponents(self, r: Expr, s: Expr, g: Pair) -> tuple[Expr, ...]:
         root = sqrt(2)
-        return (root * r - plus, -root * r - plus, root * s - minus, -root * s - minus)
+        return (root * r - g[0], -root * r - g[0], root * s - g[1], -root * s - g[1])
 
-    def _average(self, function: Callable[[Expr, Expr], Expr], plus: Any, minus: Any) -> Expr:
+    def _average(self, function: Callable[[Expr, Expr], Expr], g: Pair) -> Expr:
         """Average over a teacher with equal weights and one with opposite weights."""
-        equal = function(sqrt(2) * plus + _x, _y)
-        opposite = function(_x, sqrt(2) * minus + _y)
-        return Mean(Mean((equal + opposite) / 2, (_y, minus)), (_x, plus))
+        equal = function(sqrt(2) * g[0] + _x, _y)
+        opposite = function(_x, sqrt(2) * g[1] + _y)
+        return Mean(Mean((equal + opposite) / 2, (_y, g[1])), (_x, g[0]))
 
-    def free_entropy(self, plus: Any, minus: Any) -> Expr:
+    def free_entropy(self, g: Pair) -> Expr:
         """Return the mean logarithm of the sum over four atoms."""
-        return self._average(
-            lambda r, s: LogSumExp(*self._exponents(r, s, plus, minus)), plus, minus
-        ) - 2 * log(2)
+        return self._average(lambda r, s: LogSumExp(*self._exponents(r, s, g)), g) - 2 * log(2)
 
-    def gaps(self, plus: Any, minus: Any) -> tuple[Expr, Expr]:
+    def gap(self, g: Pair) -> Pair:
         """Return mean posterior variances, sums over pairs of atoms."""
         root = sqrt(2)
         atoms = (root, -root, S.Zero, S.Zero), (S.Zero, S.Zero, root, -root)
 
         def variance(places: tuple[Expr, ...]) -> Callable[[Expr, Expr], Expr]:
             def body(r: Expr, s: Expr) -> Expr:
-                parts = self._exponents(r, s, plus, minus)
+                parts = self._exponents(r, s, g)
                 weight = [Softmax(a, *parts[:j], *parts[j + 1 :]) for j, a in enumerate(parts)]
                 return sum(
                     (weight[i] * weight[j] * (places[i] - places[j]) ** 2)
@@ -330,7 +327,7 @@ class _RademacherPair(PairPrior):
 
             return body
 
-        first, second = (self._average(variance(p), plus, minus) for p in atoms)
+        first, second = (self._average(variance(p), g) for p in atoms)
         return first, second
 
     def response(self, plus: Any) -> Expr:
@@ -342,7 +339,9 @@ class _RademacherPair(PairPrior):
 
         return Mean((square(sqrt(2) * plus + _x) + square(_x)) / 2, (_x, plus))
 
-    def sample(self, rng: np.random.Generator, size: Any) -> Any:
+    def sample(
+        self, rng: np.random.Generator, size: Any, controls: Mapping[str, float] = NO_CONTROLS
+    ) -> Any:
         """Draw signs."""
         return rng.choice([-1.0, 1.0], size=size)
 
@@ -357,23 +356,10 @@ class _RademacherPair(PairPrior):
         return mean, np.einsum("ik,ika,ikb->ab", weight, moved, moved) / len(mean)
 
 
-COMMITTEE_PRIORS: Mapping[str, Callable[[], PairPrior]] = {
-    "gaussian": lambda: _GaussianPair("gaussian"),
-    "rademacher": lambda: _RademacherPair("rademacher", entropy=2 * log(2)),
-}
-
-
-def pair_prior(name: str) -> PairPrior:
-    """Return the prior called `name`.
-
-    Raises
-    ------
-    UnknownName
-        With the near names.
-
-    Examples
-    --------
-    >>> pair_prior("rademacher").entropy
-    2*log(2)
-    """
-    return looked_up("prior", name, COMMITTEE_PRIORS)()
+BLOCKS = (
+    SignSum(),
+    _ties("sign-sum-up", (1, -1), S.One, "a tie is +1"),
+    _ties("sign-sum-coin", (1, -1), Rational(1, 2), "a tie is a fair coin"),
+    _GaussianPair("gaussian"),
+    _RademacherPair("rademacher", entropy=2 * log(2)),
+)

@@ -10,10 +10,10 @@ a sum over patterns and not their mean. All that the theory needs of a loss is i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import mpmath
 import numpy as np
@@ -34,19 +34,24 @@ from sympy import (
     sympify,
 )
 
-from replica.errors import DeclarationError, looked_up
+from replica.blocks.block import Block
+from replica.blocks.shipped import Shipped
+from replica.errors import DeclarationError
 from replica.language.envelope import Curve, MoreauEnvelope
-from replica.language.primitives import LogH, MillsExcess
+from replica.language.excess import squared_excess
 
-__all__ = ["LOSSES", "PENALTIES", "ConvexLoss", "Loss", "Penalty", "loss", "penalty"]
+__all__ = ["ConvexLoss", "Loss", "Penalty"]
 
 _y, _u = Symbol("y", real=True), Symbol("u", real=True)
 _LINE = np.concatenate([np.arange(0.001, 8, 0.05), np.geomspace(8, 100, 50)])
 
 
 @dataclass(frozen=True)
-class ConvexLoss:
-    r"""A loss :math:`\ell(y, u)` that is convex in the field u.
+class ConvexLoss(Block):
+    r"""A loss :math:`\ell(y, u)` that is convex in the field u: a channel at zero temperature.
+
+    With :math:`P(y|u) = e^{-\beta \ell(y, u)}` the log-partition at a variance :math:`V / \beta` is
+    :math:`-\beta` times the Moreau envelope, as :math:`\beta` grows.
 
     Attributes
     ----------
@@ -59,10 +64,11 @@ class ConvexLoss:
         Where the proximal map has structure (see `Curve`), if that is known exactly.
     """
 
-    name: str
     expression: Expr
     low: Expr = -oo
     marks: tuple[Any, ...] = ()
+
+    shipped: ClassVar[Shipped[ConvexLoss]] = Shipped("loss", "replica.blocks.losses")
 
     def __call__(self, label: Any, field: Any) -> Expr:
         """Return the loss of a label and a field."""
@@ -115,9 +121,6 @@ class ConvexLoss:
             return None
         area, square = (float(np.trapezoid(part, _LINE)) for part in (loss, fall**2))
         return area, float(-fall[0]), square
-
-    def __str__(self) -> str:
-        return self.name
 
 
 def Loss(expression: Any, y: Symbol, u: Symbol, name: str = "") -> ConvexLoss:
@@ -218,50 +221,27 @@ def HardMargin() -> ConvexLoss:
     return ConvexLoss("max-margin", S.Zero, low=S.One)
 
 
-LOSSES: Mapping[str, Callable[[], ConvexLoss]] = {
-    "square": Square,
-    "logistic": Logistic,
-    "hinge": Hinge,
-    "absolute": Absolute,
-    "huber": Huber,
-    "max-margin": HardMargin,
-}
-
-
-def loss(name: str) -> ConvexLoss:
-    """Return the shipped loss called `name`.
-
-    Raises
-    ------
-    UnknownName
-        With the near names.
-
-    Examples
-    --------
-    >>> loss("hinge")(1, -2)
-    3
-    """
-    return looked_up("loss", name, LOSSES)()
-
-
 @dataclass(frozen=True)
-class Penalty:
-    r"""A penalty of the weights, :math:`\lambda\, r(w)`.
+class Penalty(Block):
+    r"""A penalty of the weights, :math:`\lambda\, r(w)`: a prior at zero temperature.
 
     Attributes
     ----------
     name : str
-        ``"l2"`` for :math:`r = w^2/2`, ``"l1"`` for :math:`r = |w|`.
+        The shipped ones are ``"l2"`` for :math:`r = w^2/2` and ``"l1"`` for :math:`r = |w|`.
     free_energy : callable
         ``(variance, stiffness, strength) -> Expr``: the mean over h ~ N(0, variance) of
         :math:`\min_w [\hat V w^2 / 2 - h w + \lambda r(w)]`, stiffness being :math:`\hat V`.
+
+    Examples
+    --------
+    >>> Penalty.shipped["l2"].free_energy(3, S.One, 2)
+    -1/2
     """
 
-    name: str
     free_energy: Callable[[Any, Any, Any], Expr]
 
-    def __str__(self) -> str:
-        return self.name
+    shipped: ClassVar[Shipped[Penalty]] = Shipped("penalty", "replica.blocks.losses")
 
 
 def _quadratic(variance: Any, stiffness: Any, strength: Any) -> Expr:
@@ -269,25 +249,16 @@ def _quadratic(variance: Any, stiffness: Any, strength: Any) -> Expr:
 
 
 def _absolute(variance: Any, stiffness: Any, strength: Any) -> Expr:
-    # E max(0, |h| - lambda)^2 without the cancellation of (1 + t^2) H(t) - t phi(t)
-    level = strength / sqrt(variance)
-    return -variance * exp(LogH(level)) * (1 - level * MillsExcess(level)) / stiffness
+    return -variance * squared_excess(strength / sqrt(variance)) / stiffness
 
 
-PENALTIES = {"l2": Penalty("l2", _quadratic), "l1": Penalty("l1", _absolute)}
-
-
-def penalty(name: str) -> Penalty:
-    """Return the penalty called `name`.
-
-    Raises
-    ------
-    UnknownName
-        With the near names.
-
-    Examples
-    --------
-    >>> penalty("l2").free_energy(3, S.One, 2)
-    -1/2
-    """
-    return looked_up("penalty", name, PENALTIES)
+BLOCKS = (
+    Square(),
+    Logistic(),
+    Hinge(),
+    Absolute(),
+    Huber(),
+    HardMargin(),
+    Penalty("l2", _quadratic),
+    Penalty("l1", _absolute),
+)

@@ -13,17 +13,19 @@ whose derivatives in r are posterior mean and variance. In the planted model
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sympy import Expr, Interval, Lambda, Rational, S, Symbol, exp, log, sqrt, sympify
 
+from replica.blocks.block import Block
+from replica.blocks.shipped import Shipped
 from replica.declarations.control import Control
 from replica.declarations.frozen import FrozenMapping
-from replica.errors import ControlError, DeclarationError, looked_up
+from replica.errors import ControlError, DeclarationError
 from replica.language.means import Mean
 from replica.language.planted import PlantedMean
 from replica.language.primitives import (
@@ -38,7 +40,6 @@ from replica.language.primitives import (
 )
 
 __all__ = [
-    "PRIORS",
     "Discrete",
     "GaussBernoulli",
     "Gaussian",
@@ -47,15 +48,17 @@ __all__ = [
     "Prior",
     "Rademacher",
     "Uniform",
-    "prior",
 ]
 
 density = Symbol("density", real=True, positive=True)
 
 
 @dataclass(frozen=True)
-class Prior:
-    """Law of one weight.
+class Prior(Block):
+    r"""Law of one weight: a block without input.
+
+    A prior of one's own derives from it and states `log_partition` and `average`; it may have a
+    `sample`. Expressions are per weight, entropies in nats.
 
     Attributes
     ----------
@@ -68,14 +71,20 @@ class Prior:
     entropy : Expr or None
         Of a discrete law, in nats; None for the others.
     controls : mapping of str to Control
+
+    Examples
+    --------
+    >>> from sympy import symbols
+    >>> Gaussian().log_partition(*symbols("r g"))
+    r**2/(2*g + 2) - log(g + 1)/2
     """
 
-    name: str
     second_moment: Expr
     mean: Expr
     dimension: Expr
     entropy: Expr | None = None
-    controls: Mapping[str, Control] = field(default_factory=FrozenMapping)
+
+    shipped: ClassVar[Shipped[Prior]] = Shipped("prior", "replica.blocks.priors")
 
     def log_partition(self, r: Any, g: Any) -> Expr:
         """Return L(r, g)."""
@@ -86,7 +95,7 @@ class Prior:
         raise NotImplementedError
 
     def sample(self, rng: np.random.Generator, size: Any, controls: Mapping[str, float]) -> Any:
-        """Draw weights."""
+        """Draw weights of shape `size`, at these values of the controls."""
         raise NotImplementedError
 
     def free_entropy(self, g: Any) -> Expr:
@@ -105,9 +114,6 @@ class Prior:
         field = Symbol("r", real=True)
         variance = self.log_partition(field, g).diff(field).diff(field)
         return self.average(lambda r: variance.subs(field, r), g)
-
-    def __str__(self) -> str:
-        return self.name
 
 
 @dataclass(frozen=True)
@@ -384,26 +390,4 @@ def _number(what: str, value: Any) -> Expr:
     return number
 
 
-PRIORS: Mapping[str, Callable[[], Prior]] = {
-    "gaussian": Gaussian,
-    "rademacher": Rademacher,
-    "gauss-bernoulli": GaussBernoulli,
-    "laplace": Laplace,
-    "uniform": Uniform,
-}
-
-
-def prior(name: str) -> Prior:
-    """Return the shipped prior called `name`.
-
-    Raises
-    ------
-    UnknownName
-        With the near names.
-
-    Examples
-    --------
-    >>> prior("gauss-bernoulli").second_moment
-    density
-    """
-    return looked_up("prior", name, PRIORS)()
+BLOCKS = (Gaussian(), Rademacher(), GaussBernoulli(), Laplace(), Uniform())

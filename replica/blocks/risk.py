@@ -22,11 +22,12 @@ from typing import Any
 
 from sympy import Expr, Heaviside, S, Symbol, exp, sqrt
 
-from replica.blocks.channels import Channel
+from replica.blocks.channel import Channel
 from replica.blocks.losses import ConvexLoss
 from replica.errors import DeclarationError
+from replica.language.excess import squared_excess
 from replica.language.means import Mean, mean_of_sum
-from replica.language.primitives import LogH, MillsExcess, ProductDifference
+from replica.language.primitives import ProductDifference
 from replica.language.rewriting import stabilise
 
 __all__ = [
@@ -242,6 +243,5 @@ def separability(channel: Channel, scale: Any, variance: Any, t: Any) -> Expr:
     for label in channel.labels:
         law = exp(channel.log_partition(label, field, variance)).subs(field, scale * _x)
         a = t * label * _x
-        # E max(0, z - a)^2 without the cancellation of (1 + a^2) H(a) - a phi(a)
-        bodies.append(law * exp(LogH(a)) * (1 - a * MillsExcess(a)))
+        bodies.append(law * squared_excess(a))
     return mean_of_sum(bodies, _x, S.One)

@@ -32,7 +32,7 @@ from sympy import (
     sympify,
 )
 
-from replica.blocks.channels import Channel, V, y
+from replica.blocks.channel import Channel, V, y
 from replica.declarations.control import Control
 from replica.declarations.frozen import FrozenMapping
 from replica.errors import ControlError, DeclarationError

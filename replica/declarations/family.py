@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from replica.declarations.formula import Formula
-from replica.declarations.frozen import FrozenMapping, freeze
+from replica.declarations.frozen import FrozenMapping
 from replica.declarations.published import Published
-from replica.errors import ControlError, UnknownName
+from replica.errors import ControlError, DeclarationError, UnknownName
 
 __all__ = ["Family", "Option"]
 
@@ -23,7 +24,7 @@ class Option:
     choices : tuple
         Values, or the names of shipped blocks.
     default : object
-        One of them.
+        One of them, or a block.
     doc : str
     block : type, optional
         Blocks of this type are accepted as they are, besides the names.
@@ -58,23 +59,46 @@ class Option:
 class Family:
     """Formulas that differ by structural options: call it with options to get a Formula.
 
+    The parameters of `build` are the options; everything else a user passes is a control. Each has
+    a default and an annotation, ``Annotated[type, "what it means"]``, whose type is
+
+    * ``Literal[0, 1]``: one of these values;
+    * a kind of blocks, such as `Prior`: one of one's own, or the name of a shipped one (of
+      ``Prior.shipped``). A condition beside the meaning leaves out the shipped ones for which it
+      does not hold; the default is then listed first.
+
     Parameters
     ----------
     name, title : str
         As of a formula.
-    options : mapping of str to Option
-        The structural options; everything else a user passes is a control.
     build : callable
         ``build(**options) -> Formula``.
+
+    Attributes
+    ----------
+    options : mapping of str to Option
+        As read from `build`.
+
+    Raises
+    ------
+    DeclarationError
+        For a parameter of `build` without a default, or whose annotation is neither.
+
+    Examples
+    --------
+    >>> from replica.blocks.priors import Prior, Rademacher
+    >>> def build(prior: Annotated[Prior, "law of the weights"] = Rademacher()): ...
+    >>> Family("mine", "A family of mine", build)
+    <Family mine(prior=gaussian|rademacher|gauss-bernoulli|laplace|uniform): A family of mine>
     """
 
     name: str
     title: str
-    options: Mapping[str, Option]
     build: Callable[..., Formula]
+    options: Mapping[str, Option] = field(init=False)
 
     def __post_init__(self) -> None:
-        freeze(self)
+        object.__setattr__(self, "options", FrozenMapping(_options(self.name, self.build)))
 
     def __call__(self, **options: Any) -> Formula:
         """Return the formula with these options; defaults fill the rest."""
@@ -110,6 +134,38 @@ class Family:
     def __repr__(self) -> str:
         options = ", ".join(f"{k}={'|'.join(map(str, o.choices))}" for k, o in self.options.items())
         return f"<Family {self.name}({options}): {self.title}>"
+
+
+def _options(family: str, build: Callable[..., Formula]) -> dict[str, Option]:
+    """Return the options that the parameters of `build` declare."""
+    hints = get_type_hints(build, include_extras=True)
+    return {
+        name: _option(f"family {family}: option {name}", hints.get(name), parameter.default)
+        for name, parameter in inspect.signature(build).parameters.items()
+    }
+
+
+def _option(where: str, hint: Any, default: Any) -> Option:
+    notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    kind = get_args(hint)[0] if notes else hint
+    doc = next((note for note in notes if isinstance(note, str)), "")
+    condition = next((note for note in notes if callable(note)), None)
+    if default is inspect.Parameter.empty:
+        raise DeclarationError(f"{where} has no default: give one in the signature of build")
+    if get_origin(kind) is Literal:
+        return Option(get_args(kind), default, doc)
+    shipped = getattr(kind, "shipped", None)
+    if not isinstance(shipped, Mapping):
+        raise DeclarationError(
+            f"{where} is annotated {kind!r}, which is neither a Literal nor a kind of blocks"
+        )
+    usual = getattr(default, "name", default)
+    named = usual if usual in shipped and shipped[usual] == default else default
+    choices = tuple(shipped)
+    if condition is not None:
+        others = (name for name in choices if name != named and condition(shipped[name]))
+        choices = (named, *others)
+    return Option(choices, named, doc, kind, shipped.__getitem__)
 
 
 _BUILT: dict[tuple[Family, FrozenMapping], Formula] = {}

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from scipy.integrate import cumulative_simpson
 from sympy import Dummy, Expr, S, Symbol, exp
 
-from replica.blocks import channels, priors
-from replica.blocks.channels import Channel, V, omega, y
+from replica.blocks.channel import Channel, V, omega, y
 from replica.blocks.priors import Prior
 from replica.blocks.written_channels import ContinuousChannelLaw
 from replica.declarations.reading import read_number
@@ -216,8 +215,8 @@ def planted_model(where: str, prior: Any, channel: Any, given: Mapping[str, Any]
     >>> model.second_moment, dict(model.controls)
     (0.3, {'density': 0.3, 'Delta': 0.0})
     """
-    own = priors.prior(prior) if isinstance(prior, str) else prior
-    out = channels.channel(channel) if isinstance(channel, str) else channel
+    own = Prior.shipped[prior] if isinstance(prior, str) else prior
+    out = Channel.shipped[channel] if isinstance(channel, str) else channel
     for name, block, kind in (("prior", own, Prior), ("channel", out, Channel)):
         if not isinstance(block, kind):
             raise DeclarationError(

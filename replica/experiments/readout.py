@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from replica.blocks.activations import u
-from replica.blocks.inputs import Covariances, RandomFeatures
+from replica.blocks.covariances import Covariances
 from replica.blocks.losses import ConvexLoss
-from replica.blocks.losses import loss as named_loss
+from replica.blocks.random_features import RandomFeatures
 from replica.blocks.spectra import decompose
 from replica.declarations.experiment import LinearReadout
 from replica.declarations.reading import resolve
@@ -229,7 +229,7 @@ def simulate_on_data(
     strength = one_number("lambda_", lambda_, where)
     if not strength > 0:
         raise ControlError(f"{where}: lambda_ = {strength:g} must be positive")
-    chosen = named_loss(loss) if isinstance(loss, str) else loss
+    chosen = ConvexLoss.shipped[loss] if isinstance(loss, str) else loss
     value, _ = loss_functions(chosen)
     X = V / math.sqrt(p)
     seed, streams = instance_streams(where, rng, positive_integer("instances", instances, where))

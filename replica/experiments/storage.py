@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from replica.blocks.constraints import Constraint, constraint
+from replica.blocks.channel import Constraint
 from replica.declarations.experiment import StorageExperiment
 from replica.declarations.reading import resolve
 from replica.errors import ControlError, ConvergenceError, UnknownName
@@ -111,7 +111,7 @@ def simulate_storage(
     task = _Task(
         where=where,
         p=positive_integer("p", p, where, largest=engine.largest_p, reason=engine.reason),
-        constraint=constraint(experiment.constraint),
+        constraint=Constraint.shipped[experiment.constraint],
         kappa=used.get("kappa", 0.0),
         n=pattern_counts(where, p, alpha, n),
     )
@@ -275,7 +275,7 @@ def _until_unsatisfiable(task: _Task, outcomes: Sequence[_Outcome]) -> Sequence[
 
 
 def _check_separability(task: _Task) -> None:
-    if task.constraint.name != "step":
+    if not task.constraint.is_half_line:
         raise ControlError(
             f"{task.where}: spherical weights with constraint {task.constraint.name!r} are not "
             "a linear programme; allowed: constraint 'step' at kappa = 0"

@@ -11,7 +11,7 @@ from scipy import integrate, special, stats
 from sympy import Abs, Function, Max, Symbol, cos, erf, exp, sign, sqrt, symbols, tanh
 
 import replica as rp
-from replica.blocks.activations import ACTIVATIONS, GaussianActivation, activation
+from replica.blocks.activations import GaussianActivation
 from replica.blocks.activations import u as field
 from replica.errors import DeclarationError, UnknownName
 from replica.numerics.kernel import Kernel
@@ -38,9 +38,9 @@ def values(found: GaussianActivation, fields: Any) -> Any:
     return Kernel((field,), (found.function,))(fields)[0]
 
 
-@pytest.mark.parametrize("name", list(ACTIVATIONS))
+@pytest.mark.parametrize("name", list(GaussianActivation.shipped))
 def test_constants_of_the_shipped_activations(name: str) -> None:
-    assert constants(activation(name)) == pytest.approx(FIGURES[name], abs=1e-12)
+    assert constants(GaussianActivation.shipped[name]) == pytest.approx(FIGURES[name], abs=1e-12)
 
 
 def test_both_conventions_of_erf() -> None:
@@ -80,10 +80,10 @@ def test_an_activation_of_ones_own(expression: Any, function: Any) -> None:
 
 def test_activations_of_arrays() -> None:
     u = np.array([[-1.0, 0.0], [0.5, 2.0]])
-    assert np.array_equal(values(activation("sign"), u), np.sign(u))
-    assert np.array_equal(values(activation("relu"), u), np.maximum(u, 0))
-    assert np.allclose(values(activation("erf"), u), special.erf(u))
-    assert np.allclose(values(activation("tanh"), u), np.tanh(u))
+    assert np.array_equal(values(GaussianActivation.shipped["sign"], u), np.sign(u))
+    assert np.array_equal(values(GaussianActivation.shipped["relu"], u), np.maximum(u, 0))
+    assert np.allclose(values(GaussianActivation.shipped["erf"], u), special.erf(u))
+    assert np.allclose(values(GaussianActivation.shipped["tanh"], u), np.tanh(u))
 
 
 def test_an_unknown_name_lists_the_near_ones() -> None:

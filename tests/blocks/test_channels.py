@@ -19,21 +19,9 @@ import pytest
 from scipy import integrate, special, stats
 from sympy import Abs, Heaviside, Rational, Symbol, exp, log, sqrt, symbols
 
-from replica.blocks.channels import (
-    CHANNELS,
-    Absolute,
-    Channel,
-    Door,
-    Linear,
-    Logistic,
-    Probit,
-    ReLU,
-    Sign,
-    V,
-    channel,
-    omega,
-    y,
-)
+from replica.blocks.channel import Channel, V, omega, y
+from replica.blocks.channels import Door, Linear, Logistic, Probit, ReLU, Sign
+from replica.blocks.phase_retrieval import Absolute
 from replica.blocks.written_channels import DiscreteChannel
 from replica.errors import ControlError, DeclarationError, ReplicaError, UnknownName
 from replica.numerics.kernel import Kernel, compile_kernel
@@ -221,11 +209,11 @@ def on_labels(name: str) -> Kernel:
 
 
 def test_every_shipped_channel_is_here():
-    real = {name for name in CHANNELS if channel(name).parts == 1}
-    assert set(CHANNELS) - real == {"complex-abs"}  # in test_conditional
+    real = {name for name in Channel.shipped if Channel.shipped[name].parts == 1}
+    assert set(Channel.shipped) - real == {"complex-abs"}  # in test_conditional
     assert real <= set(CASES)
     for name in real:
-        assert CASES[name][0] == channel(name)
+        assert CASES[name][0] == Channel.shipped[name]
 
 
 @EVERY
@@ -570,11 +558,14 @@ def test_weak_recovery_of_the_absolute_value():
 @pytest.mark.parametrize(("name", "value"), [("linear", 2), ("relu", 1)])
 def test_weak_recovery_of_a_continuous_label(name: str, value: int):
     """E (E[z^2|y]/rho - 1)^2 is not zero."""
-    assert channel(name).weak_recovery(Rational(1)).subs(Symbol("Delta", real=True), 0) == value
+    assert (
+        Channel.shipped[name].weak_recovery(Rational(1)).subs(Symbol("Delta", real=True), 0)
+        == value
+    )
 
 
 def test_which_channels_are_even():
-    even = {name for name in CHANNELS if channel(name).even}
+    even = {name for name in Channel.shipped if Channel.shipped[name].even}
     assert even == {"abs", "complex-abs", "door"}
     assert smooth.even
     assert not flipped.even
@@ -661,7 +652,9 @@ def test_possible_labels():
         "probit": [True, False, True, False, False, False],
     }
     for name, possible in expected.items():
-        np.testing.assert_array_equal(channel(name).possible(labels), possible, err_msg=name)
+        np.testing.assert_array_equal(
+            Channel.shipped[name].possible(labels), possible, err_msg=name
+        )
     np.testing.assert_array_equal(
         levels.possible(np.array([2.0, 0.0, -1.0, 1.0])), [True, True, True, False]
     )
@@ -807,15 +800,15 @@ def test_bad_declarations_are_refused_with_an_error_of_this_package(probabilitie
 )
 def test_near_names(wrong: str, near: str):
     with pytest.raises(UnknownName, match=rf"unknown channel: '{wrong}'; did you mean .*{near}"):
-        channel(wrong)
+        Channel.shipped[wrong]
 
 
-@pytest.mark.parametrize("name", sorted(CHANNELS))
+@pytest.mark.parametrize("name", sorted(Channel.shipped))
 def test_shipped_channels(name: str):
-    law = channel(name)
+    law = Channel.shipped[name]
     assert law.name == str(law) == name
-    assert law == channel(name)
-    assert hash(law) == hash(channel(name))
+    assert law == Channel.shipped[name]
+    assert hash(law) == hash(Channel.shipped[name])
     assert pickle.loads(pickle.dumps(law)) == law
     assert law.deterministic == (name not in {"logistic", "probit"})
     assert float(law.dimension) == {"linear": 1, "abs": 1, "relu": 0.5, "complex-abs": 0.5}.get(
@@ -852,7 +845,7 @@ def test_an_integral_of_scipy_agrees_with_the_definition_above():
 
 def test_phase_retrieval_keeps_its_digits_near_full_recovery():
     """The bound grew as 1/D^2: fields of size 1/D were taken to matter as those of size one."""
-    law = channel("complex-abs")
+    law = Channel.shipped["complex-abs"]
     compiled = compile_kernel((gap,), (law.free_entropy(gap, 1), law.strength(gap, 1)))
     for where, digits in ((1e-3, 1e-12), (1e-6, 1e-12), (1e-12, 2e-12)):
         potential, strength = compiled.bounded(where, refinement=2)

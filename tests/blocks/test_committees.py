@@ -7,26 +7,18 @@ import pytest
 from sympy import symbols
 
 import replica as rp
-from replica.blocks.committees import (
-    COMMITTEE_CHANNELS,
-    COMMITTEE_PRIORS,
-    committee_channel,
-    eigenvalue_fields,
-    minus,
-    pair_prior,
-    plus,
-)
+from replica.blocks.committees import CommitteeChannel, PairPrior, eigenvalue_fields, minus, plus
 from replica.numerics.kernel import compile_kernel
 
 a, b = symbols("a b", positive=True)
 
-each_channel = pytest.mark.parametrize("name", COMMITTEE_CHANNELS)
-each_prior = pytest.mark.parametrize("name", COMMITTEE_PRIORS)
+each_channel = pytest.mark.parametrize("name", CommitteeChannel.shipped)
+each_prior = pytest.mark.parametrize("name", PairPrior.shipped)
 
 
 @each_channel
 def test_labels_have_probabilities(name):
-    channel = committee_channel(name)
+    channel = CommitteeChannel.shipped[name]
     fields = eigenvalue_fields(a, b)
     total = sum(channel.probability(row, *fields) for _, row in channel.table)
     rng = np.random.default_rng(3)
@@ -38,9 +30,9 @@ def test_labels_have_probabilities(name):
 @each_channel
 def test_the_strength_is_the_derivative_of_the_free_entropy(name):
     """2 dI/dq = E sum (dZ)^2 / Z, by the heat equation."""
-    channel = committee_channel(name)
-    entropy = compile_kernel((a, b), (channel.free_entropy(a, b),))
-    strengths = tuple(channel.strength(field, a, b) for field in (plus, minus))
+    channel = CommitteeChannel.shipped[name]
+    entropy = compile_kernel((a, b), (channel.free_entropy((a, b), 1),))
+    strengths = channel.strength((a, b), 1)
     stated = compile_kernel((a, b), strengths)(0.4, 0.8)
     step = 1e-4
     for j, found in enumerate(stated):
@@ -54,8 +46,8 @@ def test_the_strength_is_the_derivative_of_the_free_entropy(name):
 
 @each_channel
 def test_the_response_is_the_slope_of_the_strength_where_nothing_is_told_apart(name):
-    channel = committee_channel(name)
-    kernel = compile_kernel((a, b), (channel.strength(minus, a, b), channel.response(a)))
+    channel = CommitteeChannel.shipped[name]
+    kernel = compile_kernel((a, b), (channel.strength((a, b), 1)[1], channel.response(a, 1)))
     _, response = kernel(0.3, 1.0)
     small = 1e-5
     near, _ = kernel(0.3, 1 - small)
@@ -63,17 +55,17 @@ def test_the_response_is_the_slope_of_the_strength_where_nothing_is_told_apart(n
 
 
 def test_the_error_of_a_mean_of_two_signs_is_two_arcsines():
-    channel = committee_channel("sign-sum")
+    channel = CommitteeChannel.shipped["sign-sum"]
     closed, mean = compile_kernel(
-        (a, b), (channel.squared_error(a, b), channel.squared_error_of_the_mean(a, b))
+        (a, b), (channel.squared_error((a, b), 1), channel.squared_error_of_the_mean((a, b), 1))
     )(np.array([0.9, 0.3, 0.1]), np.array([1.0, 0.8, 0.15]))
     assert np.abs(closed - mean).max() < 1e-12
 
 
 @each_prior
 def test_gaps_and_responses_of_priors(name):
-    prior = pair_prior(name)
-    kernel = compile_kernel((a, b), (prior.free_entropy(a, b), *prior.gaps(a, b)))
+    prior = PairPrior.shipped[name]
+    kernel = compile_kernel((a, b), (prior.free_entropy((a, b)), *prior.gap((a, b))))
     at, step = (1.3, 0.4), 1e-4
     _, *gaps = kernel(*at)
     for j, gap in enumerate(gaps):
@@ -91,7 +83,7 @@ def test_gaps_and_responses_of_priors(name):
 
 @each_channel
 def test_drawn_labels_follow_the_table(name):
-    channel = committee_channel(name)
+    channel = CommitteeChannel.shipped[name]
     rng = np.random.default_rng(1)
     fields = rng.standard_normal((40_000, 2))
     drawn = channel.sample(rng, fields)
@@ -106,17 +98,19 @@ def test_drawn_labels_follow_the_table(name):
 
 def test_unknown_names_list_what_exists():
     with pytest.raises(rp.UnknownName, match="sign-sum-coin"):
-        committee_channel("sign-sum-random")
+        CommitteeChannel.shipped["sign-sum-random"]
     with pytest.raises(rp.UnknownName, match="rademacher"):
-        pair_prior("rademcher")
+        PairPrior.shipped["rademcher"]
 
 
 def test_which_labels_are_means_of_signs():
     """It is read off the table, whatever the channel is called."""
-    assert [name for name in COMMITTEE_CHANNELS if committee_channel(name).averages_signs] == [
-        "sign-sum"
-    ]
-    renamed = dataclasses.replace(committee_channel("sign-sum"), name="mine")
-    impostor = dataclasses.replace(committee_channel("sign-sum-up"), name="sign-sum")
-    assert renamed.squared_error(a, b) == committee_channel("sign-sum").squared_error(a, b)
-    assert impostor.squared_error(a, b) == impostor.squared_error_of_the_mean(a, b)
+    assert [
+        name for name in CommitteeChannel.shipped if CommitteeChannel.shipped[name].averages_signs
+    ] == ["sign-sum"]
+    renamed = dataclasses.replace(CommitteeChannel.shipped["sign-sum"], name="mine")
+    impostor = dataclasses.replace(CommitteeChannel.shipped["sign-sum-up"], name="sign-sum")
+    assert renamed.squared_error((a, b), 1) == CommitteeChannel.shipped["sign-sum"].squared_error(
+        (a, b), 1
+    )
+    assert impostor.squared_error((a, b), 1) == impostor.squared_error_of_the_mean((a, b), 1)

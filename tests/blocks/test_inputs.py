@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import replica as rp
-from replica.blocks.inputs import FeatureMatrix, features, inputs
+from replica.blocks.covariances import Covariances
+from replica.blocks.random_features import FeatureMap, FeatureMatrix
 from replica.errors import ControlError, UnknownName
 
 
@@ -17,16 +18,16 @@ from replica.errors import ControlError, UnknownName
 @pytest.mark.parametrize("shape", [(30, 50), (50, 30)])
 def test_entries_have_unit_variance(name: str, shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(3)
-    draws = np.stack([features(name).sample(rng, *shape) for _ in range(40)])
+    draws = np.stack([FeatureMap.shipped[name].sample(rng, *shape) for _ in range(40)])
     assert draws.shape[1:] == shape
     assert np.mean(draws**2) == pytest.approx(1, rel=0.02)
     assert np.abs(draws.mean(axis=0)).max() < 5 / np.sqrt(40)
 
 
 def test_orthogonal_features_are_orthogonal() -> None:
-    F = features("orthogonal").sample(np.random.default_rng(0), 20, 50)
+    F = FeatureMap.shipped["orthogonal"].sample(np.random.default_rng(0), 20, 50)
     assert np.allclose(F @ F.T / 50, np.eye(20))
-    F = features("orthogonal").sample(np.random.default_rng(0), 50, 20)
+    F = FeatureMap.shipped["orthogonal"].sample(np.random.default_rng(0), 50, 20)
     assert np.allclose(F.T @ F / 50, np.eye(20))
 
 
@@ -71,7 +72,7 @@ def test_a_teacher_that_the_inputs_hold_entirely() -> None:
 
 
 def test_covariances_travel_and_compare_by_content() -> None:
-    found = inputs("power-law")
+    found = Covariances.shipped["power-law"]
     again = pickle.loads(pickle.dumps(found))
     assert again == found
     assert hash(again) == hash(found)
@@ -128,4 +129,4 @@ def test_bad_data_and_bad_features() -> None:
     with pytest.raises(ControlError, match="real numbers"):
         FeatureMatrix([["a"]])
     with pytest.raises(UnknownName, match="did you mean orthogonal"):
-        features("ortogonal")
+        FeatureMap.shipped["ortogonal"]

@@ -12,18 +12,18 @@ from scipy.stats import norm
 from sympy import Abs, Max, Rational, Symbol, cosh, exp, log, oo, symbols
 
 import replica as rp
-from replica.blocks.losses import LOSSES, PENALTIES, Huber, loss, penalty
+from replica.blocks.losses import ConvexLoss, Huber, Penalty
 from replica.errors import DeclarationError, UnknownName
 
 y, u, a = symbols("y u a", real=True)
 omega, V = Symbol("omega", real=True), Symbol("V", positive=True)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", ConvexLoss.shipped)
 def test_shipped_losses_are_known_by_name(name):
-    found = loss(name)
+    found = ConvexLoss.shipped[name]
     assert str(found) == name
-    assert found == loss(name)
+    assert found == ConvexLoss.shipped[name]
     assert pickle.loads(pickle.dumps(found)) == found
     assert found.is_constraint == (name == "max-margin")
     # more margin is no loss for a classifier, and is one for a regression
@@ -41,7 +41,7 @@ def test_shipped_losses_are_known_by_name(name):
     ],
 )
 def test_values(name, values):
-    found = loss(name)
+    found = ConvexLoss.shipped[name]
     assert found(1, -1) == found(-1, 1) == values[0]
     assert found(1, Rational(1, 2)) == values[1]
 
@@ -89,19 +89,19 @@ def test_symbols_that_are_refused():
 
 def test_unknown_names_have_near_ones():
     with pytest.raises(UnknownName, match="did you mean logistic"):
-        loss("logstic")
+        ConvexLoss.shipped["logstic"]
     with pytest.raises(UnknownName, match="l1"):
-        penalty("l3")
+        Penalty.shipped["l3"]
 
 
 def test_parabolas():
-    assert loss("square").parabola == (1, 1)
-    assert loss("logistic").parabola == (Rational(1, 4), 2)
-    assert loss("hinge").parabola == (1, 1)  # none: that of the square loss
+    assert ConvexLoss.shipped["square"].parabola == (1, 1)
+    assert ConvexLoss.shipped["logistic"].parabola == (Rational(1, 4), 2)
+    assert ConvexLoss.shipped["hinge"].parabola == (1, 1)  # none: that of the square loss
     assert rp.Loss(Max(0, 1 - y * u) ** 2, y=y, u=u).parabola == (2, 1)
 
 
-@pytest.mark.parametrize("name", PENALTIES)
+@pytest.mark.parametrize("name", Penalty.shipped)
 def test_the_energy_of_a_weight(name):
     """By numerical minimisation and integration."""
     variance, stiffness, strength = 1.7, 0.6, 0.8
@@ -120,7 +120,7 @@ def test_the_energy_of_a_weight(name):
     from replica.numerics.kernel import Kernel
 
     s, k, c = symbols("s k c", positive=True)
-    (found,) = Kernel((s, k, c), (penalty(name).free_energy(s, k, c),))(
+    (found,) = Kernel((s, k, c), (Penalty.shipped[name].free_energy(s, k, c),))(
         variance, stiffness, strength
     )
     assert float(found) == pytest.approx(truth, abs=1e-8)
@@ -128,7 +128,7 @@ def test_the_energy_of_a_weight(name):
 
 def test_marks_of_the_logistic_loss_are_its_branch_points():
     """There the derivative of x + V l'(x) vanishes, in the complex plane."""
-    mark = loss("logistic").marks[0][0]
+    mark = ConvexLoss.shipped["logistic"].marks[0][0]
     for stiffness in (Rational(1, 10), 3, 100):
         centre = complex(mark.subs(Symbol("V", real=True), stiffness).evalf())
         a = np.arccosh(1 + float(stiffness) / 2)
@@ -136,4 +136,4 @@ def test_marks_of_the_logistic_loss_are_its_branch_points():
         slope = -1 / (1 + np.exp(x))
         assert abs(1 + float(stiffness) * np.exp(x) / (1 + np.exp(x)) ** 2) < 1e-9
         assert x + float(stiffness) * slope == pytest.approx(centre + 1j * np.pi)
-    assert loss("hinge").low == -oo
+    assert ConvexLoss.shipped["hinge"].low == -oo

@@ -19,7 +19,6 @@ from mpmath import mp, mpf
 from sympy import Rational, Symbol, log, oo, sqrt, symbols
 
 from replica.blocks.priors import (
-    PRIORS,
     Discrete,
     GaussBernoulli,
     Gaussian,
@@ -27,7 +26,6 @@ from replica.blocks.priors import (
     Prior,
     Rademacher,
     Uniform,
-    prior,
 )
 from replica.errors import ControlError, DeclarationError, ReplicaError, UnknownName
 from replica.numerics.kernel import Kernel, compile_kernel
@@ -163,9 +161,9 @@ def number(name: str, expression: Any) -> float:
 
 
 def test_every_shipped_prior_is_here():
-    assert set(PRIORS) <= set(CASES)
-    for name in PRIORS:
-        assert CASES[name][0] == prior(name)
+    assert set(Prior.shipped) <= set(CASES)
+    for name in Prior.shipped:
+        assert CASES[name][0] == Prior.shipped[name]
 
 
 @EVERY
@@ -572,20 +570,20 @@ def test_values_may_come_as_an_array_of_integers():
 )
 def test_near_names(wrong: str, near: str):
     with pytest.raises(UnknownName, match=rf"unknown prior: '{wrong}'; did you mean .*{near}"):
-        prior(wrong)
+        Prior.shipped[wrong]
 
 
 def test_names_that_resemble_nothing():
     with pytest.raises(UnknownName, match=r"known: gauss-bernoulli, gaussian, laplace"):
-        prior("zzz")
+        Prior.shipped["zzz"]
 
 
-@pytest.mark.parametrize("name", sorted(PRIORS))
+@pytest.mark.parametrize("name", sorted(Prior.shipped))
 def test_shipped_priors(name: str):
-    law = prior(name)
+    law = Prior.shipped[name]
     assert law.name == str(law) == name
-    assert law == prior(name)
-    assert hash(law) == hash(prior(name))
+    assert law == Prior.shipped[name]
+    assert hash(law) == hash(Prior.shipped[name])
     assert law.second_moment == (law.controls["density"].symbol if law.controls else 1)
     assert law.mean == 0
     assert pickle.loads(pickle.dumps(law)) == law

@@ -8,7 +8,7 @@ from scipy.stats import norm
 from sympy import S, pi, sqrt, symbols
 
 from replica.blocks.channels import Door, Linear, Logistic, Probit, ReLU, Sign
-from replica.blocks.losses import loss
+from replica.blocks.losses import ConvexLoss
 from replica.blocks.risk import pattern_averages, separability
 from replica.blocks.risk import test_error as fraction_wrong
 from replica.errors import DeclarationError
@@ -35,7 +35,7 @@ def numbers(teacher, expressions, *point):
 @pytest.mark.parametrize(("teacher", "name"), PAIRS)
 def test_averages_are_derivatives_of_the_envelope(teacher, name):
     channel = TEACHERS[teacher]
-    found = pattern_averages(channel, loss(name), M, Q, V, RHO)
+    found = pattern_averages(channel, ConvexLoss.shipped[name], M, Q, V, RHO)
     point = (0.5, 0.8, 1.3)
     stated = (found.signal, found.response, found.square)
     signal, response, square = numbers(channel, stated, *point)
@@ -57,7 +57,7 @@ def test_averages_are_derivatives_of_the_envelope(teacher, name):
 
 
 def test_closed_forms_of_the_square_loss():
-    found = pattern_averages(Sign(), loss("square"), M, Q, V, RHO)
+    found = pattern_averages(Sign(), ConvexLoss.shipped["square"], M, Q, V, RHO)
     slope = float(sqrt(2 / (pi * (RHO + 0.2))))
     response, square, signal = numbers(
         Sign(), (found.response, found.square, found.signal), 0.5, 0.8, 1.3
@@ -65,7 +65,7 @@ def test_closed_forms_of_the_square_loss():
     assert response == pytest.approx(1 / 2.3, abs=1e-15)
     assert square == pytest.approx((1 + 0.8 - 2 * 0.5 * slope) / 2.3**2, abs=1e-13)
     assert signal == pytest.approx(slope / 2.3, abs=1e-13)
-    linear = pattern_averages(Linear(), loss("square"), M, Q, V, RHO)
+    linear = pattern_averages(Linear(), ConvexLoss.shipped["square"], M, Q, V, RHO)
     response, square, signal = numbers(
         Linear(), (linear.response, linear.square, linear.signal), 0.5, 0.8, 1.3
     )
@@ -75,7 +75,7 @@ def test_closed_forms_of_the_square_loss():
 
 def test_losses_of_a_new_pattern_by_plain_quadrature():
     """Sign labels: teacher and student field on a grid of two dimensions."""
-    found = pattern_averages(Probit(), loss("hinge"), M, Q, V, RHO)
+    found = pattern_averages(Probit(), ConvexLoss.shipped["hinge"], M, Q, V, RHO)
     (value,) = numbers(Probit(), (found.test_loss,), 0.5, 0.8, 1.3)
     cut = 0.5 / 0.8
 
@@ -99,12 +99,12 @@ def test_separability_without_a_signal_is_covers():
 @pytest.mark.parametrize("channel", [ReLU()], ids=str)
 def test_teachers_that_are_refused(channel):
     with pytest.raises(DeclarationError, match="teacher with labels"):
-        pattern_averages(channel, loss("square"), M, Q, V, RHO)
+        pattern_averages(channel, ConvexLoss.shipped["square"], M, Q, V, RHO)
 
 
 def test_a_teacher_whose_labels_do_not_tell_the_sign():
     """The door says nothing of the direction: both labels are summed, none is folded."""
-    found = pattern_averages(Door(), loss("square"), M, Q, V, S.One)
+    found = pattern_averages(Door(), ConvexLoss.shipped["square"], M, Q, V, S.One)
     kernel = Kernel((M, Q, V, Door().controls["K"].symbol), (found.envelope, found.signal))
     _, signal = kernel(0.5, 0.8, 1.3, 0.6744897501960817)
     assert float(signal) == pytest.approx(0, abs=1e-14)

@@ -21,7 +21,7 @@ from sympy import (
 )
 
 import replica as rp
-from replica.blocks.channels import channel
+from replica.blocks.channel import Channel
 from replica.errors import ControlError, DeclarationError
 from replica.experiments.planted import planted_model
 from replica.language.integrals import LabelIntegral, integrate_gaussian
@@ -188,7 +188,7 @@ def test_thresholds_of_complex_phase_retrieval():
 @pytest.mark.parametrize("name", ["abs", "complex-abs"])
 @pytest.mark.parametrize("gap", [0.97, 0.5, 0.05])
 def test_strength_is_twice_the_slope_of_the_free_entropy(name, gap):
-    law = channel(name)
+    law = Channel.shipped[name]
     kernel = compile_kernel((D,), (law.free_entropy(D, S.One), law.strength(D, S.One)))
     step = 1e-3 * gap
     values = [float(kernel(gap + k * step)[0]) for k in (-2, -1, 1, 2)]

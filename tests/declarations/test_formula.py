@@ -41,13 +41,12 @@ from sympy import (
 
 from replica.declarations.control import Control
 from replica.declarations.experiment import StorageExperiment
-from replica.declarations.family import Family, Option
 from replica.declarations.formula import Formula
 from replica.declarations.frozen import FrozenMapping
 from replica.declarations.landmarks import Boundary
 from replica.declarations.published import Published
 from replica.declarations.threshold import Cases, Crossing, Cusp, Fold, Instability, Limit, Root
-from replica.errors import ControlError, DeclarationError, UnknownName
+from replica.errors import DeclarationError, UnknownName
 from replica.language.means import Mean
 from replica.language.primitives import LogCosh, LogH, Mills, PositivePart, Sech
 
@@ -666,150 +665,6 @@ def test_published_relations():
     assert Published("alpha_G", 1.0, relation=">").agrees(1.5)
     assert not Published("alpha_G", 1.0, relation=">").agrees(0.5)
     assert not Published("alpha_G", 1.0, 0.1).agrees(float("nan"))
-
-
-# ---- families ----------------------------------------------------------------------------------
-
-
-def build(constraint: str = "step", rsb: int = 0) -> Formula:
-    BUILT.append((constraint, rsb))
-    return make(
-        name="family", title=f"{constraint} {rsb}", options={"constraint": constraint, "rsb": rsb}
-    )
-
-
-BUILT: list[tuple[str, int]] = []
-FAMILY = Family(
-    name="family",
-    title="A family for tests",
-    options={
-        "constraint": Option(("step", "u"), "step", "accepted fields"),
-        "rsb": Option((0, 1), 0, "steps"),
-    },
-    build=build,
-)
-
-
-def test_calling_a_family():
-    assert FAMILY().options == {"constraint": "step", "rsb": 0}
-    assert FAMILY(constraint="u").title == "u 0"
-    assert FAMILY(rsb=1, constraint="u") is FAMILY(constraint="u", rsb=1)
-    assert FAMILY() is FAMILY(rsb=0)
-    assert FAMILY(rsb=1) != FAMILY(rsb=0)
-    assert FAMILY._repr_latex_() == FAMILY()._repr_latex_()
-    assert FAMILY.published == ()
-    assert "constraint=step|u" in repr(FAMILY)
-
-
-def test_a_family_builds_each_formula_once():
-    FAMILY(rsb=1)
-    count = len(BUILT)
-    assert FAMILY(rsb=1) is FAMILY(constraint="step", rsb=1)
-    assert len(BUILT) == count
-
-
-def test_options_apart_from_controls():
-    formula, rest = FAMILY.resolve({"alpha": 1, "rsb": 1, "kappa": 2})
-    assert formula is FAMILY(rsb=1)
-    assert rest == {"alpha": 1, "kappa": 2}
-    with pytest.raises(UnknownName, match="did you mean rsb"):
-        FAMILY.resolve({"rbs": 1})
-    with pytest.raises(UnknownName, match="unknown option of family"):
-        FAMILY(alpha=1)
-
-
-@pytest.mark.parametrize(
-    "value", ["1", 2, True, None, 0.5, [0], (0,), {}, float("nan"), "__import__('os')"], ids=repr
-)
-def test_options_that_are_no_choice(value):
-    with pytest.raises(ControlError, match=r"option rsb=.*not one of 0, 1"):
-        FAMILY(rsb=value)
-
-
-def test_an_array_is_no_option():
-    numpy = pytest.importorskip("numpy")
-    with pytest.raises(ControlError, match="option rsb"):
-        FAMILY(rsb=numpy.array([0, 1]))
-
-
-def test_options_keep_the_type_of_their_choice():
-    assert FAMILY(rsb=1.0) is FAMILY(rsb=1)
-    assert FAMILY(rsb=1.0).options["rsb"] == 1
-    assert isinstance(FAMILY(rsb=1.0).options["rsb"], int)
-
-
-# ---- options that take blocks ------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class Block:
-    """A structural choice that users may write themselves."""
-
-    name: str
-    slope: int = 1
-
-    def __str__(self):
-        return self.name
-
-
-SHIPPED = {"plain": Block("plain"), "steep": Block("steep", 7)}
-MADE: list[Block] = []
-
-
-def build_with(block: Block) -> Formula:
-    MADE.append(block)
-    return make(name="blocks", title=f"with {block}", options={"block": block})
-
-
-BLOCKS = Family(
-    name="blocks",
-    title="A family of blocks",
-    options={"block": Option(tuple(SHIPPED), "plain", "how", Block, SHIPPED.__getitem__)},
-    build=build_with,
-)
-
-
-def test_a_block_by_its_name_is_the_block():
-    assert BLOCKS().options["block"] is SHIPPED["plain"]
-    assert BLOCKS(block="steep") is BLOCKS(block=SHIPPED["steep"])
-    assert BLOCKS(block=Block("steep", 7)) is BLOCKS(block="steep")
-    assert BLOCKS(block="steep").title == "with steep"
-    assert "block=steep" in repr(BLOCKS(block="steep"))
-    assert "block=plain|steep" in repr(BLOCKS)
-
-
-def test_a_block_of_ones_own():
-    own = Block("my own", 3)
-    count = len(MADE)
-    formula = BLOCKS(block=own)
-    assert formula.options == {"block": own}
-    assert BLOCKS(block=Block("my own", 3)) is formula
-    assert BLOCKS(block=Block("my own", 4)) is not formula
-    assert len(MADE) == count + 2
-    found, rest = BLOCKS.resolve({"block": own, "alpha": 1})
-    assert found is formula
-    assert rest == {"alpha": 1}
-
-
-@pytest.mark.parametrize(
-    "value", [3, 0.5, True, None, ["plain"], Block, {"plain": 1}, FrozenMapping], ids=repr
-)
-def test_what_is_neither_a_block_nor_a_name(value):
-    with pytest.raises(ControlError, match=r"option block=.*plain, steep, nor a Block"):
-        BLOCKS(block=value)
-
-
-@pytest.mark.parametrize("name", ["plane", "Steep", "__import__('os')", ""])
-def test_unknown_names_of_blocks(name):
-    with pytest.raises(UnknownName, match="unknown block of blocks") as caught:
-        BLOCKS(block=name)
-    assert "plain" in str(caught.value)
-    assert "steep" in str(caught.value)
-
-
-def test_without_a_type_no_block_is_accepted():
-    with pytest.raises(ControlError, match="option constraint="):
-        FAMILY(constraint=Block("step"))
 
 
 # ---- frozen mappings ---------------------------------------------------------------------------

@@ -11,6 +11,8 @@ from scipy import special
 from sympy import Rational, Symbol, erfc, sqrt
 
 from replica.blocks import channels, priors
+from replica.blocks.channel import Channel
+from replica.blocks.priors import Prior
 from replica.blocks.written_channels import DiscreteChannel
 from replica.errors import ControlError, ConvergenceError, DeclarationError, UnknownName
 from replica.experiments import amp
@@ -166,11 +168,11 @@ def test_noise_in_the_labels_is_a_control():
 # ---------------------------------------------------------------- every pair
 
 
-REAL = [name for name in channels.CHANNELS if channels.channel(name).parts == 1]
+REAL = [name for name in Channel.shipped if Channel.shipped[name].parts == 1]
 
 
 @pytest.mark.parametrize("channel", REAL)
-@pytest.mark.parametrize("prior", priors.PRIORS)
+@pytest.mark.parametrize("prior", Prior.shipped)
 def test_every_pair_stays_finite(prior, channel):
     for alpha, damping in ((1.5, 0.0), (0.4, 0.3)):
         teacher, X, y = draw(prior, channel, 500, alpha, seed=1)

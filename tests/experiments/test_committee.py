@@ -7,7 +7,7 @@ import pytest
 from sympy import log
 
 import replica as rp
-from replica.blocks.committees import PairPrior, committee_channel, pair_prior
+from replica.blocks.committees import CommitteeChannel, PairPrior
 from replica.experiments.amp import Settings
 from replica.experiments.committee import CommitteeInference, infer_committee
 from replica.solvers.solution import Status
@@ -57,9 +57,14 @@ def test_the_same_seed_draws_the_same_instances():
 def test_steps_run_out_honestly():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((200, 100)) / 10
-    y = committee_channel("sign-sum").sample(rng, X @ rng.standard_normal((100, 2)))
+    y = CommitteeChannel.shipped["sign-sum"].sample(rng, X @ rng.standard_normal((100, 2)))
     found = infer_committee(
-        X, y, pair_prior("gaussian"), committee_channel("sign-sum"), Settings(max_steps=2), rng
+        X,
+        y,
+        PairPrior.shipped["gaussian"],
+        CommitteeChannel.shipped["sign-sum"],
+        Settings(max_steps=2),
+        rng,
     )
     assert found.status is Status.MAX_STEPS
     assert found.steps == 2
@@ -83,7 +88,7 @@ class Uniform(PairPrior):
 
 def test_a_prior_of_ones_own_is_not_taken_for_another():
     rng = np.random.default_rng(0)
-    X, signs = rng.standard_normal((60, 30)), committee_channel("sign-sum")
+    X, signs = rng.standard_normal((60, 30)), CommitteeChannel.shipped["sign-sum"]
     y = signs.sample(rng, X @ rng.standard_normal((30, 2)))
     for entropy in (None, 2 * log(3)):
         with pytest.raises(rp.ControlError, match="mine cannot be inferred"):
@@ -110,6 +115,6 @@ def test_posterior_of_a_pair(name):
     weight /= weight.sum(axis=1, keepdims=True)
     means = weight @ w
     spread = (np.einsum("ik,ka,kb->iab", weight, w, w) - means[:, :, None] * means[:, None]).mean(0)
-    mean, covariance = pair_prior(name).posterior(response, precision)
+    mean, covariance = PairPrior.shipped[name].posterior(response, precision)
     assert mean == pytest.approx(means, abs=1e-12)
     assert covariance == pytest.approx(spread, abs=1e-12)

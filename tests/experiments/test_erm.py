@@ -9,7 +9,7 @@ import pytest
 from sympy import Abs, Max, cosh, log, symbols
 
 import replica as rp
-from replica.blocks.losses import loss as named
+from replica.blocks.losses import ConvexLoss
 from replica.experiments.erm import minimise_risk
 
 RISK = rp.formulas["empirical-risk"]
@@ -80,7 +80,7 @@ def test_the_gradient_vanishes(loss, n):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n, 60)) / np.sqrt(60)
     labels = np.sign(X @ rng.standard_normal(60) + 0.3 * rng.standard_normal(n))
-    own = rp.Loss(log(cosh(y - u)), y=y, u=u) if loss == "log cosh" else named(loss)
+    own = rp.Loss(log(cosh(y - u)), y=y, u=u) if loss == "log cosh" else ConvexLoss.shipped[loss]
     weights = minimise_risk(own, "l2", X, labels, 0.1)
     assert np.abs(optimum_condition(loss, X, labels, weights, 0.1)).max() < 1e-5
 
@@ -89,7 +89,7 @@ def test_the_largest_margin_is_touched_and_spanned_by_its_support():
     rng = np.random.default_rng(1)
     X = rng.standard_normal((80, 60)) / np.sqrt(60)
     labels = np.sign(X @ rng.standard_normal(60))
-    weights = minimise_risk(named("max-margin"), "l2", X, labels, 1.0)
+    weights = minimise_risk(ConvexLoss.shipped["max-margin"], "l2", X, labels, 1.0)
     margins = labels * (X @ weights)
     assert margins.min() == pytest.approx(1, abs=1e-9)
     support = margins < 1 + 1e-8
@@ -98,7 +98,12 @@ def test_the_largest_margin_is_touched_and_spanned_by_its_support():
     assert (multipliers > -1e-9).all()
     assert np.abs(spanned @ multipliers - weights).max() < 1e-9
     contradiction = np.vstack([X[:1], X[:1]])
-    assert minimise_risk(named("max-margin"), "l2", contradiction, np.array([1.0, -1.0]), 1) is None
+    assert (
+        minimise_risk(
+            ConvexLoss.shipped["max-margin"], "l2", contradiction, np.array([1.0, -1.0]), 1
+        )
+        is None
+    )
 
 
 def test_linear_programmes_reach_the_dual_bound():
@@ -106,7 +111,7 @@ def test_linear_programmes_reach_the_dual_bound():
     rng = np.random.default_rng(2)
     X = rng.standard_normal((50, 20)) / np.sqrt(20)
     labels = np.sign(X @ rng.standard_normal(20) + rng.standard_normal(50))
-    weights = minimise_risk(named("hinge"), "l1", X, labels, 0.3)
+    weights = minimise_risk(ConvexLoss.shipped["hinge"], "l1", X, labels, 0.3)
 
     def risk(w):
         return np.maximum(0, 1 - labels * (X @ w)).sum() + 0.3 * np.abs(w).sum()

@@ -9,7 +9,8 @@ import pytest
 from sympy import Heaviside, Interval, Rational, S, Symbol, log, oo, symbols
 
 import replica as rp
-from replica.blocks import channels, priors
+from replica.blocks.channel import Channel
+from replica.blocks.priors import Prior
 from replica.blocks.written_channels import DiscreteChannel
 from replica.declarations.experiment import TeacherStudent
 from replica.declarations.formula import Formula
@@ -23,8 +24,8 @@ alpha, D, mhat = Symbol("alpha", real=True), *symbols("D mhat", nonnegative=True
 
 def planted(prior, channel):
     """A formula of which only the experiment matters."""
-    prior = prior if isinstance(prior, priors.Prior) else priors.prior(prior)
-    channel = channel if isinstance(channel, channels.Channel) else channels.channel(channel)
+    prior = prior if isinstance(prior, Prior) else Prior.shipped[prior]
+    channel = channel if isinstance(channel, Channel) else Channel.shipped[channel]
     return Formula(
         name="planted",
         title="a prior and a channel",
@@ -133,7 +134,7 @@ def test_a_channel_of_probabilities_is_simulated():
     assert agree(result, "eps_bayes", math.acos(math.sqrt(m)) / math.pi, 0.02)
 
 
-class Odd(channels.Channel):
+class Odd(Channel):
     """A channel that nobody taught to draw labels."""
 
     def log_partition(self, label, mean, variance):
@@ -144,7 +145,7 @@ def test_blocks_that_cannot_be_drawn():
     with pytest.raises(ControlError, match=r"channel odd cannot be simulated.*`sample`"):
         simulate(planted("gaussian", Odd("odd")), p=20, alpha=1.0)
     with pytest.raises(ControlError, match="prior mystery cannot be simulated"):
-        simulate(planted(priors.Prior("mystery", S.One, S.Zero, S.One), "sign"), p=20, alpha=1.0)
+        simulate(planted(Prior("mystery", S.One, S.Zero, S.One), "sign"), p=20, alpha=1.0)
 
 
 # ---------------------------------------------------------------- seeds and instances

@@ -18,7 +18,7 @@ from scipy import optimize
 from sympy import Symbol
 
 import replica as rp
-from replica.blocks.activations import activation
+from replica.blocks.activations import GaussianActivation
 from replica.numerics.kernel import compile_kernel
 from replica.numerics.precise import PreciseKernel
 
@@ -38,7 +38,7 @@ def solved(**given: Any) -> Any:
 
 
 def constants(name: str) -> tuple[float, float]:
-    found = activation(name)
+    found = GaussianActivation.shipped[name]
     kernel = compile_kernel((Symbol("_"),), (found.kappa1, found.kappa_star))
     k1, ks = (float(value) for value in kernel(0.0, refinement=1))
     return k1, ks
@@ -459,7 +459,7 @@ def test_where_there_is_no_such_threshold() -> None:
 def given_covariances(p: int, d: int, name: str) -> tuple[Any, rp.Covariances]:
     rng = np.random.default_rng(21)
     F = rng.standard_normal((d, p))
-    found = activation(name)
+    found = GaussianActivation.shipped[name]
     kernel = compile_kernel((Symbol("_"),), (found.kappa1, found.noise))
     k1, noise = (float(x) for x in kernel(0.0, refinement=1))
     omega = k1**2 * F.T @ F / d + noise * np.eye(p)

@@ -1,0 +1,232 @@
+r"""Channels of the size of the field, y = |z| of real or complex z: phase retrieval.
+
+HEAD
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sympy import (
+    Abs,
+    Add,
+    EulerGamma,
+    Expr,
+    Rational,
+    S,
+    Symbol,
+    exp,
+    log,
+    pi,
+    sqrt,
+)
+
+from replica.blocks.channel import Channel
+from replica.language.integrals import LabelIntegral
+from replica.language.means import Mean
+from replica.language.primitives import (
+    BesselQuotient,
+    BesselRatio,
+    LogCosh,
+    LogH,
+    LogScaledI0,
+    LogScaledK0,
+    LogScaledK1,
+    LogSumExp,
+    PhaseEntropy,
+    PhaseLogPartition,
+    PhaseVariance,
+    Sech,
+    Softmax,
+    Tanh,
+)
+
+__all__ = ["Absolute", "ComplexAbsolute"]
+
+_u, _x = Symbol("u", real=True), Symbol("x", real=True)
+
+
+@dataclass(frozen=True)
+class _Absolute(Channel):
+    def log_partition(self, label: Any, mean: Any, variance: Any) -> Expr:
+        """Return the log of the densities of y and -y."""
+        return (
+            -(label**2 + mean**2) / (2 * variance)
+            - log(2 * pi * variance) / 2
+            + log(2)
+            + LogCosh(label * mean / variance)
+        )
+
+    # Both means over z and omega depend on their product alone, whose density is K_0 / pi: with
+    # r = sqrt(m / rho) one integral is left, here in the logarithm of the product.
+
+    def free_entropy(self, gap: Any, rho: Any) -> Expr:
+        r"""Return :math:`-\tfrac12 \log(2 \pi e D)` plus the entropy of the sign given the rest.
+
+        .. math:: \frac1\pi \sqrt{\frac{D}{\rho}} \int_0^\infty dx\, 2 \cosh(rx)
+                  \left[\log(2 \cosh rx) - rx \tanh rx\right] K_0(x)
+        """
+
+        def body(x: Expr, logarithm: Expr) -> Expr:
+            h = sqrt(1 - gap / rho) * x
+            entropy = LogSumExp(S.Zero, -2 * h) + 2 * h * Softmax(-2 * h, S.Zero)
+            return 2 * exp(LogCosh(h) + LogScaledK0(logarithm) - x) * entropy
+
+        unknown = sqrt(gap / rho) * _over_product(body) / pi
+        return -log(2 * pi * gap) / 2 - S.Half + unknown
+
+    def strength(self, gap: Any, rho: Any) -> Expr:
+        r"""Return what is seen of the field.
+
+        .. math:: \frac{2}{\pi D} \int_0^\infty dx\, x K_1(x)
+                  \left[1 - \sqrt{D / \rho}\, \mathrm{sech}(rx)\right]
+
+        The bracket is written as a sum of positive terms, so that nothing is lost where there is
+        no overlap and both its parts are one.
+        """
+        known = (rho - gap) / rho  # r^2
+        left = known / (1 + sqrt(gap / rho))
+
+        def body(x: Expr, logarithm: Expr) -> Expr:
+            h = sqrt(known) * x
+            # x K_1(x) is 1 at zero
+            weight = exp(LogScaledK1(logarithm) + logarithm - x)
+            return weight * (Tanh(h) * Tanh(h / 2) + left * Sech(h))
+
+        return 2 * _over_product(body) / (pi * gap)
+
+    def weak_recovery(self, rho: Any) -> Expr:
+        """Return E (z^2/rho - 1)^2 = 2."""
+        return S(2)
+
+    def possible(self, label: Any) -> Any:
+        """Tell that labels are not negative."""
+        return np.isfinite(label) & (np.asarray(label) >= 0)
+
+    def mean_label(self, mean: Any, variance: Any) -> Expr:
+        """Return the mean of |z|."""
+        x = mean / sqrt(variance)
+        return mean * (1 - 2 * exp(LogH(x))) + 2 * sqrt(variance) * exp(-(x**2) / 2) / sqrt(2 * pi)
+
+    def squared_error(self, gap: Any, rho: Any) -> Expr:
+        """Return the mean variance of |z|."""
+        return Mean(_u**2 + gap - self.mean_label(_u, gap) ** 2, (_u, rho - gap))
+
+    def sample(self, rng: np.random.Generator, z: Any, controls: Mapping[str, float]) -> Any:
+        """Return |z|."""
+        return np.abs(z)
+
+
+def _over_product(body: Callable[[Expr, Expr], Expr], largest: Expr = S.Zero) -> Expr:
+    r"""Return :math:`\int_0^\infty dx\, f(x, \log x)` in t, with :math:`\log x = t - e^{-t}`.
+
+    Both ends then fall off doubly exponentially; `largest` is the size of t where the upper end
+    does.
+    """
+    t = (1 + largest / 9) * _x  # the range of the mean begins at 9
+    x = exp(t - exp(-t))
+    slope = (1 + largest / 9) * (1 + exp(-t))
+    terms = Add.make_args(body(x, t - exp(-t)))
+    return LabelIntegral(Add(*(term * x * slope for term in terms)), (_x, S.Reals))
+
+
+def _log_phase(k: Expr, x: Expr, blur: Expr) -> Expr:
+    r"""Return :math:`\log I_0(\sqrt k) - x`, where x^2 is k and a part `blur` of x^2."""
+    root = sqrt(1 + k)
+    return PhaseLogPartition(k) - (1 + (blur * x**2 - 1) / (x + root))
+
+
+@dataclass(frozen=True)
+class _ComplexAbsolute(Channel):
+    # The two parts of a field are independent given its mean and variance; the free entropy is
+    # counted per part, as that of the weights is. Means over y and |omega| depend on their
+    # product alone, x r D, with r^2 = m / rho. All is written in r^2, regular where it vanishes.
+
+    def free_entropy(self, gap: Any, rho: Any) -> Expr:
+        r"""Return half of :math:`E \log p(y|\omega)`.
+
+        With R the ratio of I_1 to I_0 the mean is
+
+        .. math:: \tfrac12 (\log 2 \rho - \gamma) - \log D - 1 + \frac{D}{\rho}
+                  \int_0^\infty dx\, x K_0(x) I_0(rx) \left[\log I_0(rx) - rx R(rx)\right],
+
+        and what the integrand is at large x, up to :math:`\rho / D`, is taken out.
+        """
+        known, blur = (rho - gap) / rho, gap / rho
+
+        def body(x: Expr, logarithm: Expr) -> Expr:
+            k = known * x**2
+            weight = LogScaledK0(logarithm) + logarithm + _log_phase(k, x, blur)
+            far = exp(-blur * x / 2) * (1 - log(2 * pi) - logarithm) / 4
+            return exp(weight) * PhaseEntropy(k) - far
+
+        phase = blur * _over_product(body, log(1 + 1 / blur))
+        phase += (1 + EulerGamma + log(blur / (4 * pi))) / 2
+        return ((log(2 * rho) - EulerGamma) / 2 - log(gap) - 1 + phase) / 2
+
+    def strength(self, gap: Any, rho: Any) -> Expr:
+        r"""Return what is seen of each part of the field.
+
+        With :math:`s = R(rx) / rx` and :math:`\delta = D / \rho` it is
+
+        .. math:: \frac{r^2}{D} \left[1 + \delta - \frac\delta2
+                  \int_0^\infty dx\, x^2 I_0(rx)
+                  \left\{(1 + \delta) K_1(x) \left[1 - R(rx)^2\right]
+                  - \delta^2 x s \left[x s K_1(x) - K_0(x)\right]\right\}\right]
+
+        The bracket is 1 without overlap and 1/2 at full overlap. There the integrand is
+        :math:`\tfrac12 e^{-\delta x / 2}` up to :math:`1 / \delta`, which is taken out.
+        """
+        known, blur = (rho - gap) / rho, gap / rho
+
+        def body(x: Expr, logarithm: Expr) -> Expr:
+            k = known * x**2
+            phase = 2 * logarithm + _log_phase(k, x, blur)
+            first, zeroth = (exp(f(logarithm) + phase) for f in (LogScaledK1, LogScaledK0))
+            field = blur * x * BesselQuotient(0, k)
+            seen = first * ((1 + blur) * PhaseVariance(k) - field**2) + blur * zeroth * field
+            return seen - (1 + blur) * (1 - exp(-x)) * exp(-blur * x / 2) / 2
+
+        rest = _over_product(body, log(1 + 1 / blur))
+        return known / gap * ((1 + blur) ** 2 / (2 + blur) - blur * rest / 2)
+
+    def weak_recovery(self, rho: Any) -> Expr:
+        """Return E (|z|^2 / 2 rho - 1)^2 = 1."""
+        return S.One
+
+    def possible(self, label: Any) -> Any:
+        """Tell that labels are not negative."""
+        return np.isfinite(label) & (np.asarray(label) >= 0)
+
+    def mean_label(self, mean: Any, variance: Any) -> Expr:
+        """Return the mean of Rice's law, of |z| given |omega|."""
+        k = mean**2 / (4 * variance)
+        scaled = exp(LogScaledI0(k))
+        return sqrt(pi * variance / 2) * scaled * (1 + 2 * k + 2 * k * BesselRatio(k))
+
+    def squared_error(self, gap: Any, rho: Any) -> Expr:
+        """Return the mean variance of |z|."""
+        # |omega|^2 / m is the square of a Rayleigh variable
+        mean = self.mean_label(sqrt(rho - gap) * _u, gap)
+        return 2 * rho - sqrt(pi / 2) * Mean(Abs(_u) * mean**2, (_u, 1))
+
+
+def Absolute() -> Channel:
+    """Return y = |z|, real phase retrieval; y = z^2 says the same."""
+    return _Absolute("abs", dimension=S.One, even=True)
+
+
+def ComplexAbsolute() -> Channel:
+    """Return y = |z| of complex z, phase retrieval; alpha counts patterns per complex weight.
+
+    Real and imaginary part of a weight each have the law of the prior.
+
+    Examples
+    --------
+    >>> ComplexAbsolute().weak_recovery(1)
+    1
+    """
+    return _ComplexAbsolute("complex-abs", dimension=Rational(1, 2), even=True, parts=2)

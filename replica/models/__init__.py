@@ -1,0 +1,1 @@
+"""From blocks to formulas: what follows for every prior, channel, loss and constraint alike."""
