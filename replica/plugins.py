@@ -26,6 +26,10 @@ def load_plugins(
     add : callable
         Takes the objects of one entry point and the name of the package that holds them. What it
         raises is the fault of that plugin, and does not break the others.
+
+    Examples
+    --------
+    >>> load_plugins("formula", "a group that nobody has", "FORMULAS", print)
     """
     for point in sorted(importlib.metadata.entry_points(group=group), key=lambda p: p.name):
         try:

@@ -66,6 +66,11 @@ class Channel(Block):
     residual : Expr or None
         Variance of y - z where the label is the field plus Gaussian noise; None for other labels.
     controls : mapping of str to Control
+
+    Examples
+    --------
+    >>> Channel.shipped["door"].even
+    True
     """
 
     labels: tuple[Any, ...] = ()

@@ -143,7 +143,8 @@ class _ReLU(Channel):
         """Tell that labels are not negative."""
         return np.isfinite(label) & (np.asarray(label) >= 0)
 
-    # on each side of zero half of the patterns carry a sign and half, besides, their field
+    # Half of the fields are negative and leave only their sign (y = 0), the others are seen as they
+    # are: every average is half that of the sign and half that of the linear channel.
 
     def free_entropy(self, gap: Any, rho: Any) -> Expr:
         """Return half that of the sign and half that of the linear channel."""
@@ -196,7 +197,14 @@ def Sign() -> Channel:
 
 
 def Linear() -> Channel:
-    """Return y = z + sqrt(Delta) xi."""
+    """Return y = z + sqrt(Delta) xi.
+
+    Examples
+    --------
+    >>> from sympy import symbols
+    >>> Linear().strength(*symbols("D rho"))
+    1/(D + Delta)
+    """
     return _Linear(
         "linear",
         dimension=S.One,
@@ -207,37 +215,79 @@ def Linear() -> Channel:
 
 
 def ReLU() -> Channel:
-    """Return y = max(0, z)."""
+    """Return y = max(0, z).
+
+    Examples
+    --------
+    >>> ReLU().dimension
+    1/2
+    """
     return _ReLU("relu", dimension=Rational(1, 2))
 
 
 def Door() -> Channel:
-    """Return y = sign(|z| - K); by default K makes both labels equally frequent at rho = 1."""
+    """Return y = sign(|z| - K); by default K makes both labels equally frequent at rho = 1.
+
+    Examples
+    --------
+    >>> Door().controls["K"].default
+    0.6744897501960817432
+    """
     return _Door("door", (-1, 1), jumps=True, even=True, controls=FrozenMapping({"K": _WIDTH}))
 
 
 def Probit() -> Channel:
-    """Return labels with P(y|z) = H(-y z)."""
+    """Return labels with P(y|z) = H(-y z).
+
+    Examples
+    --------
+    >>> Probit().log_partition(1, omega, V)
+    LogH(-omega/sqrt(V + 1))
+    """
     return _Probit("probit", (-1, 1), deterministic=False, noisy_sign=True)
 
 
 def Logistic() -> Channel:
-    """Return labels with P(y|z) = 1 / (1 + exp(-y z))."""
+    """Return labels with P(y|z) = 1 / (1 + exp(-y z)).
+
+    Examples
+    --------
+    >>> Logistic().deterministic
+    False
+    """
     return _Logistic("logistic", (-1, 1), deterministic=False)
 
 
 def Step() -> Constraint:
-    """Return the fields of positive sign beyond a margin, z > kappa."""
+    """Return the fields of positive sign beyond a margin, z > kappa.
+
+    Examples
+    --------
+    >>> Step().satisfied([-0.5, 0.5], 0).tolist()
+    [False, True]
+    """
     return Constraint("step", Sign(), 1, {"Delta": 0}, is_half_line=True)
 
 
 def Rectangle() -> Constraint:
-    r"""Return the fields inside a door, \|z\| < kappa."""
+    r"""Return the fields inside a door, \|z\| < kappa.
+
+    Examples
+    --------
+    >>> Rectangle().satisfied([-2.0, 0.5], 1).tolist()
+    [False, True]
+    """
     return Constraint("rectangle", Door(), -1, {"K": "kappa"})
 
 
 def Outside() -> Constraint:
-    r"""Return the fields outside a door, \|z\| > kappa."""
+    r"""Return the fields outside a door, \|z\| > kappa.
+
+    Examples
+    --------
+    >>> Outside().satisfied([-2.0, 0.5], 1).tolist()
+    [True, False]
+    """
     return Constraint("u", Door(), 1, {"K": "kappa"})
 
 

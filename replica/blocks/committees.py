@@ -48,7 +48,18 @@ SIGNS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
 
 
 def eigenvalue_fields(gap_plus: Any, gap_minus: Any) -> tuple[Expr, Expr, Expr]:
-    """Return h, k and rho of the fields `plus` and `minus`."""
+    """Return h, k and rho of the fields `plus` and `minus`.
+
+    Parameters
+    ----------
+    gap_plus, gap_minus : Expr
+        Variances of the fields along the eigenvectors.
+
+    Examples
+    --------
+    >>> eigenvalue_fields(S.One, S.One)  # of equal variances: independent
+    (sqrt(2)*w_minus/2 + sqrt(2)*w_plus/2, -sqrt(2)*w_minus/2 + sqrt(2)*w_plus/2, 0)
+    """
     total = gap_plus + gap_minus
     root = sqrt(total)
     # as sums, so that a reflected field is written like the other one

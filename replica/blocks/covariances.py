@@ -204,7 +204,13 @@ class Covariances(Inputs):
 
 
 def PowerLaw() -> Covariances:
-    """Return a hundred inputs of variances 1/k^2, with nine tenths of the teacher's field."""
+    """Return a hundred inputs of variances 1/k^2, with nine tenths of the teacher's field.
+
+    Examples
+    --------
+    >>> PowerLaw().omega.shape
+    (100, 100)
+    """
     variances = 1 / np.arange(1, 101.0) ** 2
     cross = variances * np.sqrt(0.9 / variances.sum())
     return Covariances(np.diag(variances), cross, 1.0, name="power-law")

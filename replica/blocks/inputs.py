@@ -43,6 +43,18 @@ class Inputs:
 
     Inputs of one's own derive from it and state the averages, `rho`, `explained`, `per_feature`
     and `samples`.
+
+    Attributes
+    ----------
+    samples : Control
+        Of the class: counts the samples.
+
+    Examples
+    --------
+    >>> from replica.blocks.covariances import PowerLaw
+    >>> inputs = PowerLaw()
+    >>> inputs.samples.name, inputs.per_feature
+    ('samples_per_feature', samples_per_feature)
     """
 
     samples: ClassVar[Control]

@@ -43,6 +43,7 @@ from replica.language.excess import squared_excess
 __all__ = ["ConvexLoss", "Loss", "Penalty"]
 
 _y, _u = Symbol("y", real=True), Symbol("u", real=True)
+# Margins at which `beyond_zero` sums: dense where losses bend, sparse in their tails.
 _LINE = np.concatenate([np.arange(0.001, 8, 0.05), np.geomspace(8, 100, 50)])
 
 
@@ -62,6 +63,11 @@ class ConvexLoss(Block):
         The loss is infinite where y u is below: a constraint on the margin.
     marks : tuple
         Where the proximal map has structure (see `Curve`), if that is known exactly.
+
+    Examples
+    --------
+    >>> ConvexLoss.shipped["hinge"](1, -2)
+    3
     """
 
     expression: Expr

@@ -1,6 +1,28 @@
 r"""Channels of the size of the field, y = |z| of real or complex z: phase retrieval.
 
-HEAD
+The label and its prediction :math:`\omega` enter all averages through one variable. With
+:math:`\delta = D / \rho` and :math:`r^2 = 1 - \delta`, the share of the field's variance that is
+known, it is
+
+.. math:: x = \frac{y\, |\omega|}{r D} \ge 0, \qquad
+          p(x) = \frac{2 \sqrt\delta}{\pi} \cosh(r x)\, K_0(x) \ \text{(real)}, \qquad
+          p(x) = \delta\, x\, I_0(r x)\, K_0(x) \ \text{(complex)}.
+
+The first is the law of the size of a product of two correlated normal variables (Craig 1936); the
+second that of the product of the sizes of two complex ones, where :math:`I_0` comes from the angle
+between them (Rice 1945, the law of y given :math:`|\omega|`). In both :math:`K_0` is what is left
+of the integral over the ratio of the two factors,
+:math:`2 K_\nu(x) = (x/2)^\nu \int_0^\infty dt\, t^{-\nu - 1} e^{-t - x^2 / 4t}` (DLMF 10.32.10).
+With one integral left in place of two, the averages keep their digits up to full recovery, where
+x is as large as :math:`1 / \delta`.
+
+References
+----------
+Craig, Annals of Mathematical Statistics 7 (1936) 1.
+Rice, Bell System Technical Journal 24 (1945) 46, for :math:`|z|` of a complex field around a mean.
+NIST Digital Library of Mathematical Functions, section 10.32, for :math:`K_\nu`.
+Maillard, Loureiro, Krzakala & Zdeborova, NeurIPS 33 (2020), for the free entropy.
+Mondelli & Montanari, Foundations of Computational Mathematics 19 (2019) 703, for weak recovery.
 """
 
 from __future__ import annotations
@@ -59,9 +81,6 @@ class _Absolute(Channel):
             + log(2)
             + LogCosh(label * mean / variance)
         )
-
-    # Both means over z and omega depend on their product alone, whose density is K_0 / pi: with
-    # r = sqrt(m / rho) one integral is left, here in the logarithm of the product.
 
     def free_entropy(self, gap: Any, rho: Any) -> Expr:
         r"""Return :math:`-\tfrac12 \log(2 \pi e D)` plus the entropy of the sign given the rest.
@@ -126,7 +145,7 @@ def _over_product(body: Callable[[Expr, Expr], Expr], largest: Expr = S.Zero) ->
     Both ends then fall off doubly exponentially; `largest` is the size of t where the upper end
     does.
     """
-    t = (1 + largest / 9) * _x  # the range of the mean begins at 9
+    t = (1 + largest / 9) * _x  # the nodes of the integral go up to t = 9 at first
     x = exp(t - exp(-t))
     slope = (1 + largest / 9) * (1 + exp(-t))
     terms = Add.make_args(body(x, t - exp(-t)))
@@ -141,12 +160,13 @@ def _log_phase(k: Expr, x: Expr, blur: Expr) -> Expr:
 
 @dataclass(frozen=True)
 class _ComplexAbsolute(Channel):
-    # The two parts of a field are independent given its mean and variance; the free entropy is
-    # counted per part, as that of the weights is. Means over y and |omega| depend on their
-    # product alone, x r D, with r^2 = m / rho. All is written in r^2, regular where it vanishes.
+    # The real and the imaginary part of a field are independent given its mean and variance, and
+    # averages are counted per part, as those of the weights are: alpha counts patterns per complex
+    # weight, so that nats per pattern and part times alpha are nats per complex weight and part.
+    # All is written in r^2, which is regular where it vanishes.
 
     def free_entropy(self, gap: Any, rho: Any) -> Expr:
-        r"""Return half of :math:`E \log p(y|\omega)`.
+        r"""Return half of :math:`E \log p(y|\omega)`, in nats per pattern and real part.
 
         With R the ratio of I_1 to I_0 the mean is
 
@@ -168,7 +188,7 @@ class _ComplexAbsolute(Channel):
         return ((log(2 * rho) - EulerGamma) / 2 - log(gap) - 1 + phase) / 2
 
     def strength(self, gap: Any, rho: Any) -> Expr:
-        r"""Return what is seen of each part of the field.
+        r"""Return the strength G of each real part of the field, of variance :math:`\rho`.
 
         With :math:`s = R(rx) / rx` and :math:`\delta = D / \rho` it is
 
@@ -202,7 +222,7 @@ class _ComplexAbsolute(Channel):
         return np.isfinite(label) & (np.asarray(label) >= 0)
 
     def mean_label(self, mean: Any, variance: Any) -> Expr:
-        """Return the mean of Rice's law, of |z| given |omega|."""
+        """Return the mean of Rice's law, of |z| given |omega| and the variance of each part."""
         k = mean**2 / (4 * variance)
         scaled = exp(LogScaledI0(k))
         return sqrt(pi * variance / 2) * scaled * (1 + 2 * k + 2 * k * BesselRatio(k))
@@ -215,7 +235,13 @@ class _ComplexAbsolute(Channel):
 
 
 def Absolute() -> Channel:
-    """Return y = |z|, real phase retrieval; y = z^2 says the same."""
+    """Return y = |z|, real phase retrieval; y = z^2 says the same.
+
+    Examples
+    --------
+    >>> Absolute().weak_recovery(1)
+    2
+    """
     return _Absolute("abs", dimension=S.One, even=True)
 
 

@@ -131,12 +131,24 @@ class _Given(FeatureMap):
 
 
 def GaussianFeatures() -> FeatureMap:
-    """Return features with independent standard normal entries."""
+    """Return features with independent standard normal entries.
+
+    Examples
+    --------
+    >>> GaussianFeatures().ratio
+    features_per_dimension
+    """
     return _Gaussian("gaussian")
 
 
 def OrthogonalFeatures() -> FeatureMap:
-    """Return features with orthogonal rows or columns: Haar, subsampled Fourier or cosine."""
+    """Return features with orthogonal rows or columns: Haar, subsampled Fourier or cosine.
+
+    Examples
+    --------
+    >>> OrthogonalFeatures().sample(np.random.default_rng(0), 4, 2).shape
+    (4, 2)
+    """
     return _Orthogonal("orthogonal")
 
 

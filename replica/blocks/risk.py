@@ -114,6 +114,14 @@ def refuse_untaught(channel: Channel) -> None:
     ------
     DeclarationError
         For labels that are not correlated with the field, such as those of an even channel.
+
+    Examples
+    --------
+    >>> from replica.blocks.channels import Door
+    >>> refuse_untaught(Door())
+    Traceback (most recent call last):
+    ...
+    replica.errors.DeclarationError: a student that is linear in the inputs learns nothing of ...
     """
     if channel.even or (channel.labels and channel.label_slope(S.One).is_zero):
         raise DeclarationError(

@@ -132,6 +132,12 @@ class Atoms(Spectrum):
     ----------
     pairs : sequence of (Expr, Expr)
         Eigenvalue and weight.
+
+    Examples
+    --------
+    >>> s = Symbol("s", real=True)
+    >>> Atoms([(1, S.Half), (3, S.Half)]).average(s**2, s)
+    5
     """
 
     def __new__(cls, pairs: Any) -> Atoms:

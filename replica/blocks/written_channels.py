@@ -43,7 +43,9 @@ from replica.language.rewriting import stabilise
 __all__ = ["ContinuousChannel", "DiscreteChannel"]
 
 _u, _x = symbols("u x", real=True)
-_SMALLEST = Rational(1, 10**25)  # beside the mass beyond the range of the field, 1e-19
+# Added to a mean before its logarithm is taken, so that it is finite where the mean underflows; far
+# below what the integral leaves out beyond its range, 1e-19.
+_SMALLEST = Rational(1, 10**25)
 _PLACES = (-7.3, -2.1, -0.6, -0.01, 0.02, 0.7, 1.9, 6.8)
 """Fields at which a law is checked."""
 
@@ -78,7 +80,7 @@ class _Discrete(Channel):
 
     def sample(self, rng: np.random.Generator, z: Any, controls: Mapping[str, float]) -> Any:
         """Draw labels with their probabilities at z."""
-        raise NotImplementedError  # needs the numerics: the experiment draws from probabilities
+        raise NotImplementedError  # the experiment draws from P(y|z), which it turns into numbers
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ class ContinuousChannelLaw(Channel):
         second = self._integral(y**2 * self._mean_density(_u, gap))
         return Mean(second - self.mean_label(_u, gap) ** 2, (_u, rho - gap))
 
-    # Labels where the density underflows weigh nothing: it is the weight, and not exp(log).
+    # Where the density underflows its logarithm is wrong. Such labels do not count if the weight of
+    # a label is the density itself, and not the exponential of its logarithm.
 
     def free_entropy(self, gap: Any, rho: Any) -> Expr:
         """Return minus the differential entropy of y."""
@@ -139,7 +142,7 @@ class ContinuousChannelLaw(Channel):
 
     def sample(self, rng: np.random.Generator, z: Any, controls: Mapping[str, float]) -> Any:
         """Draw labels with their density at z."""
-        raise NotImplementedError  # needs the numerics: the experiment draws from the density
+        raise NotImplementedError  # the experiment draws from P(y|z), which it turns into numbers
 
 
 def DiscreteChannel(
@@ -339,7 +342,10 @@ def _positive(where: str, name: str, value: Any) -> Expr:
 
 
 def _check_density(where: str, law: Expr, place: float, support: Interval) -> None:
-    from scipy.integrate import IntegrationWarning, quad  # import replica stays light without it
+    from scipy.integrate import (
+        IntegrationWarning,
+        quad,
+    )  # imported late: it takes a quarter of a second
 
     def at(label: float) -> float:
         value = law.subs(y, label).evalf()

@@ -30,6 +30,13 @@ class Option:
         Blocks of this type are accepted as they are, besides the names.
     named : callable, optional
         Returns the shipped block of a name.
+
+    Examples
+    --------
+    >>> Option((0, 1), 0, "steps").read("family", "rsb", 2)
+    Traceback (most recent call last):
+    ...
+    replica.errors.ControlError: family: option rsb=2 is not one of 0, 1
     """
 
     choices: tuple[Any, ...]

@@ -58,6 +58,12 @@ def replicon_of_patterns(accept: Constraint, norm: Expr) -> Expr:
     accept : Constraint
     norm : Expr
         The squared norm per weight.
+
+    Examples
+    --------
+    >>> from replica.blocks.channels import Step
+    >>> replicon_of_patterns(Step(), S.One).free_symbols == {alpha, kappa, q}
+    True
     """
     pattern = accept.log_probability(u, norm - q, kappa)
     return alpha * Mean(pattern.diff(u, 2) ** 2, (u, q))
