@@ -16,15 +16,14 @@ where the derivative of the potential loses them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from sympy import Expr, S, Symbol, exp, pi, sympify
+from sympy import Expr, S, Symbol, exp, pi
 
 from replica.blocks.block import Block
 from replica.blocks.shipped import Shipped
-from replica.declarations.frozen import FrozenMapping, freeze
 from replica.language.means import Mean, mean_of_sum
 
 __all__ = ["Channel", "Constraint", "V", "omega", "y"]
@@ -203,14 +202,13 @@ class Constraint(Block):
     ----------
     name : str
     channel : Channel
-        A deterministic one, without noise.
+        A deterministic one, with one control.
     label : number
         Of the accepted fields.
-    settings : mapping of str to number or "kappa"
-        What the controls of the channel are: numbers, or the margin.
+    margin : str
+        The control of the channel that is the margin kappa.
     is_half_line : bool
-        Whether the accepted fields are those above the margin, z > kappa: the label is then that
-        of z - kappa.
+        Whether the accepted fields are those above the margin.
 
     Examples
     --------
@@ -224,25 +222,16 @@ class Constraint(Block):
 
     channel: Channel
     label: Any
-    settings: Mapping[str, Any] = field(default_factory=FrozenMapping)
+    margin: str
     is_half_line: bool = False
 
     shipped: ClassVar[Shipped[Constraint]] = Shipped("constraint", "replica.blocks.channels")
 
-    def __post_init__(self) -> None:
-        freeze(self)
-
     def log_probability(self, mean: Any, variance: Any, kappa: Any) -> Expr:
         """Return the log-probability of the accepted fields under N(mean, variance)."""
-        centre = mean - kappa if self.is_half_line else mean
-        values = self._settings(sympify(kappa))
-        symbols = {c.symbol: values[name] for name, c in self.channel.controls.items()}
-        return self.channel.log_partition(self.label, centre, variance).subs(symbols)
+        part = self.channel.log_partition(self.label, mean, variance)
+        return part.subs(self.channel.controls[self.margin].symbol, kappa)
 
     def satisfied(self, fields: Any, kappa: float) -> Any:
         """Tell which fields are accepted, an array of booleans of their shape."""
-        seen = np.asarray(fields) - kappa if self.is_half_line else np.asarray(fields)
-        return self.channel.gives(self.label, seen, self._settings(kappa))
-
-    def _settings(self, kappa: Any) -> dict[str, Any]:
-        return {k: kappa if v == "kappa" else v for k, v in self.settings.items()}
+        return self.channel.gives(self.label, np.asarray(fields), {self.margin: kappa})

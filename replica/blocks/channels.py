@@ -23,11 +23,12 @@ from replica.language.primitives import LogH, LogHDifference, LogSumExp, Softmax
 
 __all__ = ["Door", "Linear", "Logistic", "Outside", "Probit", "ReLU", "Rectangle", "Sign", "Step"]
 
-Delta, K = symbols("Delta K", real=True)
+Delta, K, kappa = symbols("Delta K kappa", real=True)
 _u, _x = symbols("u x", real=True)
 
 _NOISE = Control(Delta, Interval(0, oo), 0, "variance of the noise on the field")
 _BALANCED = S("0.6744897501960817432")
+_MARGIN = Control(kappa, Interval(-oo, oo), 0, "margin")
 _WIDTH = Control(K, Interval.open(0, oo), _BALANCED, "half-width of the door")
 
 
@@ -37,14 +38,27 @@ class _Sign(Channel):
         """Return log H(-y omega / sqrt(V + Delta))."""
         return LogH(-label * mean / sqrt(variance + Delta))
 
-    def gives(self, label: Any, z: Any, controls: Mapping[str, float]) -> Any:
-        """Tell which fields have the sign y, zero having none."""
-        return label * np.asarray(z) > 0
-
     def sample(self, rng: np.random.Generator, z: Any, controls: Mapping[str, float]) -> Any:
         """Draw the sign of the noisy field."""
         noise = np.sqrt(controls.get("Delta", 0.0)) * rng.standard_normal(np.shape(z))
         return np.where(z + noise >= 0, 1.0, -1.0)
+
+
+@dataclass(frozen=True)
+class _Beyond(Channel):
+    """The sign of what the field has beyond a margin, y = sign(z - kappa)."""
+
+    def log_partition(self, label: Any, mean: Any, variance: Any) -> Expr:
+        """Return log H(-y (omega - kappa) / sqrt(V))."""
+        return LogH(-label * (mean - kappa) / sqrt(variance))
+
+    def gives(self, label: Any, z: Any, controls: Mapping[str, float]) -> Any:
+        """Tell which fields are above (y = 1) or below (y = -1), the margin being neither."""
+        return z > controls["kappa"] if label > 0 else z < controls["kappa"]
+
+    def sample(self, rng: np.random.Generator, z: Any, controls: Mapping[str, float]) -> Any:
+        """Return the sign of z - kappa."""
+        return np.where(self.gives(1, z, controls), 1.0, -1.0)
 
 
 @dataclass(frozen=True)
@@ -266,7 +280,8 @@ def Step() -> Constraint:
     >>> Step().satisfied([-0.5, 0.5], 0).tolist()
     [False, True]
     """
-    return Constraint("step", Sign(), 1, {"Delta": 0}, is_half_line=True)
+    above = _Beyond("beyond", (-1, 1), jumps=True, controls=FrozenMapping({"kappa": _MARGIN}))
+    return Constraint("step", above, 1, "kappa", is_half_line=True)
 
 
 def Rectangle() -> Constraint:
@@ -277,7 +292,7 @@ def Rectangle() -> Constraint:
     >>> Rectangle().satisfied([-2.0, 0.5], 1).tolist()
     [False, True]
     """
-    return Constraint("rectangle", Door(), -1, {"K": "kappa"})
+    return Constraint("rectangle", Door(), -1, "K")
 
 
 def Outside() -> Constraint:
@@ -288,7 +303,7 @@ def Outside() -> Constraint:
     >>> Outside().satisfied([-2.0, 0.5], 1).tolist()
     [True, False]
     """
-    return Constraint("u", Door(), 1, {"K": "kappa"})
+    return Constraint("u", Door(), 1, "K")
 
 
 BLOCKS = (

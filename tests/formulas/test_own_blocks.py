@@ -113,7 +113,7 @@ def test_half_a_penalty_is_that_penalty_at_half_its_strength():
 
 def test_a_set_of_accepted_fields_of_ones_own():
     """Fields inside a door of labels that the name does not tell."""
-    own = rp.Constraint("inside", rp.Door(), -1, {"K": "kappa"})
+    own = rp.Constraint("inside", rp.Door(), -1, "K")
     formula = discrete_weights(rp.Rademacher(), own, name="inside", title="My own set")
     shipped = rp.formulas["symmetric-binary-perceptron"](constraint="rectangle")
     capacity = rp.threshold(formula, "alpha_G", kappa=1).value
