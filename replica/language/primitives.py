@@ -1,7 +1,7 @@
 r"""Stable functions of the language, closed under differentiation.
 
 Plain numpy overflows on the textbook forms (``cosh`` at 710, ``pdf/H`` is NaN at 39); each
-primitive here has one accurate numerical implementation (`replica.numerics.functions`) and a
+primitive here has one accurate numerical implementation (`replica.numerics.implementations`) and a
 derivative made of primitives, so an expression never leaves the safe set. With the Gaussian tail
 :math:`H(x) = \int_x^\infty e^{-u^2/2} du / \sqrt{2\pi}` and density :math:`\varphi`:
 

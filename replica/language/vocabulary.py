@@ -33,10 +33,10 @@ from sympy import (
 
 from replica.language.bivariate import BIVARIATE
 from replica.language.envelope import Clip, Curve, Envelope, Proximal
-from replica.language.means import Mean
-from replica.language.planted import PlantedMean
+from replica.language.laws import Law
+from replica.language.means import BoundMean
 from replica.language.primitives import PRIMITIVES
-from replica.language.spectral import CompanionStieltjes, SpectralMean, Spectrum
+from replica.language.spectral import CompanionStieltjes
 
 __all__ = ["FUNCTIONS", "first_unknown_node"]
 
@@ -73,11 +73,9 @@ _STRUCTURE = (
     Symbol,
     Number,
     NumberSymbol,
-    Mean,
-    SpectralMean,
-    PlantedMean,
+    BoundMean,
+    Law,
     Lambda,
-    Spectrum,
     Tuple,
     Curve,
 )

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import singledispatch
+from typing import Any, Protocol
 
 import mpmath
 from mpmath.calculus.quadrature import GaussLegendre
 from sympy import Expr, Symbol
 
+from replica.errors import LoweringError
 from replica.numerics.hoisting import hoist
 from replica.numerics.lowering import Integral, Layer, WeightedSum, lower, precise_function
 from replica.numerics.structure import has_kink
 
-__all__ = ["PreciseKernel"]
+__all__ = ["PreciseIntegral", "PreciseKernel", "precise_integral"]
 
 _GUARD = 10  # digits carried beyond those asked for
 _NARROW = 0.1  # scaled width below which panels beat the trapezoid
@@ -67,13 +69,24 @@ def _to_mpf(value: Any) -> Any:
     return mpmath.mpf(value)
 
 
+class PreciseIntegral(Protocol):
+    """Means over one law, in multi-precision."""
+
+    def evaluate(self, arguments: list[Any], digits: int) -> tuple[list[Any], list[Any]]:
+        """Return the means at these numbers, and their errors."""
+        ...
+
+
+@singledispatch
+def precise_integral(part: Any) -> PreciseIntegral:
+    """Return an integral of a layer in multi-precision; each kind registers its own."""
+    raise LoweringError(f"no quadrature in multi-precision is known for {type(part).__name__}")
+
+
 class _PreciseLayer:
     def __init__(self, layer: Layer) -> None:
         self.function = precise_function(layer.symbols, layer.expressions)
-        self.integrals = [
-            _PreciseSum(part) if isinstance(part, WeightedSum) else _PreciseIntegral(part)
-            for part in layer.integrals
-        ]
+        self.integrals = [precise_integral(part) for part in layer.integrals]
 
     def evaluate(self, arguments: list[Any], digits: int) -> tuple[list[Any], list[Any]]:
         means: list[Any] = []
@@ -95,6 +108,7 @@ class _PreciseLayer:
         ]
 
 
+@precise_integral.register(WeightedSum)
 class _PreciseSum:
     def __init__(self, part: WeightedSum) -> None:
         self.count = len(part.results)
@@ -111,6 +125,7 @@ class _PreciseSum:
         return totals, errors
 
 
+@precise_integral.register(Integral)
 class _PreciseIntegral:
     def __init__(self, integral: Integral) -> None:
         outer = integral.body.arguments[:-1]

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from replica.language.envelope import CURVES, t
 from replica.language.rewriting import stabilise
+from replica.numerics.codegen import compiled, compiled_precisely
+from replica.numerics.functions import FUNCTIONS
 
 __all__ = ["precise_proximal", "proximal", "proximal_rounding", "proximal_slopes"]
 
@@ -31,19 +33,16 @@ _LEVEL, _ACCEPTED = 4, 64  # residual, in units of its terms, to stop at and to 
 @lru_cache(maxsize=256)
 def _compiled(key: str) -> tuple[Any, float, float]:
     """Return slope and curvature of a curve as one function of arrays, and its ends."""
-    from replica.numerics.lowering import compile_layer  # which needs the functions, and this
-
     curve = CURVES[key]
     slope = stabilise(curve.expression).diff(t)
-    return compile_layer((t,), (slope, slope.diff(t))), float(curve.low), float(curve.high)
+    function = compiled((t,), (slope, slope.diff(t)), FUNCTIONS)
+    return function, float(curve.low), float(curve.high)
 
 
 @lru_cache(maxsize=256)
 def _compiled_precisely(key: str) -> Any:
-    from replica.numerics.lowering import precise_function
-
     slope = stabilise(CURVES[key].expression).diff(t)
-    return precise_function((t,), (slope, slope.diff(t)))
+    return compiled_precisely((t,), (slope, slope.diff(t)), FUNCTIONS)
 
 
 def proximal(key: str, omega: Any, V: Any) -> Array:
