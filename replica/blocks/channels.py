@@ -41,21 +41,23 @@ from sympy import (
 from replica.declarations.control import Control
 from replica.declarations.frozen import FrozenMapping
 from replica.errors import looked_up
-from replica.language.integrals import LabelIntegral
-from replica.language.means import Mean, mean_of_sum
-from replica.language.primitives import (
+from replica.language.bessel import (
     BesselQuotient,
     BesselRatio,
-    LogCosh,
-    LogH,
-    LogHDifference,
     LogScaledI0,
     LogScaledK0,
     LogScaledK1,
-    LogSumExp,
     PhaseEntropy,
     PhaseLogPartition,
     PhaseVariance,
+)
+from replica.language.integrals import LabelIntegral
+from replica.language.means import Mean, mean_of_sum
+from replica.language.primitives import (
+    LogCosh,
+    LogH,
+    LogHDifference,
+    LogSumExp,
     Sech,
     Softmax,
     Tanh,

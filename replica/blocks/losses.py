@@ -35,7 +35,8 @@ from sympy import (
 )
 
 from replica.errors import DeclarationError, looked_up
-from replica.language.envelope import Curve, MoreauEnvelope
+from replica.language.curves import Curve
+from replica.language.envelope import MoreauEnvelope
 from replica.language.primitives import LogH, MillsExcess
 
 __all__ = ["LOSSES", "PENALTIES", "ConvexLoss", "Loss", "Penalty", "loss", "penalty"]

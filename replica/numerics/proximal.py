@@ -16,7 +16,7 @@ import mpmath
 import numpy as np
 from numpy.typing import NDArray
 
-from replica.language.envelope import CURVES, t
+from replica.language.curves import CURVES, t
 from replica.language.rewriting import stabilise
 from replica.numerics.codegen import compiled, compiled_precisely
 from replica.numerics.functions import FUNCTIONS

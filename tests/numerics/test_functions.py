@@ -11,7 +11,7 @@ from mpmath import mpf
 from numerics import oracle
 
 from replica.language.bivariate import BIVARIATE
-from replica.language.primitives import PRIMITIVES
+from replica.language.vocabulary import PRIMITIVES
 from replica.numerics.implementations import IMPLEMENTATIONS
 from replica.numerics.rounding import UNIT, Bounded, bounded_namespace
 

@@ -9,7 +9,8 @@ from scipy.special import expit
 from sympy import Abs, Max, Symbol, cosh, exp, log, sqrt, symbols
 
 from replica.blocks.losses import Logistic
-from replica.language.envelope import CURVES, Curve, MoreauEnvelope, t
+from replica.language.curves import CURVES, Curve, t
+from replica.language.envelope import MoreauEnvelope
 from replica.language.means import Mean
 from replica.numerics import proximal as module
 from replica.numerics.implementations import IMPLEMENTATIONS
