@@ -10,7 +10,7 @@ from typing import Any
 from sympy import Basic, Eq, Expr, Interval, S, Symbol, latex, oo
 
 from replica.declarations.checks import Checks
-from replica.declarations.control import Relation, declared_controls
+from replica.declarations.control import Control, Relation, control_name, declared_controls
 from replica.declarations.frozen import FrozenMapping, freeze
 from replica.declarations.landmarks import Absence, Boundary
 from replica.declarations.published import Published
@@ -180,6 +180,15 @@ class Formula:
             *self.overlaps,
             *(self.conjugates[q] for q in self.overlaps if q in self.conjugates),
         )
+
+    @cached_property
+    def symbols(self) -> tuple[Symbol, ...]:
+        """Symbols of the controls, in the order in which their values are passed on."""
+        return tuple(control.symbol for control in self.controls.values())
+
+    def control(self, symbol: Symbol) -> Control:
+        """Return the control with this symbol."""
+        return self.controls[control_name(symbol)]
 
     @cached_property
     def domains(self) -> Mapping[Symbol, Interval]:

@@ -177,7 +177,7 @@ def branches(formula: Formula | Family, **controls: Any) -> Branches:
                 f"{found.name}: no saddle point for {name} from {low:g} to {high:g}"
             )
         z, control = (np.concatenate([getattr(c, part) for c in ends]) for part in ("z", "control"))
-        rest = [c.symbol for c in found.controls.values() if c.symbol != symbol]
+        rest = [s for s in found.symbols if s != symbol]
         arguments = (*found.unknowns, symbol, *rest)
         seen = compile_kernel(arguments, tuple(found.observables.values()))(*z.T, control, *others)
         columns = [np.full(control.shape, fixed[k]) if k != name else control for k in values]

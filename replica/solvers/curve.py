@@ -75,7 +75,7 @@ class ExplicitCurve:
     ) -> None:
         self.formula, self.control, self.parameter = formula, control, parameter
         self.other, self.value = other, value
-        symbols = [c.symbol for c in formula.controls.values()]
+        symbols = formula.symbols
         self.position = symbols.index(control)
         self._rest = tuple(symbol for symbol in symbols if symbol is not control)
         self._kernels: dict[tuple[Expr, ...], Kernel] = {}
@@ -701,7 +701,7 @@ def _thinned(table: Array) -> tuple[Array, NDArray[np.intp]]:
 @lru_cache(maxsize=64)
 def explicit_curve(formula: Formula, control: Symbol | None = None) -> ExplicitCurve | None:
     """Return the explicit curve of a formula in `control` (or the first that has one), or None."""
-    symbols = [c.symbol for c in formula.controls.values()]
+    symbols = formula.symbols
     if control is None:
         found = (explicit_curve(formula, symbol) for symbol in symbols)
         return next((curve for curve in found if curve is not None), None)

@@ -18,8 +18,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from replica.solvers.equations import Equations
+from replica.solvers.matrices import newton_step, scale
 from replica.solvers.solution import Status
-from replica.solvers.system import System, newton_step, scale
 
 __all__ = ["Anderson", "Damped", "Iterated", "LogNewton", "Newton", "iterate"]
 
@@ -36,7 +37,7 @@ def _added(here: Array, step: Array, length: Array) -> Array:
 class Proposal(Protocol):
     """A way to propose the next point from residuals and Jacobians."""
 
-    def step(self, system: System, z: Array, residual: Array, jacobian: Array) -> Array:
+    def step(self, system: Equations, z: Array, residual: Array, jacobian: Array) -> Array:
         """Return the proposed change of every unknown at every point."""
         ...
 
@@ -71,7 +72,7 @@ class Newton:
     def __init__(self, last_step: float = 1e-7) -> None:
         self.last_step = last_step
 
-    def step(self, system: System, z: Array, residual: Array, jacobian: Array) -> Array:
+    def step(self, system: Equations, z: Array, residual: Array, jacobian: Array) -> Array:
         """Return the Newton step."""
         return newton_step(jacobian, residual)
 
@@ -87,7 +88,7 @@ class Newton:
         """Return the largest of the residuals, each relative to a size."""
         return np.asarray(np.abs(residual / size).max(axis=1))
 
-    def completed(self, system: System, z: Array, parameters: Sequence[Array]) -> Array:
+    def completed(self, system: Equations, z: Array, parameters: Sequence[Array]) -> Array:
         """Return the point from which to go on."""
         return z
 
@@ -105,7 +106,7 @@ class LogNewton(Newton):
     Norms and responses that diverge as powers of a control are affine on these scales.
     """
 
-    def step(self, system: System, z: Array, residual: Array, jacobian: Array) -> Array:
+    def step(self, system: Equations, z: Array, residual: Array, jacobian: Array) -> Array:
         """Return the Newton step in log z."""
         update = z + residual
         identity = np.eye(z.shape[1])
@@ -126,7 +127,7 @@ class LogNewton(Newton):
         """Return how far the logarithms of updates and unknowns are apart."""
         return np.asarray(np.abs(np.log1p(residual / z)).max(axis=1))
 
-    def completed(self, system: System, z: Array, parameters: Sequence[Array]) -> Array:
+    def completed(self, system: Equations, z: Array, parameters: Sequence[Array]) -> Array:
         """Return the point with explicit unknowns as functions of the others, not linearised."""
         return system.completed(z, parameters)
 
@@ -138,7 +139,7 @@ class Damped:
         self.damping = damping
         self.tolerance = tolerance
 
-    def step(self, system: System, z: Array, residual: Array, jacobian: Array) -> Array:
+    def step(self, system: Equations, z: Array, residual: Array, jacobian: Array) -> Array:
         """Return the damped step towards the update."""
         own = np.diagonal(jacobian, axis1=1, axis2=2)
         safe = np.where(own == 0, 1.0, own)
@@ -175,7 +176,7 @@ class Anderson(Damped):
         self._points: list[Array] = []
         self._steps: list[Array] = []
 
-    def step(self, system: System, z: Array, residual: Array, jacobian: Array) -> Array:
+    def step(self, system: Equations, z: Array, residual: Array, jacobian: Array) -> Array:
         """Return the mixed step."""
         plain = super().step(system, z, residual, jacobian)
         self._points.append(z)
@@ -241,7 +242,7 @@ class Iterated:
 
 
 def iterate(
-    system: System,
+    system: Equations,
     start: Array,
     parameters: Sequence[Array],
     proposal: Proposal,
@@ -253,7 +254,7 @@ def iterate(
 
     Parameters
     ----------
-    system : System
+    system : Equations
     start : array, shape (points, unknowns)
     parameters : sequence of arrays, shape (points,)
     proposal : Newton, Damped or Anderson
@@ -308,7 +309,7 @@ def iterate(
 
 def _into_domain(
     proposal: Proposal,
-    system: System,
+    system: Equations,
     here: Array,
     step: Array,
     parameters: Sequence[Array],
@@ -334,7 +335,7 @@ def _into_domain(
 
 def _descend(
     proposal: Newton,
-    system: System,
+    system: Equations,
     here: Array,
     step: Array,
     length: Array,

@@ -29,6 +29,7 @@ from replica.numerics.kernel import Kernel, compile_kernel
 from replica.solvers.saddle import solve, solve_flat
 from replica.solvers.solution import Solution, Status, with_error
 from replica.solvers.system import System, saddle_system
+from replica.solvers.verify import verify
 
 __all__ = ["Optimum", "optimise"]
 
@@ -301,7 +302,7 @@ class _Place:
             value, error = float(found[self.quantity]), float(found.errors[self.quantity])
             return error / _STEP + _STEP**2 * abs(value)
         parameters = self.parameters(control)
-        verified = self.system.verify(self.point(control), parameters, 1e-10)
+        verified = verify(self.system, self.point(control), parameters, 1e-10)
         _, error = self.slopes(verified.z, parameters, verified.error)
         return error * self.scale(control)
 

@@ -34,6 +34,7 @@ from replica.solvers.precision import check_digits, decimal_text, precise_soluti
 from replica.solvers.solution import Solution, Status, failure
 from replica.solvers.symmetry import attracted, attracts, embedded, refuse_symmetric
 from replica.solvers.system import System, saddle_system
+from replica.solvers.verify import poorly_known, unresolved, verify
 
 __all__ = [
     "boundary_attracts",
@@ -465,7 +466,7 @@ def boundary_attracts(formula: Formula, parameters: list[Array]) -> NDArray[np.b
     boundary = formula.boundary
     if boundary is None:
         return np.zeros(parameters[0].shape, dtype=bool)
-    symbols = tuple(c.symbol for c in formula.controls.values())
+    symbols = formula.symbols
     (above,) = compile_kernel(symbols, (sympify(boundary.above, strict=True),))(*parameters)
     attracts = parameters[symbols.index(boundary.in_)] >= above
     at = dict(zip(formula.controls, parameters, strict=True))
@@ -691,7 +692,8 @@ def _assemble(
         inner = [p[good] for p in flat]
         # a point without a Jacobian of its own is corrected by itself, whatever the others have
         known = bool(np.isfinite(ended.jacobian[good]).all(axis=(1, 2)).any())
-        found = system.verify(
+        found = verify(
+            system,
             z[good],
             inner,
             tolerance,
@@ -705,10 +707,10 @@ def _assemble(
             found.values,
             found.bounds,
         )
-        poor = system.poor(z[good], error[good], inner, tolerance).any(axis=1)
+        poor = poorly_known(system, z[good], error[good], inner, tolerance).any(axis=1)
         status[np.flatnonzero(good)[poor]] = Status.INACCURATE
         # a point no further from the edge than its error is an artefact of the nodes
-        lost = system.unresolved(z[good], error[good], inner, 0.3).any(axis=1)
+        lost = unresolved(system, z[good], error[good], inner, 0.3).any(axis=1)
         status[np.flatnonzero(good)[lost]] = Status.LEFT_DOMAIN
     observables = dict(zip(wanted, rows.T, strict=True))
     spreads = dict(zip(wanted, bounds.T, strict=True))
@@ -764,7 +766,7 @@ def _jacobians(ended: Iterated, good: NDArray[np.bool_]) -> Array | None:
 def boundary_values(formula: Formula, wanted: Iterable[str], flat: list[Array]) -> Array:
     """Return the observables on the boundary, shape (points, observables)."""
     assert formula.boundary is not None
-    symbols = tuple(c.symbol for c in formula.controls.values())
+    symbols = formula.symbols
     columns = []
     for name in wanted:
         value = formula.boundary.observables[name]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Expr, Interval, Symbol
+from sympy import Expr, Symbol
 
 from replica.declarations.control import control_name
 from replica.declarations.formula import Formula
@@ -17,7 +17,7 @@ from replica.numerics.kernel import compile_kernel
 from replica.solvers.continuation import follow, saddle_branches
 from replica.solvers.curve import ExplicitCurve, explicit_curve
 from replica.solvers.saddle import solve
-from replica.solvers.system import System
+from replica.solvers.system import System, augmented
 from replica.solvers.thresholds.merger import Merger, approaches, merger
 from replica.solvers.thresholds.request import Request
 
@@ -31,15 +31,9 @@ _FIRST_CONTROLS = (1e-3, 1e-2, 0.1, 0.5, 1.0, 2.0)  # from the low end: where a 
 @lru_cache(maxsize=64)
 def root_system(formula: Formula, declaration: Root) -> System:
     """Return stationarity and the conditions of a root."""
-    pinned = dict(declaration.at)
-    free = [symbol for symbol in formula.unknowns if symbol not in pinned]
     shift = 1 if isinstance(declaration, Instability) else 0
-    equations = [formula.residuals[symbol].subs(pinned) for symbol in free]
-    equations += [(formula.observable(zero) - shift).subs(pinned) for zero in declaration.zeros]
-    symbols = {control.symbol: control for control in formula.controls.values()}
-    parameters = [symbol for symbol in symbols if symbol not in declaration.controls]
-    domains = {**formula.domains, **{s: symbols[s].domain for s in declaration.controls}}
-    return System(equations, (*free, *declaration.controls), parameters, domains)
+    conditions = [formula.observable(zero) - shift for zero in declaration.zeros]
+    return augmented(formula, conditions, declaration.controls, declaration.at)
 
 
 def root_starts(
@@ -105,7 +99,7 @@ def _along_curve(
 ) -> tuple[Array, Array, Array]:
     """Return unknowns, control and the condition's value at places along the curve."""
     z, value, height = curve.points(place, request.others, (zero,), refinement=refinement)
-    domain = _domain(request.formula, curve.control)
+    domain = request.formula.control(curve.control).domain
     inside = (value > float(domain.start)) & (value < float(domain.end))
     along = z[inside], value[inside], height[inside]
     trivial = curve.trivial_branch(request.others, zero) if declaration.from_origin else None
@@ -122,13 +116,9 @@ def _end(
     last = approaches(height)
     if last is None:
         return None
-    domains = {**request.formula.domains, control: _domain(request.formula, control)}
+    domains = {**request.formula.domains, control: request.formula.control(control).domain}
     begin = np.array([*z[last], value[last]])
     return merger(system, domains, begin, float(height[last]), request.others)
-
-
-def _domain(formula: Formula, control: Symbol) -> Interval:
-    return formula.controls[control_name(control)].domain
 
 
 def _crossing(height: Array, z: Array, control: Array) -> Array | None:

@@ -20,7 +20,7 @@ from replica.declarations.formula import Formula
 from replica.declarations.threshold import Crossing, Cusp, Fold
 from replica.errors import ThresholdNotFound
 from replica.solvers.curve import LEAVING, ExplicitCurve, explicit_curve
-from replica.solvers.system import System
+from replica.solvers.system import System, augmented
 
 __all__ = [
     "SampledCurve",
@@ -263,15 +263,8 @@ def fold_system(formula: Formula, declaration: Fold) -> System:
     """Return stationarity and the vanishing of the Jacobian's determinant."""
     residuals = [formula.residuals[symbol] for symbol in formula.unknowns]
     jacobian = [[r.diff(symbol) for symbol in formula.unknowns] for r in residuals]
-    controls = {c.symbol: c for c in formula.controls.values()}
-    control = declaration.in_
-    return System(
-        (*residuals, _determinant(jacobian)),
-        (*formula.unknowns, control),
-        tuple(symbol for symbol in controls if symbol is not control),
-        {**formula.domains, control: controls[control].domain},
-        symbolic=False,  # the determinant holds second derivatives already
-    )
+    # the determinant holds second derivatives already: no symbolic Jacobian of it
+    return augmented(formula, (_determinant(jacobian),), declaration.controls, symbolic=False)
 
 
 def fold_start(sampled: SampledCurve, declaration: Fold) -> Array | None:
@@ -318,14 +311,8 @@ def cusp_system(formula: Formula, declaration: Cusp) -> System:
     turning = sum(
         (t * determinant.diff(s) for t, s in zip(along, formula.unknowns, strict=True)), S.Zero
     )
-    controls = {c.symbol: c for c in formula.controls.values()}
-    return System(
-        (*residuals, determinant, turning),
-        (*formula.unknowns, *declaration.controls),
-        tuple(symbol for symbol in controls if symbol not in declaration.controls),
-        {**formula.domains, **{s: controls[s].domain for s in declaration.controls}},
-        symbolic=False,
-    )
+    conditions = (determinant, turning)
+    return augmented(formula, conditions, declaration.controls, symbolic=False)
 
 
 def cusp_start(formula: Formula, declaration: Cusp, values: Mapping[str, float]) -> Array | None:
@@ -372,10 +359,9 @@ def crossing_system(
     left of them changes nothing else.
     """
     control = declaration.in_
-    controls = {c.symbol: c for c in formula.controls.values()}
     equations: list[Expr] = []
     unknowns: list[Symbol] = []
-    domains = {control: controls[control].domain}
+    domains = {control: formula.control(control).domain}
     potentials: list[Expr] = []
     for side in ("uninformed", "informed"):
         renamed: Mapping[Symbol, Symbol] = {
@@ -392,7 +378,7 @@ def crossing_system(
     return System(
         (*equations, potentials[0] - potentials[1]),
         (*unknowns, control),
-        tuple(symbol for symbol in controls if symbol is not control),
+        tuple(symbol for symbol in formula.symbols if symbol is not control),
         domains,
     )
 

@@ -49,6 +49,7 @@ from replica.solvers.thresholds.transitions import (
     fold_system,
     sampled_curves,
 )
+from replica.solvers.verify import verify
 
 __all__ = ["threshold", "thresholds"]
 
@@ -264,7 +265,8 @@ def _polished(
     good = np.flatnonzero(found.status == Status.CONVERGED)
     place = {int(k): row for row, k in enumerate(good)}
     parameters = [column[good] for column in parameters]
-    verified = system.verify(
+    verified = verify(
+        system,
         found.z[good],
         parameters,
         _TOLERANCE,
@@ -504,7 +506,7 @@ def _limit_system(formula: Formula, declaration: Limit) -> System:
     used = declaration.value.free_symbols
     if declaration.stability is not None:
         used |= declaration.stability.free_symbols
-    symbols = [c.symbol for c in formula.controls.values()]
+    symbols = formula.symbols
     # a value without controls is computed at one point all the same
     parameters = [symbol for symbol in symbols if symbol in used] or symbols[:1]
     equations = [declaration.value.diff(symbol) for symbol in declaration.over]
@@ -519,14 +521,13 @@ def _limit(request: Request, declaration: Limit) -> ThresholdResult:
 def _limit_value(request: Request, declaration: Limit, method: str) -> ThresholdResult:
     formula = request.formula
     system = _limit_system(formula, declaration)
-    names = {c.symbol: key for key, c in formula.controls.items()}
-    used = [request.values.get(names[symbol], 1.0) for symbol in system.parameters]
+    used = [request.values.get(control_name(symbol), 1.0) for symbol in system.parameters]
     parameters = [np.array([float(value)]) for value in used]
     z = np.zeros((1, 0))
     if system.size:
         z = _stationary(request, declaration, system, parameters)
     tolerance = _TOLERANCE if nesting(declaration.value) < 2 else _NESTED_TOLERANCE
-    verified = system.verify(z, parameters, tolerance, (declaration.value,))
+    verified = verify(system, z, parameters, tolerance, (declaration.value,))
     z = verified.z
     value, spread = float(verified.values[0, 0]), float(verified.bounds[0, 0])
     if not np.isfinite(value):
