@@ -1,8 +1,8 @@
 """Kinds of thresholds, each a square system: stationarity and what singles out the threshold.
 
 A kind derives from `Threshold` (or `Determining`) and says how its expressions are checked; how
-its value is found is registered in `replica.solvers.thresholds`, so that a kind of one's own is one
-class here and one function there.
+its value is found is registered with `replica.solvers.thresholds.outcome.outcomes`, so that a kind
+of one's own is one class and one function.
 """
 
 from __future__ import annotations
@@ -60,6 +60,11 @@ class Threshold:
     def controls(self) -> tuple[Symbol, ...]:
         """The controls solved for; the value of the threshold is the first."""
         return ()
+
+    @property
+    def needs_saddle(self) -> bool:
+        """Whether saddle points must be known before its value is."""
+        return True
 
     def determined(self, controls: Mapping[str, Control]) -> set[str]:
         """Return the names of the controls that it determines or does not depend on."""
@@ -213,6 +218,11 @@ class Limit(Threshold):
     unless: Unless = ()
     caveat: str = ""
 
+    @property
+    def needs_saddle(self) -> bool:
+        """Whether saddle points must be known before its value is: never."""
+        return False
+
     def determined(self, controls: Mapping[str, Control]) -> set[str]:
         """Return the names of the controls that it determines or does not depend on."""
         used = self.value.free_symbols.union(*(c.free_symbols for c, _ in self.unless))
@@ -342,6 +352,11 @@ class Cases(Determining):
     in_: Symbol
     cases: tuple[tuple[Any, Any], ...]
     doc: str = ""
+
+    @property
+    def needs_saddle(self) -> bool:
+        """Whether saddle points must be known in one of the cases."""
+        return any(case.needs_saddle for _, case in self.cases)
 
     def checked(self, checks: Checks, name: str, solved: tuple[Symbol, ...] = ()) -> Self:
         """Return the threshold with the expressions of every case checked and made stable."""

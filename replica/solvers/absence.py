@@ -12,9 +12,12 @@ from sympy import sympify
 from replica.declarations.control import control_name
 from replica.declarations.formula import Formula
 from replica.declarations.landmarks import Absence
+from replica.declarations.threshold import Limit
 from replica.errors import ConvergenceError
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.conditions import holds
+from replica.solvers.limits import limit_value
+from replica.solvers.request import Request, applicable
 
 __all__ = ["absent_points"]
 
@@ -64,11 +67,12 @@ def _free(absence: Absence, formula: Formula, values: Mapping[str, Any]) -> set[
 
 def _boundary(absence: Absence, formula: Formula, values: Mapping[str, Any]) -> float:
     """Return the value of the control that decides, infinite where there is none."""
-    from replica.solvers.thresholds.verb import threshold  # which solves for saddle points itself
-
     if isinstance(absence.than, str):
+        request = Request(formula, absence.than, formula.threshold(absence.than), values)
         try:
-            return threshold(formula, absence.than, **values).value
+            limit = applicable(request)
+            assert isinstance(limit, Limit)  # no other kind is accepted at declaration
+            return limit_value(request, limit).value
         except ConvergenceError:
             return np.inf
     than = sympify(absence.than, strict=True)

@@ -19,9 +19,7 @@ Array = NDArray[np.float64]
 _SLOPE = -2  # a coarse rule is enough for the slope of an observable
 _SLOPE_ERROR = 0.1  # what such a slope may be wrong by, relative
 _TINY = 1e-8  # a correction this small, relative, leaves nothing behind in second order
-_TURNED = (
-    0.05  # change of the Jacobian, relative, above which its step is not taken
-)
+_TURNED = 0.05  # change of the Jacobian, relative, above which its step is not taken
 _COARSE = 1e-2  # what the Jacobian of a coarse rule may be wrong by, relative
 _UNRESOLVED = 1e-2  # an error this large a part of the distance to the edge resolves nothing
 _NOTHING = 1e-290  # next to the smallest double

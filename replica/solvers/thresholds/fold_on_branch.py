@@ -24,6 +24,7 @@ from replica.declarations.threshold import Fold
 from replica.errors import ConvergenceError, ThresholdNotFound
 from replica.solvers.continuation import follow, saddle_branches
 from replica.solvers.iteration import Newton, iterate
+from replica.solvers.saddle import solve
 from replica.solvers.solution import Status
 from replica.solvers.system import System
 from replica.solvers.verify import verify
@@ -140,8 +141,6 @@ def _around_the_fold(formula: Formula, declaration: Fold, others: list[Array]) -
 def _first_point(
     formula: Formula, given: dict[Symbol, float], wanted: float, others: list[Array]
 ) -> Array:
-    from replica.solvers.saddle import solve  # the two need each other
-
     controls = [name for name, c in formula.controls.items() if c.symbol in given]
     fixed = {
         name: float(value[0])

@@ -1,4 +1,7 @@
-"""Where to begin the search for a root: the first sign change of its condition along a branch."""
+"""Roots and instabilities: where a condition vanishes along a branch.
+
+The search begins at the first sign change of the condition along the branch.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,17 @@ from sympy import Expr, Symbol
 from replica.declarations.control import control_name
 from replica.declarations.formula import Formula
 from replica.declarations.threshold import Instability, Root
+from replica.errors import ConvergenceError
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.continuation import follow, saddle_branches
 from replica.solvers.curve import ExplicitCurve, explicit_curve
+from replica.solvers.request import Request
 from replica.solvers.saddle import solve
+from replica.solvers.solution import ThresholdResult
 from replica.solvers.system import System, augmented
 from replica.solvers.thresholds.merger import Merger, approaches, merger
-from replica.solvers.thresholds.request import Request
+from replica.solvers.thresholds.outcome import Outcome, one_by_one, outcomes
+from replica.solvers.thresholds.square import polished, solved
 
 __all__ = ["root_starts", "root_system"]
 
@@ -186,3 +193,29 @@ def _first_saddle(request: Request, control: Symbol) -> Array:
         f"no saddle point found at {key} = {', '.join(f'{x:g}' for x in tried)} from where to "
         f"follow a branch"
     )
+
+
+def _root(request: Request, declaration: Root) -> ThresholdResult:
+    system = root_system(request.formula, declaration)
+    method = "root: stationarity and condition = 0"
+    if isinstance(declaration, Instability):
+        method = "instability: stationarity and eigenvalue = 1"
+    outcome: Outcome = request.failed("has no start to begin with")
+    for start in root_starts(request, declaration, system):
+        pinned = {str(symbol): float(number) for symbol, number in declaration.at.items()}
+        if isinstance(start, Merger):
+            if request.digits is not None:
+                raise request.failed(
+                    "is where two branches merge, found by extrapolation: leave digits out"
+                )
+            method = "root where two branches merge: limit of condition = h, h -> 0"
+            z, error = start.z, start.error
+            return solved(request, declaration, system, z, error, False, method, pinned)
+        (outcome,) = polished([request], declaration, system, start, method, pinned)
+        if isinstance(outcome, ThresholdResult):
+            return outcome
+    assert isinstance(outcome, ConvergenceError)
+    raise outcome
+
+
+outcomes.register(Root)(one_by_one(_root))
