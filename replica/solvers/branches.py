@@ -15,10 +15,11 @@ from replica.declarations.formula import Formula
 from replica.declarations.reading import resolve
 from replica.errors import ControlError, ConvergenceError, UnknownName
 from replica.numerics.kernel import compile_kernel
+from replica.solvers.boundary import boundary_attracts
 from replica.solvers.curve import ExplicitCurve, explicit_curve
 from replica.solvers.everywhere import Curve, every_curve
-from replica.solvers.saddle import boundary_attracts, no_overlap
 from replica.solvers.solution import Status
+from replica.solvers.states import no_overlap
 from replica.solvers.symmetry import attracts
 from replica.solvers.system import saddle_system
 from replica.solvers.thresholds.fold_on_branch import polished_fold

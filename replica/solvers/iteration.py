@@ -11,7 +11,7 @@ Each point has its own status, and points that are done stop working.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -22,7 +22,16 @@ from replica.solvers.equations import Equations
 from replica.solvers.matrices import newton_step, scale
 from replica.solvers.solution import Status
 
-__all__ = ["Anderson", "Damped", "Iterated", "LogNewton", "Newton", "iterate"]
+__all__ = [
+    "PROPOSALS",
+    "Anderson",
+    "Damped",
+    "Iterated",
+    "LogNewton",
+    "Newton",
+    "Proposal",
+    "iterate",
+]
 
 Array = NDArray[np.float64]
 
@@ -202,6 +211,14 @@ class Anderson(Damped):
         """Keep the history of the points that go on."""
         self._points = [point[active] for point in self._points]
         self._steps = [step[active] for step in self._steps]
+
+
+PROPOSALS: dict[str, Callable[[], Proposal]] = {
+    "newton": Newton,
+    "damped": Damped,
+    "anderson": Anderson,
+}
+"""Methods by name; one of your own is added here."""
 
 
 @dataclass(frozen=True)

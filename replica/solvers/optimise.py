@@ -26,8 +26,9 @@ from replica.declarations.reading import resolve
 from replica.errors import ControlError, ConvergenceError, UnknownName
 from replica.language.means import nesting
 from replica.numerics.kernel import Kernel, compile_kernel
-from replica.solvers.saddle import solve, solve_flat
+from replica.solvers.saddle import solve
 from replica.solvers.solution import Solution, Status, with_error
+from replica.solvers.strategies import solve_flat
 from replica.solvers.system import System, saddle_system
 from replica.solvers.verify import verify
 

@@ -15,7 +15,7 @@ from replica.declarations.formula import Formula
 from replica.declarations.reading import resolve
 from replica.errors import ControlError, ConvergenceError, DeclarationError, UnknownName
 from replica.numerics.kernel import compile_kernel
-from replica.solvers.saddle import boundary_attracts, boundary_values
+from replica.solvers.boundary import boundary_attracts, boundary_values
 from replica.solvers.symmetry import refuse_symmetric
 from replica.solvers.system import System, saddle_system
 

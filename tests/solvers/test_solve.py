@@ -13,7 +13,7 @@ import pytest
 from sympy import Interval, Rational, exp, oo, symbols
 
 import replica as rp
-from replica.solvers.saddle import saddle_system
+from replica.solvers.system import saddle_system
 
 BINARY = rp.formulas["binary-perceptron"]
 SPHERICAL = rp.formulas["spherical-perceptron"]
