@@ -34,6 +34,8 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+Tried = tuple[Array, Array, Array]
+"""Points, their residuals and Jacobians."""
 
 _SHORTENINGS = 60
 _TRUSTED = 3.0  # in logarithms: beyond a factor of twenty a linear model says little
@@ -56,6 +58,24 @@ class Proposal(Protocol):
 
     def instead(self, step: Array) -> Array:
         """Return the steps to take where those proposed leave the domain."""
+        ...
+
+    def completed(self, system: Equations, z: Array, parameters: Sequence[Array]) -> Array:
+        """Return the points from which to go on."""
+        ...
+
+    def corrected(
+        self,
+        system: Equations,
+        here: Array,
+        step: Array,
+        length: Array,
+        residual: Array,
+        tried: Tried,
+        parameters: Sequence[Array],
+        refinement: int,
+    ) -> Tried:
+        """Return the new points with residuals and Jacobians, after second thoughts."""
         ...
 
     def keep(self, active: NDArray[np.bool_]) -> None:
@@ -100,6 +120,38 @@ class Newton:
     def completed(self, system: Equations, z: Array, parameters: Sequence[Array]) -> Array:
         """Return the point from which to go on."""
         return z
+
+    def corrected(
+        self,
+        system: Equations,
+        here: Array,
+        step: Array,
+        length: Array,
+        residual: Array,
+        tried: Tried,
+        parameters: Sequence[Array],
+        refinement: int,
+    ) -> Tried:
+        """Shorten Newton steps at the points where the residual grew."""
+        trial, new_residual, new_jacobian = tried
+        # an update next to an open end is compared with the distance to it: a gap of 1e-5 that is
+        # wrong by half is no smaller fault than a large conjugate that is
+        size = np.where(system.paired, system.room(here, parameters), scale(here))
+        size = np.maximum(size, 1e-300)
+        before = self.norm(residual, here, size)
+        for _ in range(5):
+            level = np.maximum(self.growth * before, 1e-13)
+            worse = ~(self.norm(new_residual, trial, size) <= level)
+            if not worse.any():
+                break
+            length[worse] /= 4
+            trial[worse] = self.moved(here[worse], np.nan_to_num(step[worse]), length[worse])
+            inner = [p[worse] for p in parameters]
+            trial[worse] = self.completed(system, trial[worse], inner)
+            new_residual[worse], new_jacobian[worse] = system.evaluate(
+                trial[worse], inner, refinement
+            )
+        return trial, new_residual, new_jacobian
 
     def keep(self, active: NDArray[np.bool_]) -> None:
         """Newton has no memory."""
@@ -162,6 +214,24 @@ class Damped:
     def instead(self, step: Array) -> Array:
         """Return the same steps: they are shortened."""
         return step
+
+    def completed(self, system: Equations, z: Array, parameters: Sequence[Array]) -> Array:
+        """Return the points as they are."""
+        return z
+
+    def corrected(
+        self,
+        system: Equations,
+        here: Array,
+        step: Array,
+        length: Array,
+        residual: Array,
+        tried: Tried,
+        parameters: Sequence[Array],
+        refinement: int,
+    ) -> Tried:
+        """Return the new points as they are: a damped step may raise the residual."""
+        return tried
 
     def keep(self, active: NDArray[np.bool_]) -> None:
         """Plain damping has no memory."""
@@ -294,8 +364,7 @@ def iterate(
         here = z[active]
         step = proposal.step(system, here, residual, jacobian)
         trial, length = _into_domain(proposal, system, here, step, chosen)
-        if isinstance(proposal, Newton):
-            trial = proposal.completed(system, trial, chosen)
+        trial = proposal.completed(system, trial, chosen)
         done = np.full(active.size, -1)
         stays = (trial == here).all(axis=1)
         last = proposal.converged(step, system.room(here, chosen)) & (length == 1.0)
@@ -315,10 +384,7 @@ def iterate(
         if active.size == 0:
             break
         tried = (trial, *evaluate(trial, chosen, refinement))
-        if isinstance(proposal, Newton):
-            tried = _descend(
-                proposal, system, here, step, length, residual, tried, chosen, refinement
-            )
+        tried = proposal.corrected(system, here, step, length, residual, tried, chosen, refinement)
         z[active], residual, jacobian = tried
         last_jacobian[active] = jacobian
     return Iterated(z, status, taken, last_jacobian, last_step)
@@ -348,34 +414,3 @@ def _into_domain(
     else:
         trial[outside] = here[outside]
     return trial, length
-
-
-def _descend(
-    proposal: Newton,
-    system: Equations,
-    here: Array,
-    step: Array,
-    length: Array,
-    residual: Array,
-    tried: tuple[Array, Array, Array],
-    parameters: Sequence[Array],
-    refinement: int,
-) -> tuple[Array, Array, Array]:
-    """Shorten Newton steps at the points where the residual grew."""
-    trial, new_residual, new_jacobian = tried
-    # an update next to an open end is compared with the distance to it: a gap of 1e-5 that is
-    # wrong by half is no smaller fault than a large conjugate that is
-    size = np.where(system.paired, system.room(here, parameters), scale(here))
-    size = np.maximum(size, 1e-300)
-    before = proposal.norm(residual, here, size)
-    for _ in range(5):
-        level = np.maximum(proposal.growth * before, 1e-13)
-        worse = ~(proposal.norm(new_residual, trial, size) <= level)
-        if not worse.any():
-            break
-        length[worse] /= 4
-        trial[worse] = proposal.moved(here[worse], np.nan_to_num(step[worse]), length[worse])
-        inner = [p[worse] for p in parameters]
-        trial[worse] = proposal.completed(system, trial[worse], inner)
-        new_residual[worse], new_jacobian[worse] = system.evaluate(trial[worse], inner, refinement)
-    return trial, new_residual, new_jacobian
