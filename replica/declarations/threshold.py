@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from sympy import Expr, Interval, Symbol, sympify
 from sympy.logic.boolalg import Boolean
@@ -163,6 +163,9 @@ class Root(Determining):
     caveat: str = ""
     from_origin: bool = False
 
+    reaches: ClassVar[int] = 0
+    """What the observable is at the threshold."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.zeros) != len(self.controls):
@@ -191,6 +194,8 @@ class Instability(Root):
 
     Parameters are those of `Root`, with the observable that reaches one as `zero`.
     """
+
+    reaches: ClassVar[int] = 1
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from sympy import Expr, Symbol
 
 from replica.declarations.control import control_name
 from replica.declarations.formula import Formula
-from replica.declarations.threshold import Instability, Root
+from replica.declarations.threshold import Root
 from replica.errors import ConvergenceError
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.continuation import follow, saddle_branches
@@ -38,7 +38,7 @@ _FIRST_CONTROLS = (1e-3, 1e-2, 0.1, 0.5, 1.0, 2.0)  # from the low end: where a 
 @lru_cache(maxsize=64)
 def root_system(formula: Formula, declaration: Root) -> System:
     """Return stationarity and the conditions of a root."""
-    shift = 1 if isinstance(declaration, Instability) else 0
+    shift = declaration.reaches
     conditions = [formula.observable(zero) - shift for zero in declaration.zeros]
     return augmented(formula, conditions, declaration.controls, declaration.at)
 
@@ -85,7 +85,7 @@ def root_starts(
     if end is not None:
         yield end
         return
-    shift = 1 if isinstance(declaration, Instability) else 0
+    shift = declaration.reaches
     heights, controls = np.concatenate(seen) + shift, np.concatenate(reached)
     if not heights.size or not controls.size:
         raise request.missing(f"no saddle point was found at any {control_name(control)} tried")
@@ -198,7 +198,7 @@ def _first_saddle(request: Request, control: Symbol) -> Array:
 def _root(request: Request, declaration: Root) -> ThresholdResult:
     system = root_system(request.formula, declaration)
     method = "root: stationarity and condition = 0"
-    if isinstance(declaration, Instability):
+    if declaration.reaches == 1:
         method = "instability: stationarity and eigenvalue = 1"
     outcome: Outcome = request.failed("has no start to begin with")
     for start in root_starts(request, declaration, system):
