@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr
 
-from replica.declarations.formula import Formula
+from replica.declarations.point import Points
 from replica.solvers.boundary import boundary_values
 from replica.solvers.iteration import Iterated
 from replica.solvers.precision import decimal_text, precise_solution
@@ -29,16 +29,14 @@ _UNSTABLE = "state evolution leaves this saddle point: it is unstable within its
 
 
 def assembled(
-    formula: Formula,
+    points: Points,
     wanted: Mapping[str, Expr],
     system: System,
-    values: Mapping[str, Any],
-    flat: list[Array],
-    shape: tuple[int, ...],
     ended: Iterated,
     tolerance: float,
 ) -> Solution:
     """Return what an iteration found as a Solution, verified, with errors and statuses."""
+    formula, flat, shape = points.formula, points.columns, points.shape
     z, status = ended.z, ended.status
     error = np.full_like(z, np.inf)
     rows = np.full((z.shape[0], len(wanted)), np.nan)
@@ -105,7 +103,8 @@ def assembled(
     return Solution(
         formula=formula,
         controls={
-            name: (float(value) if np.ndim(value) == 0 else value) for name, value in values.items()
+            name: (float(value) if np.ndim(value) == 0 else value)
+            for name, value in points.values.items()
         },
         overlaps={name: shaped(z[:, k]) for k, name in enumerate(names)},
         observables={name: shaped(value) for name, value in observables.items()},
@@ -123,15 +122,13 @@ def _jacobians(ended: Iterated, good: NDArray[np.bool_]) -> Array | None:
     return jacobian if np.isfinite(jacobian).all() else None
 
 
-def with_digits(
-    solution: Solution, system: System, values: Mapping[str, Any], digits: int
-) -> Solution:
+def with_digits(solution: Solution, system: System, points: Points, digits: int) -> Solution:
     """Return the solution in multi-precision."""
     formula = solution.formula
     roots, spreads, observed, felt = precise_solution(
         system,
         [solution.overlaps[str(symbol)] for symbol in system.unknowns],
-        list(values.values()),
+        list(points.values.values()),
         tuple(formula.observable(name) for name in solution.observables),
         digits,
     )

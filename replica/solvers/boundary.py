@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sympy import sympify
 
 from replica.declarations.formula import Formula
+from replica.declarations.point import Points
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.conditions import holds
 from replica.solvers.iteration import Iterated
@@ -30,8 +31,8 @@ def boundary_attracts(formula: Formula, parameters: list[Array]) -> NDArray[np.b
     symbols = formula.symbols
     (above,) = compile_kernel(symbols, (sympify(boundary.above, strict=True),))(*parameters)
     attracts = parameters[symbols.index(boundary.in_)] >= above
-    at = dict(zip(formula.controls, parameters, strict=True))
-    return np.asarray(attracts & holds(boundary.when, formula, at))
+    points = Points.of_columns(formula, parameters)
+    return np.asarray(attracts & holds(boundary.when, points))
 
 
 def at_boundary(

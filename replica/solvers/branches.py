@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from replica.declarations.family import Family
 from replica.declarations.formula import Formula
-from replica.declarations.reading import resolve
+from replica.declarations.point import Points
+from replica.declarations.reading import read
 from replica.errors import ControlError, ConvergenceError, UnknownName
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.boundary import boundary_attracts
@@ -151,17 +152,18 @@ def branches(formula: Formula | Family, **controls: Any) -> Branches:
             f"{len(ranges)} were given"
         )
     ((name, (low, high)),) = ranges.items()
-    found, values = resolve(formula, {**controls, name: low})
-    resolve(formula, {**controls, name: high})  # both ends are in the domain
+    points = read(formula, {**controls, name: low})
+    read(formula, {**controls, name: high})  # both ends are in the domain
+    found = points.formula
     if name not in found.controls:
         raise UnknownName("control", name, found.controls, found.name)
     low, high = float(low), float(high)
     if not low < high:
         raise ControlError(f"{found.name}: the range {name} = ({low:g}, {high:g}) is empty")
-    others = [float(w) for k, w in values.items() if k != name]
     symbol = found.controls[name].symbol
     curve = explicit_curve(found, symbol)
-    fixed = {k: float(w) for k, w in values.items() if k != name}
+    fixed = points.without(name).floats
+    others = list(fixed.values())
     with np.errstate(all="ignore"):
         if curve is not None:
             z, control = curve.resolved(others, low, high, _NODES)
@@ -181,7 +183,9 @@ def branches(formula: Formula | Family, **controls: Any) -> Branches:
         rest = [s for s in found.symbols if s != symbol]
         arguments = (*found.unknowns, symbol, *rest)
         seen = compile_kernel(arguments, tuple(found.observables.values()))(*z.T, control, *others)
-        columns = [np.full(control.shape, fixed[k]) if k != name else control for k in values]
+        columns = [
+            np.full(control.shape, fixed[k]) if k != name else control for k in found.controls
+        ]
         system = saddle_system(found)
         told = attracts(system, z, columns) if system.evolves else np.ones(control.shape, bool)
         rising = np.concatenate([_rising(c.control) for c in ends])
@@ -197,7 +201,7 @@ def branches(formula: Formula | Family, **controls: Any) -> Branches:
         observables={k: np.asarray(v) for k, v in zip(found.observables, seen, strict=True)},
         stable=np.asarray(stable),
         folds=tuple(fold for c in ends for fold in _folds(c.control, low, high)),
-        boundary=_boundary(found, {**values, name: high}),
+        boundary=_boundary(points.at(**{name: high})),
         begins=tuple(np.cumsum([0, *(c.control.size for c in ends[:-1])]).tolist()),
         cut=tuple(dict.fromkeys(c.cut for c in ends if c.cut)),
     )
@@ -260,8 +264,8 @@ def _onto_folds(formula: Formula, name: str, curve: Curve, others: list[float]) 
     return replace(curve, z=z, control=control)
 
 
-def _boundary(formula: Formula, values: Mapping[str, Any]) -> str:
-    at = [np.array([float(values[key])]) for key in formula.controls]
-    if formula.boundary is None or not boundary_attracts(formula, at)[0]:
+def _boundary(points: Points) -> str:
+    formula = points.formula
+    if formula.boundary is None or not boundary_attracts(formula, points.columns)[0]:
         return ""
     return formula.boundary.name

@@ -53,7 +53,7 @@ def limit_value(
     """Return the value of a limit, stationary over its auxiliary variables."""
     formula = request.formula
     system = _limit_system(formula, declaration)
-    used = [request.values.get(control_name(symbol), 1.0) for symbol in system.parameters]
+    used = [request.points.values.get(control_name(symbol), 1.0) for symbol in system.parameters]
     parameters = [np.array([float(value)]) for value in used]
     z = np.zeros((1, 0))
     if system.size:
@@ -85,7 +85,7 @@ def _stationary(
     starts = tuple(S(start) for _, start in declaration.over.values())
     declared = [[x.item() for x in compile_kernel(system.parameters, starts)(*parameters)]]
     if not np.isfinite(declared).all():  # beyond the range of doubles on the way
-        declared = [[float(start.subs(request.rule)) for start in starts]]
+        declared = [[float(start.subs(request.points.rule)) for start in starts]]
     lattice = itertools.product(*(_spread(interval) for interval, _ in declaration.over.values()))
     for guess in itertools.chain(declared, lattice):
         start = np.array([guess])

@@ -22,7 +22,7 @@ from sympy import DiracDelta, Expr
 from replica.declarations.control import Control
 from replica.declarations.family import Family
 from replica.declarations.formula import Formula
-from replica.declarations.reading import resolve
+from replica.declarations.reading import read
 from replica.errors import ControlError, ConvergenceError, UnknownName
 from replica.language.means import nesting
 from replica.numerics.kernel import Kernel, compile_kernel
@@ -181,18 +181,17 @@ def optimise(
 def _read(
     formula: Formula | Family, quantity: str, over: str, controls: Mapping[str, Any]
 ) -> tuple[Formula, dict[str, Any], Control]:
-    found, _ = resolve(formula, controls, optional={"*"})
-    if over not in found.controls:
-        raise UnknownName("control", over, found.controls, found.name)
-    if controls.get(over) is not None:
-        raise ControlError(f"{found.name}: {over} is tuned, so it takes no value; leave it out")
-    found.observable(quantity)
-    _, values = resolve(formula, controls, optional={over})
-    values.pop(over, None)
-    for name, value in values.items():
-        if np.ndim(value):
-            raise ControlError(f"{found.name}: optimise takes one value of {name} at a time")
-    return found, {name: float(value) for name, value in values.items()}, found.controls[over]
+    def tuned(found: Formula) -> set[str]:
+        """Return the control that is tuned; refuse a value of it."""
+        if over not in found.controls:
+            raise UnknownName("control", over, found.controls, found.name)
+        if controls.get(over) is not None:
+            raise ControlError(f"{found.name}: {over} is tuned, so it takes no value; leave it out")
+        found.observable(quantity)
+        return {over}
+
+    points = read(formula, controls, optional=tuned).without(over).single("optimise")
+    return points.formula, points.floats, points.formula.controls[over]
 
 
 def _range(

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
-from sympy import Expr, Symbol
-
 from replica.declarations.formula import Formula
-from replica.declarations.reading import exact
+from replica.declarations.point import Points
 from replica.declarations.threshold import Cases, Threshold
 from replica.errors import ConvergenceError, ThresholdNotFound
 from replica.solvers.conditions import holds
@@ -30,40 +27,32 @@ class Request:
 
     Attributes
     ----------
-    formula : Formula
+    points : Points
+        The controls that were given, or their defaults, exact where the user was.
     name : str
     declaration : Threshold
-        The kind that applies here.
-    values : mapping of str to number
-        The controls that were given, or their defaults, exact where the user was.
+        What the formula declares under this name.
     digits : int, optional
         Wanted in multi-precision.
     """
 
-    formula: Formula
+    points: Points
     name: str
     declaration: Threshold
-    values: Mapping[str, Any]
     digits: int | None = None
 
-    @cached_property
-    def controls(self) -> dict[str, float]:
-        """The values as floats."""
-        return {name: float(value) for name, value in self.values.items()}
+    @property
+    def formula(self) -> Formula:
+        """The formula whose threshold it is."""
+        return self.points.formula
 
     @property
     def others(self) -> list[float]:
         """The values alone, in the order of the formula's controls."""
-        return list(self.controls.values())
-
-    @cached_property
-    def rule(self) -> dict[Symbol, Expr]:
-        """The values as substitutions."""
-        return {self.formula.controls[k].symbol: exact(w) for k, w in self.values.items()}
+        return list(self.points.floats.values())
 
     def __str__(self) -> str:
-        where = ", ".join(f"{k} = {v:g}" for k, v in self.controls.items())
-        return f"{self.name} at {where or 'the default controls'}"
+        return f"{self.name} at {str(self.points) or 'the default controls'}"
 
     def missing(self, reason: str) -> ThresholdNotFound:
         """Return the error that says why there is no such threshold."""
@@ -79,13 +68,13 @@ def applicable(request: Request) -> Threshold:
     declaration = request.declaration
     while isinstance(declaration, Cases):
         for condition, case in declaration.cases:
-            if holds(condition, request.formula, request.values):
+            if holds(condition, request.points):
                 declaration = case
                 break
         else:
             raise request.missing("no case applies there")
     for condition, reason in declaration.unless:
-        if holds(condition, request.formula, request.values):
+        if holds(condition, request.points):
             raise request.missing(reason)
     return declaration
 
@@ -119,12 +108,12 @@ def stated(
         value=value,
         error=error,
         status=Status.CONVERGED if accurate else Status.INACCURATE,
-        controls={**request.controls, **(determined or {})},
+        controls={**request.points.floats, **(determined or {})},
         overlaps=overlaps,
         method=method,
         validity="rs-unstable" if unstable else formula.status,
         note=(caveat or "the replica-symmetric saddle is unstable there") if unstable else "",
         digits=request.digits,
         text=text or with_error(value, error),
-        published=compare(formula, request.name, request.values, value, error),
+        published=compare(formula, request.name, request.points.values, value, error),
     )

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from replica.declarations.control import control_name
 from replica.declarations.family import Family
 from replica.declarations.formula import Formula
-from replica.declarations.reading import resolve
+from replica.declarations.point import Points
+from replica.declarations.reading import read
 from replica.errors import ControlError, UnknownName
 from replica.solvers.absence import absent_points
 from replica.solvers.assembly import assembled, with_digits
@@ -101,28 +102,28 @@ def solve(
     """
     _check_settings(method, tolerance, max_steps)
     digits = check_digits(digits)
-    found, values = resolve(formula, controls)
+    points = read(formula, controls)
+    found, shape = points.formula, points.shape
     wanted = tuple(found.observables) if observables is None else tuple(observables)
     for name in wanted:
         found.observable(name)  # an unknown name is refused before anything is computed
-    shape = _shape(found, values)
     if digits is not None and shape:
         raise ControlError(_DIGITS_OF_ONE)
     settings: dict[str, Any] = {"method": method, "tolerance": tolerance, "max_steps": max_steps}
     settings["observables"] = wanted
-    if np.prod(shape) > _AT_ONCE:
-        return _in_parts(found, values, shape, {**settings, "start": start})
+    if points.size > _AT_ONCE:
+        return _in_parts(points, {**settings, "start": start})
     if isinstance(start, str) and start in found.subspaces:
         place = found.subspaces[start]
-        inside = solve(found.within(place), check=check, digits=digits, **settings, **values)
+        inside = solve(found.within(place), check=check, digits=digits, **settings, **points.values)
         return embedded(found, place, inside)
-    solution, on_edge = _at_points(found, values, shape, start=start, **settings)
+    solution, on_edge = _at_points(points, start=start, **settings)
     if shape == ():
         known = solution.status in (Status.CONVERGED, Status.INACCURATE)
         if digits is not None and known and not on_edge:  # the values at the edge are exact
-            solution = with_digits(solution, saddle_system(found), values, digits)
+            solution = with_digits(solution, saddle_system(found), points, digits)
         if check and solution.status != Status.CONVERGED:
-            raise failure(found, values, solution)
+            raise failure(points, solution)
     return solution
 
 
@@ -135,23 +136,8 @@ def _check_settings(method: str, tolerance: float, max_steps: int) -> None:
         raise ControlError(f"max_steps = {max_steps} must be at least 1")
 
 
-def _shape(formula: Formula, values: Mapping[str, Any]) -> tuple[int, ...]:
-    """Return the shape that the controls broadcast to."""
-    shapes = {name: np.shape(value) for name, value in values.items()}
-    try:
-        return np.broadcast_shapes(*shapes.values())
-    except ValueError:
-        sizes = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise ControlError(
-            f"{formula.name}: the shapes of the controls do not broadcast: {sizes}; use sweep for "
-            f"a product grid"
-        ) from None
-
-
 def _at_points(
-    formula: Formula,
-    values: Mapping[str, Any],
-    shape: tuple[int, ...],
+    points: Points,
     *,
     start: str | Mapping[Any, float] | None,
     method: str,
@@ -160,20 +146,19 @@ def _at_points(
     observables: tuple[str, ...],
 ) -> tuple[Solution, bool]:
     """Solve all points of a grid together, and tell whether one is at the edge of the domain."""
+    formula = points.formula
     system = saddle_system(formula)
-    numbers = (np.asarray(value, dtype=float) for value in values.values())
-    flat = [np.broadcast_to(number, shape).reshape(-1) for number in numbers]
     with np.errstate(all="ignore"):  # what is not finite is found by looking at it
-        absent, note = absent_points(formula, values, shape)
+        absent, note = absent_points(points)
         run = _way_of(formula, system, start, method, max_steps)
-        ended = where_present(run, system, flat, absent)
+        ended = where_present(run, system, points.columns, absent)
         note = note or ended.note
         chosen = {name: formula.observable(name) for name in observables}
-        solution = assembled(formula, chosen, system, values, flat, shape, ended, tolerance)
+        solution = assembled(points, chosen, system, ended, tolerance)
     if note and np.any(np.isin(solution.status, NONE)):
         solution = replace(solution, note=note)
     on_edge = ended.boundary is not None
-    if shape == () and on_edge and formula.boundary is not None:
+    if points.shape == () and on_edge and formula.boundary is not None:
         solution = replace(solution, note=formula.boundary.name)
     return solution, on_edge
 
@@ -205,22 +190,20 @@ def _way_of(
     return run
 
 
-def _in_parts(
-    formula: Formula, values: Mapping[str, Any], shape: tuple[int, ...], settings: Mapping[str, Any]
-) -> Solution:
+def _in_parts(points: Points, settings: Mapping[str, Any]) -> Solution:
     """Solve a large grid part by part: what each needs on the way is freed before the next."""
-    points = int(np.prod(shape))
+    formula, values, shape = points.formula, points.values, points.shape
     flat = {k: np.broadcast_to(w, shape).reshape(-1) for k, w in values.items() if np.ndim(w)}
     fixed = {k: w for k, w in values.items() if not np.ndim(w)}
     # points of one curve of saddle points stay together, and share it
     curve = explicit_curve(formula)
     along = "" if curve is None else control_name(curve.control)
     order = np.lexsort(
-        [column for name, column in flat.items() if name != along] or [np.arange(points)]
+        [column for name, column in flat.items() if name != along] or [np.arange(points.size)]
     )
     back = np.argsort(order)
     parts = []
-    for k in range(0, points, _AT_ONCE):
+    for k in range(0, points.size, _AT_ONCE):
         place = order[k : k + _AT_ONCE]
         some: dict[str, Any] = {name: column[place] for name, column in flat.items()}
         parts.append(solve(formula, check=False, **settings, **fixed, **some))

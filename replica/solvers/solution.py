@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from replica.declarations.formula import Formula
+from replica.declarations.point import Points
 from replica.declarations.published import Published
 from replica.errors import ConvergenceError, UnknownName
 
@@ -216,9 +217,11 @@ class ThresholdResult:
         return ", ".join(parts)
 
 
-def failure(formula: Formula, controls: Mapping[str, Any], solution: Solution) -> ConvergenceError:
+def failure(points: Points, solution: Solution) -> ConvergenceError:
     """Return the error for a saddle point that was not found, carrying what was."""
-    where = ", ".join(f"{k} = {_short(w)}" for k, w in controls.items())
+    where = ", ".join(f"{k} = {_short(w)}" for k, w in points.values.items())
     status = Status(int(solution.status))
     note = f" ({solution.note})" if solution.note else ""
-    return ConvergenceError(f"{formula.name} at {where}: {status.name}, {status}{note}", solution)
+    return ConvergenceError(
+        f"{points.formula.name} at {where}: {status.name}, {status}{note}", solution
+    )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sympy import Symbol, sympify, true
 
 from replica.declarations.formula import Formula
-from replica.declarations.reading import exact
+from replica.declarations.numbers import exact
 from replica.errors import ControlError, DeclarationError, UnknownName
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.symmetry import refuse_symmetric

@@ -12,7 +12,7 @@ from sympy import Symbol
 
 from replica.declarations.family import Family
 from replica.declarations.formula import Formula
-from replica.declarations.reading import resolve
+from replica.declarations.reading import read
 from replica.errors import ControlError, ConvergenceError, DeclarationError, UnknownName
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.boundary import boundary_attracts, boundary_values
@@ -117,14 +117,12 @@ def trajectory(
     whole = isinstance(steps, (int, np.integer)) and not isinstance(steps, bool)
     if not whole or not 1 <= steps <= _MOST_STEPS:
         raise ControlError(f"steps = {steps!r} must be a whole number from 1 to {_MOST_STEPS}")
-    found, values = resolve(formula, controls)
-    for name, value in values.items():
-        if np.ndim(value):
-            raise ControlError(f"{found.name}: trajectory takes one value of {name} at a time")
+    points = read(formula, controls).single("trajectory")
+    found = points.formula
     if set(found.conjugates) != set(found.overlaps):
         raise DeclarationError(f"{found.name}: state evolution needs a conjugate for every overlap")
     system = saddle_system(found)
-    parameters = [np.array([float(value)]) for value in values.values()]
+    parameters = points.columns
     z = _begin(found, system, start, parameters)
     rows = [z.copy()]
     conjugates = [k for k, s in enumerate(system.unknowns) if s not in found.overlaps]
@@ -158,7 +156,7 @@ def trajectory(
             seen[:, lost] = boundary_values(found, names, parameters).T
     return Trajectory(
         formula=found,
-        controls={name: float(value) for name, value in values.items()},
+        controls=points.floats,
         start=start if isinstance(start, str) else "given",
         overlaps={str(s): table[:, k] for k, s in enumerate(system.unknowns)},
         observables=dict(zip(names, seen, strict=True)),

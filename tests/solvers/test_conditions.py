@@ -11,7 +11,7 @@ import pytest
 from sympy import ITE, And, Eq, Interval, Ne, Not, Or, Rational, S, Symbol, Xor, log, oo, sqrt
 
 import replica as rp
-from replica.declarations.reading import resolve
+from replica.declarations.reading import read
 from replica.solvers.conditions import holds
 
 a, b = Symbol("a", real=True), Symbol("b", real=True)
@@ -33,7 +33,7 @@ def toy(**changes) -> rp.Formula:
 
 def at(condition, **values) -> np.ndarray:
     formula = toy()
-    return holds(condition, formula, resolve(formula, values)[1])
+    return holds(condition, read(formula, values))
 
 
 CONDITIONS = [

@@ -74,7 +74,7 @@ def cusp_start(formula: Formula, declaration: Cusp, values: Mapping[str, float])
 
 
 def _cusp(request: Request, declaration: Cusp) -> ThresholdResult:
-    start = cusp_start(request.formula, declaration, request.controls)
+    start = cusp_start(request.formula, declaration, request.points.floats)
     if start is None:
         raise request.missing(
             f"the branches do not turn back at any {control_name(declaration.controls[0])}, so no "

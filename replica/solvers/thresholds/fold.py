@@ -74,7 +74,7 @@ def _folds(declaration: Fold, requests: Sequence[Request]) -> list[Outcome]:
         start = fold_start(sampled, declaration)
         end = None
         if declaration.otherwise is not None:
-            end = declaration.otherwise.subs(request.rule)
+            end = declaration.otherwise.subs(request.points.rule)
         if start is not None and end is not None and declaration.upper and float(end) > start[-1]:
             start = None
         if start is not None:
@@ -104,7 +104,7 @@ def _fold_of_followed_branch(request: Request, declaration: Fold) -> ThresholdRe
             f"{request.formula.name}: {request.name} is the extremum of a branch that is followed "
             f"in double precision; leave digits out"
         )
-    unknowns, value, error = fold_of_branch(request.formula, declaration, request.controls)
+    unknowns, value, error = fold_of_branch(request.formula, declaration, request.points.floats)
     overlaps = {str(symbol): number for symbol, number in unknowns.items()}
     method = "fold: extremum of the control along the branch"
     return stated(request, declaration, value, error, overlaps, method)

@@ -169,7 +169,7 @@ def _across_starts(request: Request, control: Symbol, system: System) -> tuple[A
     high = float(domain.end) if domain.end.is_finite else 1e3
     grid = low + np.geomspace(1e-3, max(high - low, 2e-3), 60)
     grid = grid[[bool(domain.contains(float(g))) for g in grid]]
-    at: dict[str, Any] = {key: grid, **request.controls}
+    at: dict[str, Any] = {key: grid, **request.points.floats}
     solution = solve(formula, observables=(), **at)
     good = np.asarray(solution.converged)
     z = np.stack([solution.overlaps[str(s)] for s in formula.unknowns], axis=1)[good]
@@ -185,7 +185,7 @@ def _first_saddle(request: Request, control: Symbol) -> Array:
     high = float(domain.end) if domain.end.is_finite else np.inf
     tried = [low + step for step in _FIRST_CONTROLS if low + step < high]
     for first in tried:
-        at: dict[str, Any] = {key: first, **request.controls}
+        at: dict[str, Any] = {key: first, **request.points.floats}
         solution = solve(formula, observables=(), check=False, **at)
         if solution.converged:
             return np.array([*(solution.overlaps[str(s)] for s in formula.unknowns), first])

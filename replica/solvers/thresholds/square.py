@@ -97,7 +97,7 @@ def solved(
     names = [control_name(symbol) for symbol in declaration.controls]
     text = ""
     if request.digits is not None:
-        given = list(request.values.values())
+        given = list(request.points.values.values())
         roots, errors, _, _ = precise_solution(system, z.tolist(), given, (), request.digits)
         value, text, spread = decimal(roots[position], errors[position], request.digits)
     others = {key: overlaps.pop(key) for key in names[1:]}

@@ -10,7 +10,7 @@ import numpy as np
 from replica.declarations.control import control_name
 from replica.declarations.family import Family
 from replica.declarations.formula import Formula
-from replica.declarations.reading import resolve
+from replica.declarations.reading import read
 from replica.declarations.threshold import Limit, Threshold
 from replica.errors import ControlError, ConvergenceError, ThresholdNotFound
 from replica.solvers.limits import limit_value
@@ -119,7 +119,7 @@ def _stated(request: Request, outcome: Outcome) -> ThresholdResult:
         value=float("nan"),
         error=float("inf"),
         status=Status.NOT_FOUND if missing else Status.MAX_STEPS,
-        controls=request.controls,
+        controls=request.points.floats,
         text="none",
         note=str(outcome),
     )
@@ -146,26 +146,24 @@ def _outcomes(requests: Sequence[Request]) -> list[Outcome]:
 def _read(
     formula: Formula | Family, name: str, controls: Mapping[str, Any], digits: int | None
 ) -> Request:
-    found, _ = resolve(formula, controls, optional={"*"})
-    declaration = found.threshold(name)
-    solved = found.determined(name)
-    given = {key for key in controls if key in found.controls and controls[key] is not None}
-    for key, relation in found.relations.items():  # what it says may be what is solved for
-        if controls.get(key) is not None and solved & set(
-            map(control_name, relation.value.free_symbols)
-        ):
-            solved = solved | {key}
-            given.add(key)
-    for key in sorted(solved & given):
-        raise ControlError(
-            f"{found.name}: {name} does not take {key}: it is determined or does not matter; "
-            f"leave {key} out"
-        )
-    _, values = resolve(formula, controls, optional=solved)
-    values = {k: w for k, w in values.items() if k not in solved}
-    for key, value in values.items():
-        if np.ndim(value):
+    solved: set[str] = set()
+
+    def determined(found: Formula) -> set[str]:
+        """Return the controls that the threshold determines; refuse values of them."""
+        solved.update(found.determined(name))
+        given = {key for key in controls if key in found.controls and controls[key] is not None}
+        for key, relation in found.relations.items():  # what it says may be what is solved for
+            related = set(map(control_name, relation.value.free_symbols))
+            if controls.get(key) is not None and solved & related:
+                solved.add(key)
+                given.add(key)
+        for key in sorted(solved & given):
             raise ControlError(
-                f"{found.name}: {name} takes one value of {key} at a time; use sweep for arrays"
+                f"{found.name}: {name} does not take {key}: it is determined or does not matter; "
+                f"leave {key} out"
             )
-    return Request(found, name, declaration, values, digits)
+        return solved
+
+    points = read(formula, controls, optional=determined).without(*solved)
+    points.single(name, "; use sweep for arrays")
+    return Request(points, name, points.formula.threshold(name), digits)
