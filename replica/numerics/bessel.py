@@ -22,7 +22,7 @@ _ASYMPTOTIC = 1e6  # scipy's Bessel functions give no number at 1e10
 _ASYMPTOTIC_SLOPE = 30.0
 
 
-def log_scaled_i0(x: Any) -> Any:
+def log_scaled_i0(x: Array) -> Array:
     near = np.clip(x, 1e-3, _ASYMPTOTIC)
     y = 1 / np.maximum(x, _ASYMPTOTIC)
     far = y * (0.125 + y * 0.0625) - 0.5 * np.log(2 * np.pi * np.maximum(x, _ASYMPTOTIC))
@@ -31,7 +31,7 @@ def log_scaled_i0(x: Any) -> Any:
     return np.where(x < 1e-3, small, np.where(x > _ASYMPTOTIC, far, known))
 
 
-def bessel_ratio(x: Any) -> Any:
+def bessel_ratio(x: Array) -> Array:
     near = np.minimum(x, _ASYMPTOTIC)
     known = special.ive(1, near) / special.ive(0, near)
     y = 1 / np.maximum(x, _ASYMPTOTIC)
@@ -50,7 +50,7 @@ def _series_of_ratio_slope(count: int) -> Array:
 _RATIO_SLOPE = _series_of_ratio_slope(30)
 
 
-def bessel_ratio_slope(x: Any) -> Any:
+def bessel_ratio_slope(x: Array) -> Array:
     x = np.maximum(x, 1e-100)
     ratio = bessel_ratio(x)
     y = 1 / np.maximum(x, _ASYMPTOTIC_SLOPE)
@@ -58,7 +58,7 @@ def bessel_ratio_slope(x: Any) -> Any:
     return np.where(x > _ASYMPTOTIC_SLOPE, series, 1 - ratio / x - ratio * ratio)
 
 
-def _precise_bessel_ratio(x: Any) -> Any:
+def _precise_bessel_ratio(x: mpmath.mpf) -> mpmath.mpf:
     return mpmath.besseli(1, x) / mpmath.besseli(0, x)
 
 
@@ -79,11 +79,11 @@ _QUOTIENT = _series_of_quotient(24)  # converges up to the first zero of J_0, k 
 _LOG_I0 = np.concatenate([[0.0], 0.5 * _QUOTIENT / np.arange(1, _QUOTIENT.size + 1)])
 
 
-def _near_zero(coefficients: Array, k: Any) -> Any:
-    return np.polynomial.polynomial.polyval(np.minimum(k, _SERIES), coefficients)
+def _near_zero(coefficients: Array, k: Array) -> Array:
+    return np.asarray(np.polynomial.polynomial.polyval(np.minimum(k, _SERIES), coefficients))
 
 
-def bessel_quotient(n: Any, k: Any) -> Any:
+def bessel_quotient(n: Array | int, k: Array) -> Array:
     k = np.asarray(k, dtype=float)
     f = np.sqrt(np.clip(k, 1e-30, _ASYMPTOTIC**2))
     known = special.ive(n + 1, f) / (f * special.ive(n, f))
@@ -93,26 +93,26 @@ def bessel_quotient(n: Any, k: Any) -> Any:
     return np.where(k < 1e-4, small, np.where(k > _ASYMPTOTIC**2, far, known))
 
 
-def _hankel(n: Any, y: Any) -> Any:
+def _hankel(n: Array | int, y: Array) -> Array:
     """Return the expansion of sqrt(2 pi f) e^-f I_n(f) in y = 1/f."""
     m = 4 * n * n
     return 1 - (m - 1) / 8 * y * (1 - (m - 9) / 16 * y)
 
 
-def phase_variance(k: Any) -> Any:
+def phase_variance(k: Array) -> Array:
     k, quotient = np.asarray(k, dtype=float), bessel_quotient(0, k)
     far = quotient + bessel_ratio_slope(np.sqrt(np.maximum(k, 1.0)))
     return np.where(k < 1.0, 1 - k * quotient**2, far)
 
 
-def phase_log_partition(k: Any) -> Any:
+def phase_log_partition(k: Array) -> Array:
     k = np.asarray(k, dtype=float)
     root, f = np.sqrt(1 + k), np.sqrt(k)
     series = _near_zero(_LOG_I0, k) - k / (1 + root)
     return np.where(k < _SERIES, series, log_scaled_i0(f) + 1 - 1 / (f + root))
 
 
-def phase_entropy(k: Any) -> Any:
+def phase_entropy(k: Array) -> Array:
     k = np.asarray(k, dtype=float)
     series = _near_zero(_LOG_I0, k) - k * _near_zero(_QUOTIENT, k)
     f = np.sqrt(k)
@@ -120,7 +120,7 @@ def phase_entropy(k: Any) -> Any:
     return np.where(k < _SERIES, series, log_scaled_i0(f) + rest)
 
 
-def _precise_quotient(n: Any, k: Any) -> Any:
+def _precise_quotient(n: mpmath.mpf, k: mpmath.mpf) -> mpmath.mpf:
     n = int(n)
     if k < mpmath.mpf(2) ** (-mpmath.mp.prec):
         return 1 / mpmath.mpf(2 * n + 2)
@@ -128,7 +128,7 @@ def _precise_quotient(n: Any, k: Any) -> Any:
     return mpmath.besseli(n + 1, f) / (f * mpmath.besseli(n, f))
 
 
-def _of_phase(function: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
+def _of_phase(function: Callable[[Any, Any], Any]) -> Callable[[Array], Array]:
     """Return a function of k from one of the field and the ratio R, with digits to cancel."""
 
     def precise(k: Any) -> Any:
@@ -140,7 +140,7 @@ def _of_phase(function: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
     return precise
 
 
-def log_scaled_k(n: int, s: Any) -> Any:
+def log_scaled_k(n: int, s: Array) -> Array:
     """Return log K_n(e^s) + e^s, n = 0 or 1, where e^s under- or overflows too."""
     s = np.asarray(s, dtype=float)
     x = np.exp(np.clip(s, -40.0, np.log(_ASYMPTOTIC)))
@@ -152,7 +152,7 @@ def log_scaled_k(n: int, s: Any) -> Any:
     return np.where(s < -40, small, np.where(s > np.log(_ASYMPTOTIC), far, near))
 
 
-def _precise_log_scaled_i0(x: Any) -> Any:
+def _precise_log_scaled_i0(x: mpmath.mpf) -> mpmath.mpf:
     with mpmath.workprec(mpmath.mp.prec + 10 + 4 * abs(int(mpmath.mag(x)) if x else 0)):
         return mpmath.log(mpmath.besseli(0, x)) - x
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import mpmath
 import numpy as np
@@ -21,7 +20,7 @@ Array = NDArray[np.float64]
 _SPLIT = 2.0**27 + 1  # halves of the digits of a double
 
 
-def _product(a: Any, b: Any) -> tuple[Any, Any]:
+def _product(a: Array, b: Array) -> tuple[Array, Array]:
     """Return a product and what its rounding took away (Dekker 1971)."""
     product = a * b
     tops = []
@@ -33,56 +32,57 @@ def _product(a: Any, b: Any) -> tuple[Any, Any]:
     return product, low * lower - (((product - high * upper) - low * upper) - high * lower)
 
 
-def product_difference(a: Any, b: Any, c: Any, d: Any) -> Any:
+def product_difference(a: Array, b: Array, c: Array, d: Array) -> Array:
     (first, lost), (second, gone) = _product(a, b), _product(c, d)
     return (first - second) + (lost - gone)
 
 
-def log_cosh(x: Any) -> Any:
+def log_cosh(x: Array) -> Array:
     size = np.abs(x)
     return size + np.log1p(np.exp(-2 * size)) - np.log(2.0)
 
 
-def sech(x: Any) -> Any:
+def sech(x: Array) -> Array:
     decay = np.exp(-np.abs(x))
     return 2 * decay / (1 + decay * decay)
 
 
-def log_sum_exp(*arguments: Any) -> Any:
+def log_sum_exp(*arguments: Array) -> Array:
     total = arguments[0]
     for argument in arguments[1:]:
         total = np.logaddexp(total, argument)
     return total
 
 
-def softmax(first: Any, *rest: Any) -> Any:
+def softmax(first: Array, *rest: Array) -> Array:
     with np.errstate(over="ignore"):
-        return 1 / (1 + sum(np.exp(np.subtract(other, first)) for other in rest))
+        total = sum((np.exp(np.subtract(other, first)) for other in rest), np.zeros(()))
+        return 1 / (1 + total)
 
 
-def _softmax_slopes(first: Any, *rest: Any) -> tuple[Any, ...]:
+def _softmax_slopes(first: Array, *rest: Array) -> tuple[Array, ...]:
     own = softmax(first, *rest)
     weights = []
     for k, other in enumerate(rest):
         weights.append(own * softmax(other, first, *rest[:k], *rest[k + 1 :]))
-    return (sum(weights), *weights)
+    return sum(weights, np.zeros(())), *weights
 
 
-def _softmax_rounding(first: Any, *rest: Any) -> Any:
+def _softmax_rounding(first: Array, *rest: Array) -> Array:
     """Return the rounding of the differences, which the exponentials amplify."""
     own = softmax(first, *rest)
     gaps = [np.abs(np.subtract(other, first)) for other in rest]
     return own * (1 - own) * np.minimum(np.maximum.reduce(np.broadcast_arrays(*gaps)), 1e3)
 
 
-def _log_sum_exp_slopes(*arguments: Any) -> tuple[Any, ...]:
+def _log_sum_exp_slopes(*arguments: Array) -> tuple[Array, ...]:
     return tuple(
-        softmax(a, *arguments[:k], *arguments[k + 1 :]) if len(arguments) > 1 else 1.0
+        softmax(a, *arguments[:k], *arguments[k + 1 :]) if len(arguments) > 1 else np.ones(())
         for k, a in enumerate(arguments)
     )
 
 
-def companion_stieltjes(z: Any, ratio: Any) -> Any:
+def companion_stieltjes(z: Array, ratio: Array) -> Array:
     z, ratio = np.broadcast_arrays(np.asarray(z, dtype=float), np.asarray(ratio, dtype=float))
     middle = z + (ratio - 1)
     root = _discriminant_root(z, ratio)
@@ -90,26 +90,26 @@ def companion_stieltjes(z: Any, ratio: Any) -> Any:
     return np.where(middle > 0, 2 / (middle + root), (root - middle) / (2 * z))
 
 
-def _discriminant_root(z: Any, ratio: Any) -> Any:
+def _discriminant_root(z: Array, ratio: Array) -> Array:
     return np.sqrt(np.maximum(z * z + 2 * z * (1 + ratio) + np.square(1 - ratio), 1e-300))
 
 
-def _companion_slopes(z: Any, ratio: Any) -> tuple[Any, ...]:
+def _companion_slopes(z: Array, ratio: Array) -> tuple[Array, ...]:
     value = companion_stieltjes(z, ratio)
     change = value / _discriminant_root(z, ratio)
     return change * (1 + value), change
 
 
-def _precise_log_sum_exp(*arguments: Any) -> Any:
+def _precise_log_sum_exp(*arguments: mpmath.mpf) -> mpmath.mpf:
     top = max(arguments)
     return top + mpmath.log(mpmath.fsum(mpmath.exp(a - top) for a in arguments))
 
 
-def _precise_softmax(first: Any, *rest: Any) -> Any:
+def _precise_softmax(first: mpmath.mpf, *rest: mpmath.mpf) -> mpmath.mpf:
     return 1 / (1 + mpmath.fsum(mpmath.exp(a - first) for a in rest))
 
 
-def _precise_companion_stieltjes(z: Any, ratio: Any) -> Any:
+def _precise_companion_stieltjes(z: mpmath.mpf, ratio: mpmath.mpf) -> mpmath.mpf:
     middle = z + ratio - 1
     root = mpmath.sqrt(z * z + 2 * z * (1 + ratio) + (1 - ratio) ** 2)
     return 2 / (middle + root) if middle > 0 else (root - middle) / (2 * z)

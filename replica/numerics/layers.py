@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 class CompiledIntegral(Protocol):
     """Means over one law, all by the same pass over their nodes."""
 
-    def evaluate(self, arguments: list[Array], refinement: int) -> list[Any]:
+    def evaluate(self, arguments: list[Array], refinement: int) -> list[Array]:
         """Return the means at arrays of shape (points,)."""
         ...
 
@@ -64,18 +64,18 @@ class CompiledLayer:
             self._bounded = on_namespace(self.function, _bounded_functions())
         return self._bounded
 
-    def evaluate(self, arguments: list[Array], refinement: int) -> list[Any]:
+    def evaluate(self, arguments: list[Array], refinement: int) -> list[Array]:
         """Return the expressions at arrays of shape (points,)."""
-        means: list[Any] = []
+        means: list[Array] = []
         for integral in self.integrals:
             means += integral.evaluate(arguments, refinement)
         return list(self.function(*arguments, *means))
 
     def evaluate_bounded(
         self, arguments: list[Bounded], refinement: int, inner: bool = False
-    ) -> list[Any]:
+    ) -> list[Bounded]:
         """Return the expressions with bounds; `inner` as in `CompiledIntegral`."""
-        means: list[Any] = []
+        means: list[Array] = []
         for integral in self.integrals:
             means += integral.evaluate_bounded(arguments, refinement, inner)
         return list(self.bounded_function(*arguments, *means))
@@ -95,7 +95,7 @@ class _CompiledSum:
         size = max(1, CHUNK // self.points.size)
         return [slice(start, start + size) for start in range(0, points, size)]
 
-    def evaluate(self, arguments: list[Array], refinement: int) -> list[Any]:
+    def evaluate(self, arguments: list[Array], refinement: int) -> list[Array]:
         results = np.empty((self.count, arguments[0].shape[0]))
         for chunk in self._chunks(arguments[0].shape[0]):
             shape, inside = self._laid_out([a[chunk] for a in arguments])
@@ -142,7 +142,7 @@ class _CompiledIntegral:
 
     # ---- values -------------------------------------------------------------------------------
 
-    def evaluate(self, arguments: list[Array], refinement: int) -> list[Any]:
+    def evaluate(self, arguments: list[Array], refinement: int) -> list[Array]:
         points = arguments[0].shape[0]
         if points == 1:
             return self._evaluate_one([a[0] for a in arguments], refinement)
@@ -166,7 +166,7 @@ class _CompiledIntegral:
             results[:, ~usable] = np.nan
         return list(results)
 
-    def _evaluate_one(self, arguments: list[np.float64], refinement: int) -> list[Any]:
+    def _evaluate_one(self, arguments: list[np.float64], refinement: int) -> list[Array]:
         """Evaluate at a single point, where the overhead of grids would be most of the time."""
         variance = np.float64(self.variance(*arguments)[0])
         if not variance >= 0:
@@ -185,7 +185,7 @@ class _CompiledIntegral:
             results.append(np.asarray(total)[None])
         return results
 
-    def _body(self, inside: list[Array], x: Array, refinement: int) -> list[Any]:
+    def _body(self, inside: list[Array], x: Array, refinement: int) -> list[Array]:
         if not self.body.integrals:
             return list(self.body.function(*(a[:, None] for a in inside), x))
         repeated = [np.repeat(a, x.shape[1]) for a in inside]
@@ -279,7 +279,9 @@ class _CompiledIntegral:
             )
         return results
 
-    def _bounded_body(self, inside: list[Bounded], nodes: Bounded, refinement: int) -> list[Any]:
+    def _bounded_body(
+        self, inside: list[Bounded], nodes: Bounded, refinement: int
+    ) -> list[Bounded]:
         shape = nodes.value.shape
         repeated = [
             Bounded(np.repeat(a.value, shape[1]), np.repeat(a.bound, shape[1])) for a in inside

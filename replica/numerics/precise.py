@@ -54,7 +54,9 @@ class PreciseKernel:
         self._first = PreciseKernel(arguments, tuple(constants)) if constants else None
         self._layer = _PreciseLayer(lower((*arguments, *constants.values()), left))
 
-    def __call__(self, values: Sequence[Any], digits: int) -> tuple[list[Any], list[Any]]:
+    def __call__(
+        self, values: Sequence[Any], digits: int
+    ) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
         """Return values and error estimates, as mpmath numbers."""
         with mpmath.workdps(digits + _GUARD):
             numbers = [_to_mpf(value) for value in values]
@@ -63,7 +65,7 @@ class PreciseKernel:
             return self._layer.evaluate(numbers, digits)
 
 
-def _to_mpf(value: Any) -> Any:
+def _to_mpf(value: Any) -> mpmath.mpf:
     if isinstance(value, Expr):
         return mpmath.mpf(value.evalf(mpmath.mp.dps)._to_mpmath(mpmath.mp.prec))
     return mpmath.mpf(value)
@@ -72,7 +74,9 @@ def _to_mpf(value: Any) -> Any:
 class PreciseIntegral(Protocol):
     """Means over one law, in multi-precision."""
 
-    def evaluate(self, arguments: list[Any], digits: int) -> tuple[list[Any], list[Any]]:
+    def evaluate(
+        self, arguments: list[mpmath.mpf], digits: int
+    ) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
         """Return the means at these numbers, and their errors."""
         ...
 
@@ -88,9 +92,11 @@ class _PreciseLayer:
         self.function = precise_function(layer.symbols, layer.expressions)
         self.integrals = [precise_integral(part) for part in layer.integrals]
 
-    def evaluate(self, arguments: list[Any], digits: int) -> tuple[list[Any], list[Any]]:
-        means: list[Any] = []
-        errors: list[Any] = []
+    def evaluate(
+        self, arguments: list[mpmath.mpf], digits: int
+    ) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
+        means: list[mpmath.mpf] = []
+        errors: list[mpmath.mpf] = []
         for integral in self.integrals:
             found, spread = integral.evaluate(arguments, digits)
             means += found
@@ -115,7 +121,9 @@ class _PreciseSum:
         self.body = _PreciseLayer(part.body)
         self.spectrum = part.spectrum
 
-    def evaluate(self, arguments: list[Any], digits: int) -> tuple[list[Any], list[Any]]:
+    def evaluate(
+        self, arguments: list[mpmath.mpf], digits: int
+    ) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
         totals, errors = [mpmath.mpf(0)] * self.count, [mpmath.mpf(0)] * self.count
         for point, weight in zip(self.spectrum.points, self.spectrum.weights, strict=True):
             values, spread = self.body.evaluate([*arguments, mpmath.mpf(point)], digits)
@@ -137,12 +145,14 @@ class _PreciseIntegral:
             outer, tuple(part for f in integral.features for part in (f.centre, f.width))
         )
 
-    def evaluate(self, arguments: list[Any], digits: int) -> tuple[list[Any], list[Any]]:
+    def evaluate(
+        self, arguments: list[mpmath.mpf], digits: int
+    ) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
         (variance,) = self.variance(*arguments)
         spread = mpmath.sqrt(variance)
         inner_error = [mpmath.mpf(0)] * self.count
 
-        def at(t: Any) -> list[Any]:
+        def at(t: mpmath.mpf) -> list[mpmath.mpf]:
             values, errors = self.body.evaluate([*arguments, spread * t], digits)
             weight = mpmath.exp(-t * t / 2) / mpmath.sqrt(2 * mpmath.pi)
             for k, error in enumerate(errors):
@@ -167,8 +177,12 @@ class _PreciseIntegral:
 
 
 def _by_trapezoid(
-    at: Callable[[Any], list[Any]], width: Any, reach: Any, digits: int, count: int
-) -> tuple[list[Any], list[Any]]:
+    at: Callable[[mpmath.mpf], list[mpmath.mpf]],
+    width: mpmath.mpf,
+    reach: mpmath.mpf,
+    digits: int,
+    count: int,
+) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
     """Halve the step until the last halving shows that the next one would change nothing."""
     strip = _STRIP * min(width, mpmath.mpf(1))
     step = 8 * strip / (digits + _GUARD)  # two halvings are needed to see convergence
@@ -206,7 +220,7 @@ def _by_trapezoid(
     return new, errors
 
 
-def _extrapolated(difference: Any, size: Any) -> Any:
+def _extrapolated(difference: mpmath.mpf, size: mpmath.mpf) -> mpmath.mpf:
     """Halving squares the error; claim the power 3/2 (as in `quadrature.extrapolated_error`)."""
     if size == 0 or difference == 0:
         return mpmath.mpf(0)
@@ -215,12 +229,12 @@ def _extrapolated(difference: Any, size: Any) -> Any:
 
 
 def _by_panels(
-    at: Callable[[Any], list[Any]],
-    marks: Sequence[tuple[Any, Any]],
-    reach: Any,
+    at: Callable[[mpmath.mpf], list[mpmath.mpf]],
+    marks: Sequence[tuple[mpmath.mpf, mpmath.mpf]],
+    reach: mpmath.mpf,
     digits: int,
     count: int,
-) -> tuple[list[Any], list[Any]]:
+) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
     edges = {mpmath.mpf(k) for k in range(-int(reach), int(reach) + 1, 2)} | {-reach, reach}
     for centre, width in marks:
         edges.add(centre)
@@ -233,7 +247,9 @@ def _by_panels(
     panels = [pair for pair in itertools.pairwise(points) if pair[1] - pair[0] > shortest]
     rule = GaussLegendre(mpmath.mp)
 
-    def on_panel(low: Any, high: Any, degree: int) -> tuple[list[Any], list[Any]]:
+    def on_panel(
+        low: mpmath.mpf, high: mpmath.mpf, degree: int
+    ) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
         nodes = rule.get_nodes(low, high, degree, mpmath.mp.prec)  # weights come scaled
         rows = [at(node) for node, _ in nodes]
         weights = [weight for _, weight in nodes]
@@ -261,11 +277,11 @@ def _by_panels(
     return totals, errors
 
 
-def _reach(at: Callable[[Any], list[Any]], digits: int) -> Any:
+def _reach(at: Callable[[mpmath.mpf], list[mpmath.mpf]], digits: int) -> mpmath.mpf:
     """Return how far the field must run: to where the integrand has become negligible."""
     reach = mpmath.sqrt(2 * (digits + 5) * mpmath.log(10)) + 1
     negligible = mpmath.mpf(10) ** (-digits - 3)
-    largest: list[Any] = []
+    largest: list[mpmath.mpf] = []
     while reach < _WIDEST:
         inside = [at(reach * k / 8) for k in range(-7, 8)]
         largest = [max(abs(row[k]) for row in inside) for k in range(len(inside[0]))]

@@ -45,7 +45,7 @@ def _compiled_precisely(key: str) -> Any:
     return compiled_precisely((t,), (slope, slope.diff(t)), FUNCTIONS)
 
 
-def proximal(key: str, omega: Any, V: Any) -> Array:
+def proximal(key: str, omega: Array, V: Array) -> Array:
     """Return the proximal points of the curve with this key; NaN where none was reached."""
     omega, V = np.broadcast_arrays(np.asarray(omega, dtype=float), np.asarray(V, dtype=float))
     shape = omega.shape
@@ -103,26 +103,26 @@ def _terms(x: Any, slope: Any, curvature: Any, omega: Any, V: Any) -> Any:
     return abs(omega) + abs(x) * (1 + V * curvature) + V * abs(slope)
 
 
-def _at(key: str, omega: Any, V: Any) -> tuple[Array, Any, Any]:
+def _at(key: str, omega: Array, V: Array) -> tuple[Array, Array, Array]:
     x = proximal(key, omega, V)
     with np.errstate(all="ignore"):
         slope, curvature = _compiled(key)[0](x)
         return x, np.abs(slope), 1 / (1 + V * curvature)
 
 
-def proximal_slopes(key: str, omega: Any, V: Any) -> tuple[Any, ...]:
+def proximal_slopes(key: str, omega: Array, V: Array) -> tuple[Array | float, ...]:
     """Return bounds on the derivatives of the proximal point."""
     _, slope, softness = _at(key, omega, V)
     return 0.0, softness, slope * softness
 
 
-def proximal_rounding(key: str, omega: Any, V: Any) -> Any:
+def proximal_rounding(key: str, omega: Array, V: Array) -> Array:
     """Return the rounding of the equation, over how fast it rises."""
     x, slope, softness = _at(key, omega, V)
     return np.abs(x) + (V * slope + np.abs(omega)) * softness
 
 
-def precise_proximal(key: str, omega: Any, V: Any) -> Any:
+def precise_proximal(key: str, omega: mpmath.mpf, V: mpmath.mpf) -> mpmath.mpf:
     """Return the proximal point with the working precision of mpmath."""
     function = _compiled_precisely(key)
     start, end = (mpmath.mpf(float(edge)) for edge in (CURVES[key].low, CURVES[key].high))

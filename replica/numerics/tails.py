@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import mpmath
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +31,7 @@ _LOG_ROOT_TWO_PI = 0.5 * np.log(2 * np.pi)
 _LEFT = -0.5
 
 
-def log_h(x: Any, ratio: Any = None) -> Any:
+def log_h(x: Array, ratio: Array | None = None) -> Array:
     """Return log H(x); `ratio` is A(x), where it is known already."""
     x = np.asarray(x, dtype=float)
     if ratio is None:
@@ -45,11 +43,11 @@ def log_h(x: Any, ratio: Any = None) -> Any:
     return result
 
 
-def mills(x: Any) -> Any:
+def mills(x: Array) -> Array:
     return _ROOT_TWO_OVER_PI / special.erfcx(np.multiply(x, _ROOT_HALF))
 
 
-def log_scaled_h(x: Any) -> Any:
+def log_scaled_h(x: Array) -> Array:
     x = np.asarray(x, dtype=float)
     return np.where(
         x < 0,
@@ -63,7 +61,7 @@ def log_scaled_h(x: Any) -> Any:
 _FRACTION_FROM, _FRACTION_DEPTH = 6.0, 20
 
 
-def mills_excess(x: Any, ratio: Any = None) -> Any:
+def mills_excess(x: Array, ratio: Array | None = None) -> Array:
     """Return A(x) - x; `ratio` is A(x), where it is known already."""
     x = np.asarray(x, dtype=float)
     near = np.asarray((mills(x) if ratio is None else ratio) - x)
@@ -79,7 +77,7 @@ def mills_excess(x: Any, ratio: Any = None) -> Any:
     return result
 
 
-def _mirrored(a: Any, b: Any) -> tuple[Array, Array, NDArray[np.bool_]]:
+def _mirrored(a: Array, b: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
     """Reflect intervals so that they lie on the right, where tails are small numbers."""
     a, b = np.broadcast_arrays(np.asarray(a, dtype=float), np.asarray(b, dtype=float))
     left = a + b < 0
@@ -106,7 +104,7 @@ def _narrow(low: Array, high: Array) -> tuple[NDArray[np.bool_], Array, Array]:
     return narrow, middle, np.log(width) + np.log1p(series)
 
 
-def log_h_difference(a: Any, b: Any) -> Any:
+def log_h_difference(a: Array, b: Array) -> Array:
     low, high, _ = _mirrored(a, b)
     narrow, middle, logarithm = _narrow(low, high)
     ratio = special.log_ndtr(-high) - special.log_ndtr(-low)
@@ -118,7 +116,7 @@ def log_h_difference(a: Any, b: Any) -> Any:
     return np.where(narrow, logarithm - 0.5 * middle * middle - _LOG_ROOT_TWO_PI, wide)
 
 
-def _interval_mills(a: Any, b: Any) -> tuple[Array, Array]:
+def _interval_mills(a: Array, b: Array) -> tuple[Array, Array]:
     low, high, left = _mirrored(a, b)
     decay = np.exp(-0.5 * (high - low) * (high + low))  # phi(high) / phi(low)
     scaled = np.maximum(low, 0) * _ROOT_HALF
@@ -133,30 +131,30 @@ def _interval_mills(a: Any, b: Any) -> tuple[Array, Array]:
     return np.where(left, upper, lower), np.where(left, lower, upper)
 
 
-def lower_mills(a: Any, b: Any) -> Any:
+def lower_mills(a: Array, b: Array) -> Array:
     return _interval_mills(a, b)[0]
 
 
-def upper_mills(a: Any, b: Any) -> Any:
+def upper_mills(a: Array, b: Array) -> Array:
     return _interval_mills(a, b)[1]
 
 
-def _mills_bound(x: Any) -> Any:
+def _mills_bound(x: Array) -> Array:
     """Bound A(x) from above: A(x) - x falls from sqrt(2/pi), and H > 1/2 on the left."""
     return np.maximum(x, 0) + 0.8 * np.exp(-0.5 * np.minimum(x, 0) ** 2)
 
 
-def _tail_rounding(x: Any) -> Any:
+def _tail_rounding(x: Array) -> Array:
     """Return the relative rounding of exp(-x^2/2) on the left, where the square is rounded."""
     return np.minimum(x, 0) ** 2
 
 
-def _log_tail_rounding(x: Any, *_: Any) -> Any:
+def _log_tail_rounding(x: Array, *_: Array) -> Array:
     """Return the rounding of log H on the left, where it is minus a small tail."""
     return _tail_rounding(x) * 0.7 * np.exp(-0.5 * np.minimum(x, 0) ** 2)
 
 
-def _interval_rounding(a: Any, b: Any) -> Any:
+def _interval_rounding(a: Array, b: Array) -> Array:
     """Return the relative amplification of rounding by the difference of two tails."""
     low, high, _ = _mirrored(a, b)
     size = np.abs(special.log_ndtr(-low)) + np.abs(special.log_ndtr(-high))
@@ -165,12 +163,12 @@ def _interval_rounding(a: Any, b: Any) -> Any:
     return np.where(_narrow(low, high)[0], 4.0, lost)
 
 
-def _log_interval_rounding(a: Any, b: Any) -> Any:
+def _log_interval_rounding(a: Array, b: Array) -> Array:
     low, _, _ = _mirrored(a, b)
     return _interval_rounding(a, b) + _tail_rounding(low) * np.abs(log_h_difference(a, b))
 
 
-def _interval_mills_rounding(a: Any, b: Any) -> tuple[Any, Any]:
+def _interval_mills_rounding(a: Array, b: Array) -> tuple[Array, Array]:
     """Return the relative roundings of density over mass, at a and at b.
 
     They are those of the mass, of the exponent at the end next to zero, and, at the other end, of
@@ -184,31 +182,31 @@ def _interval_mills_rounding(a: Any, b: Any) -> tuple[Any, Any]:
     return np.where(left, near + fall, near), np.where(left, near, near + fall)
 
 
-def _precise_tail(x: Any) -> Any:
+def _precise_tail(x: mpmath.mpf) -> mpmath.mpf:
     return mpmath.erfc(x / mpmath.sqrt(2)) / 2
 
 
-def _precise_density(x: Any) -> Any:
+def _precise_density(x: mpmath.mpf) -> mpmath.mpf:
     return mpmath.exp(-x * x / 2) / mpmath.sqrt(2 * mpmath.pi)
 
 
-def _precise_mass(a: Any, b: Any) -> Any:
+def _precise_mass(a: mpmath.mpf, b: mpmath.mpf) -> mpmath.mpf:
     if a + b < 0:
         a, b = -b, -a
     return _precise_tail(a) - _precise_tail(b)
 
 
-def _precise_log_h_difference(a: Any, b: Any) -> Any:
+def _precise_log_h_difference(a: mpmath.mpf, b: mpmath.mpf) -> mpmath.mpf:
     if a < 0 < b:  # a mass near one: its complement is the small number
         return mpmath.log1p(-_precise_tail(-a) - _precise_tail(b))
     return mpmath.log(_precise_mass(a, b))
 
 
-def _precise_mills(x: Any) -> Any:
+def _precise_mills(x: mpmath.mpf) -> mpmath.mpf:
     return _precise_density(x) / _precise_tail(x)
 
 
-def _precise_log_h(x: Any) -> Any:
+def _precise_log_h(x: mpmath.mpf) -> mpmath.mpf:
     # log(1 - tiny) on the left, where erfc/2 is near one
     if x < -1:
         return mpmath.log1p(-_precise_tail(-x))

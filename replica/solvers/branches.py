@@ -183,9 +183,7 @@ def branches(formula: Formula | Family, **controls: Any) -> Branches:
         rest = [s for s in found.symbols if s != symbol]
         arguments = (*found.unknowns, symbol, *rest)
         seen = compile_kernel(arguments, tuple(found.observables.values()))(*z.T, control, *others)
-        columns = [
-            np.full(control.shape, fixed[k]) if k != name else control for k in found.controls
-        ]
+        columns = points.at(**{name: control}).columns
         system = saddle_system(found)
         told = attracts(system, z, columns) if system.evolves else np.ones(control.shape, bool)
         rising = np.concatenate([_rising(c.control) for c in ends])
