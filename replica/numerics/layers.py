@@ -75,7 +75,7 @@ class CompiledLayer:
         self, arguments: list[Bounded], refinement: int, inner: bool = False
     ) -> list[Bounded]:
         """Return the expressions with bounds; `inner` as in `CompiledIntegral`."""
-        means: list[Array] = []
+        means: list[Bounded] = []
         for integral in self.integrals:
             means += integral.evaluate_bounded(arguments, refinement, inner)
         return list(self.bounded_function(*arguments, *means))
