@@ -29,11 +29,10 @@ from replica.solvers.strategies import reached, solve_flat, where_present
 from replica.solvers.symmetry import attracted, embedded
 from replica.solvers.system import System, saddle_system
 
-__all__ = ["METHODS", "solve"]
+__all__ = ["solve"]
 
 Array = NDArray[np.float64]
 
-METHODS = ("auto", *PROPOSALS)
 _AT_ONCE = 20_000  # points, whatever the grid
 _DIGITS_OF_ONE = "digits needs scalar controls: solve one point at a time"
 
@@ -128,8 +127,9 @@ def solve(
 
 
 def _check_settings(method: str, tolerance: float, max_steps: int) -> None:
-    if method not in METHODS:
-        raise UnknownName("method", method, METHODS)
+    methods = ("auto", *PROPOSALS)
+    if method not in methods:
+        raise UnknownName("method", method, methods)
     if not 0 < tolerance < 1:
         raise ControlError(f"tolerance = {tolerance} must lie between 0 and 1, say 1e-9")
     if max_steps < 1:
