@@ -201,7 +201,7 @@ def _number_or_grid(formula: str, name: str, text: str) -> Any:
     """Return a number, or the array of start:stop:count or a,b,c."""
     import numpy as np
 
-    from replica.sweep import LARGEST_GRID
+    from replica.grids.plan import LARGEST_GRID
 
     if ":" not in text and "," not in text:
         return _number(formula, name, text)
@@ -260,7 +260,7 @@ def _floats(formula: str, name: str, text: str | None) -> list[float] | None:
 
 def _file(path: str, endings: Sequence[str], force: bool) -> Path:
     """Check before the work that its result can be written, and replaces nothing unasked."""
-    from replica.output import writable
+    from replica.files import writable
 
     if Path(path).suffix.lower() not in endings:
         raise ControlError(f"cannot write {path!r}: let the name end in {', '.join(endings)}")
@@ -360,7 +360,7 @@ def _solve(
     as_json: bool,
 ) -> None:
     """Find a saddle point: overlaps and observables."""
-    from replica.output import busy
+    from replica.progress import busy
     from replica.report import solution_json, solution_text, terminal_width
     from replica.solvers.saddle import solve
 
@@ -392,7 +392,7 @@ def _solve(
 @_JSON
 def _threshold(words: tuple[str, ...], digits: int | None, as_json: bool) -> None:
     """Compute a threshold, next to what was published."""
-    from replica.output import busy
+    from replica.progress import busy
     from replica.report import terminal_width, threshold_json, threshold_text
     from replica.solvers.thresholds.verb import threshold
 
@@ -418,7 +418,7 @@ def _threshold(words: tuple[str, ...], digits: int | None, as_json: bool) -> Non
 @_JSON
 def _optimise(words: tuple[str, ...], between: str | None, maximise: bool, as_json: bool) -> None:
     """Tune a control: where a quantity is least."""
-    from replica.output import busy
+    from replica.progress import busy
     from replica.report import (
         optimum_json,
         optimum_text,
@@ -459,7 +459,7 @@ def _optimise(words: tuple[str, ...], between: str | None, maximise: bool, as_js
 @_JSON
 def _branches(words: tuple[str, ...], as_json: bool) -> None:
     """Find all branches of saddle points and their folds."""
-    from replica.output import busy
+    from replica.progress import busy
     from replica.report import branches_json
     from replica.solvers.branches import branches
 
@@ -523,8 +523,8 @@ def _sweep(
 
     A grid is start:stop:count or a,b,c. Ctrl-C keeps what is done in FILE.partial.npz.
     """
+    from replica.grids.run import sweep
     from replica.report import sweep_text, terminal_width
-    from replica.sweep import sweep
 
     (name, *quantity), pairs = _split(words, "F", more=True)
     target = None if out is None else _file(out, _TABLES, force)
@@ -578,7 +578,7 @@ def _simulate(
 ) -> None:
     """Draw finite-size instances and measure the same observables."""
     from replica.experiments import simulate
-    from replica.output import progress_bar
+    from replica.progress import progress_bar
     from replica.report import plain
 
     (name,), pairs = _split(words, "F")
@@ -629,7 +629,7 @@ def _plot(words: tuple[str, ...], out: str, force: bool, as_json: bool) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    from replica.plot import plot, save
+    from replica.figures.plot import plot, save
 
     save(plot(formula, quantity=quantity or None, **controls), target)
     content = {
@@ -656,7 +656,7 @@ def _constants(words: tuple[str, ...], as_json: bool) -> int:
 
     Exits 1 if one that is not disputed disagrees.
     """
-    from replica.output import progress_bar
+    from replica.progress import progress_bar
     from replica.report import constants_json, constants_text, terminal_width
     from replica.validation import constants
 

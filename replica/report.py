@@ -18,13 +18,13 @@ from replica.declarations.family import Family
 from replica.declarations.formula import Formula
 from replica.declarations.published import Published
 from replica.declarations.threshold import Limit
+from replica.grids.grid import Sweep
 from replica.registry import Registry
 from replica.solvers.branches import Branches
 from replica.solvers.optimise import Optimum
 from replica.solvers.published import compare
 from replica.solvers.solution import Solution, Status, ThresholdResult, with_error
 from replica.solvers.trajectory import Trajectory
-from replica.sweep import Sweep
 from replica.validation import Constant
 
 __all__ = [

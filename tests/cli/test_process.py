@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(sys.executable).with_name("replica")
-STARTED = "import replica.cli, replica.sweep; print('ready', flush=True); replica.cli.main()"
+STARTED = "import replica.cli, replica.grids.run; print('ready', flush=True); replica.cli.main()"
 
 
 def finished(*words, **environment):

@@ -200,7 +200,7 @@ def test_sweep_writes_a_file(replica, tmp_path, ending):
 
 
 def test_sweep_resumes_what_was_interrupted(replica, tmp_path, monkeypatch):
-    module = importlib.import_module("replica.sweep")
+    module = importlib.import_module("replica.grids.run")
 
     calls = []
     thresholds = module.thresholds
