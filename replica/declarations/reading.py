@@ -18,6 +18,7 @@ from replica.declarations.family import Family
 from replica.declarations.formula import Formula
 from replica.declarations.relation import settle
 from replica.errors import ControlError, DeclarationError
+from replica.writing import domain_text
 
 __all__ = ["exact", "read_number", "resolve"]
 
@@ -66,7 +67,7 @@ def resolve(
         elif name not in optional and "*" not in optional:
             raise ControlError(
                 f"{formula.name}: control {name} is missing; give {name}=... in "
-                f"{_interval(control)}"
+                f"{domain_text(control.domain)}"
             )
     return formula, values
 
@@ -78,13 +79,6 @@ def _related_numbers(formula: Formula, given: Mapping[str, Any]) -> dict[str, An
         name: None if value is None else read_number(value, known[name], formula.name)
         for name, value in given.items()
     }
-
-
-def _interval(control: Control) -> str:
-    domain = control.domain
-    left = "(" if domain.left_open else "["
-    right = ")" if domain.right_open else "]"
-    return f"{left}{domain.start}, {domain.end}{right}".replace("oo", "inf")
 
 
 def read_number(value: Any, control: Control, formula: str) -> Any:
@@ -104,7 +98,7 @@ def read_number(value: Any, control: Control, formula: str) -> Any:
     if isinstance(value, (bool, np.bool_, str, bytes, complex, np.complexfloating)):
         raise ControlError(
             f"{formula}: {control.name} = {value!r} is not a real number; give a value in "
-            f"{_interval(control)}"
+            f"{domain_text(control.domain)}"
         )
     if isinstance(value, (list, tuple, range)) or (isinstance(value, np.ndarray) and value.ndim):
         return _read_array(value, control, formula)
@@ -122,21 +116,23 @@ def read_number(value: Any, control: Control, formula: str) -> Any:
             except OverflowError:
                 raise ControlError(
                     f"{formula}: {control.name} is too large for a double; give a value in "
-                    f"{_interval(control)}"
+                    f"{domain_text(control.domain)}"
                 ) from None
     number = exact(value)
     if number is None:
         raise ControlError(
             f"{formula}: {control.name} = {value!r} is not a real number; give a value in "
-            f"{_interval(control)}"
+            f"{domain_text(control.domain)}"
         )
     if not number.is_finite:
         raise ControlError(
             f"{formula}: {control.name} = {value} is not finite; give a value in "
-            f"{_interval(control)}"
+            f"{domain_text(control.domain)}"
         )
     if control.domain.contains(number) != sympy.true:
-        raise ControlError(f"{formula}: {control.name} = {value} is outside {_interval(control)}")
+        raise ControlError(
+            f"{formula}: {control.name} = {value} is outside {domain_text(control.domain)}"
+        )
     if _is_double(number):
         return float(number)
     return number  # a decimal, rational or multi-precision value keeps all its digits
@@ -203,7 +199,7 @@ def _read_array(value: Any, control: Control, formula: str) -> np.ndarray[Any, A
         worst = array[~inside].flat[0]
         raise ControlError(
             f"{formula}: {control.name} = {worst} (among {array.size} values) is outside "
-            f"{_interval(control)}"
+            f"{domain_text(control.domain)}"
         )
     return array
 

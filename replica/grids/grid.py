@@ -16,11 +16,15 @@ from numpy.typing import NDArray
 from replica.declarations.formula import Formula
 from replica.errors import MissingExtra, looked_up
 from replica.files import whole_file
+from replica.layout import columns
 from replica.solvers.solution import Status
+from replica.writing import plain, shell_name
 
 __all__ = ["Sweep"]
 
 Array = NDArray[np.float64]
+
+_LARGEST_TABLE = 20
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -104,7 +108,7 @@ class Sweep:
         validity = self.validity
         for index in np.ndindex(self.shape):
             point = (float(self.coords[name][i]) for name, i in zip(self.dims, index, strict=True))
-            values = (_number(array[index]) for array in self.data.values())
+            values = (plain(float(array[index])) for array in self.data.values())
             status = Status(int(self.status[index])).name.lower()
             yield (*point, *fixed, *values, status, str(validity[index]))
 
@@ -174,6 +178,23 @@ class Sweep:
         with whole_file(path) as temporary:
             dataset.to_netcdf(temporary, engine="h5netcdf")
 
+    def to_text(self, width: int = 80) -> str:
+        """Return a summary and about twenty points, with the columns that fit the width."""
+        names = [*self.dims, *self.data]
+        cells = [[shell_name(name) for name in names] + ["status"]]
+        for index in _samples(self.shape):
+            point = [self.coords[name][i] for name, i in zip(self.dims, index, strict=True)]
+            numbers = (*point, *(array[index] for array in self.data.values()))
+            texts = [f"{value:.6g}" if math.isfinite(value) else "none" for value in numbers]
+            cells.append([*texts, plain(Status(int(self.status[index])))])
+        while len(columns(cells).splitlines()[1]) > width and len(cells[0]) > len(self.dims) + 2:
+            cells = [[*row[:-2], row[-1]] for row in cells]  # fewer columns fit a narrow terminal
+        lines = [repr(self), "", columns(cells, right=range(len(cells[0]) - 1))]
+        shown = len(cells) - 1
+        if shown < self.status.size:
+            lines.append(f"  ({shown} of {self.status.size} points; --out FILE writes all)")
+        return "\n".join(lines)
+
     def __repr__(self) -> str:
         lines = [f"{self.formula.name}: {self.attrs['quantity']} on a grid"]
         for name, values in self.coords.items():
@@ -191,11 +212,6 @@ class Sweep:
         return "\n".join(lines)
 
 
-def _number(value: Any) -> float | None:
-    number = float(value)
-    return number if math.isfinite(number) else None
-
-
 def _lists(values: Array) -> Any:
     cells = values.astype(object)
     cells[~np.isfinite(values)] = None
@@ -211,3 +227,19 @@ def _flat(attrs: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, ", ".join(map(str, value))
         else:
             yield name, value if isinstance(value, (int, float)) else str(value)
+
+
+def _samples(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Yield about twenty points: whole rows of the first control, evenly spaced, if they fit."""
+    inner = math.prod(shape[1:])
+    if inner > _LARGEST_TABLE:
+        for k in _spread(math.prod(shape), _LARGEST_TABLE):
+            yield tuple(int(i) for i in np.unravel_index(k, shape))
+        return
+    for k in _spread(shape[0], _LARGEST_TABLE // inner):
+        for rest in np.ndindex(shape[1:]):
+            yield (k, *rest)
+
+
+def _spread(size: int, wanted: int) -> list[int]:
+    return sorted({round(x) for x in np.linspace(0, size - 1, min(size, wanted))})

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from replica.declarations.family import Family
 from replica.declarations.formula import Formula
 from replica.declarations.reading import resolve
-from replica.errors import ControlError, ConvergenceError, UnknownName
+from replica.errors import ControlError, ConvergenceError, UnknownName, looked_up
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.curve import ExplicitCurve, explicit_curve
 from replica.solvers.everywhere import Curve, every_curve
@@ -22,6 +22,7 @@ from replica.solvers.solution import Status
 from replica.solvers.symmetry import attracts
 from replica.solvers.system import saddle_system
 from replica.solvers.thresholds.fold_on_branch import polished_fold
+from replica.writing import listed, plain
 
 __all__ = ["Branches", "branches"]
 
@@ -76,13 +77,8 @@ class Branches:
         return self.observables["potential"]
 
     def __getitem__(self, name: str) -> Array:
-        if name == self.name:
-            return self.control
-        for group in (self.overlaps, self.observables):
-            if name in group:
-                return group[name]
-        known = [self.name, *self.overlaps, *self.observables]
-        raise UnknownName("quantity", name, known, self.formula.name)
+        known = {**self.observables, **self.overlaps, self.name: self.control}
+        return looked_up("quantity", name, known, self.formula.name)
 
     def pieces(self) -> list[slice]:
         """Return the runs of points of one stability on one curve: each is one branch."""
@@ -90,9 +86,25 @@ class Branches:
         ends = sorted({*self.begins, *change.tolist(), self.control.size})
         return [slice(a, b) for a, b in pairwise(ends) if b > a]
 
-    def __repr__(self) -> str:
-        controls = ", ".join(f"{k}={w:.10g}" for k, w in self.controls.items())
-        lines = [f"{self.formula.name} ({controls}): branches in {self.name}"]
+    def to_dict(self) -> dict[str, Any]:
+        """Return arrays along the curves, folds and stability for JSON."""
+        return {
+            "formula": self.formula.name,
+            "options": plain(self.formula.options),
+            "controls": plain(self.controls),
+            "control": self.name,
+            self.name: plain(self.control),
+            "overlaps": plain(self.overlaps),
+            "observables": plain(self.observables),
+            "stable": self.stable.tolist(),
+            "folds": [{"value": value, "kind": kind} for value, kind in self.folds],
+            "boundary": self.boundary,
+            "status": "converged",
+        }
+
+    def to_text(self, width: int = 80) -> str:
+        """Return a table of the branches, then folds, cuts and the boundary."""
+        lines = [f"{self.formula.name} ({listed(self.controls)}): branches in {self.name}"]
         lines.append("  " + "branch".ljust(10) + self.name.rjust(22) + "potential".rjust(26))
         for piece in self.pieces():
             kind = "stable" if self.stable[piece][0] else "unstable"
@@ -105,6 +117,9 @@ class Branches:
         if self.boundary:
             lines.append(f"  boundary   {self.boundary}")
         return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return self.to_text()
 
 
 def branches(formula: Formula | Family, **controls: Any) -> Branches:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from replica.declarations.formula import Formula
 from replica.declarations.published import Published
+from replica.layout import labelled
+from replica.writing import plain
 
-__all__ = ["compare", "verdict"]
+__all__ = ["Compared", "compare", "compared_dicts", "compared_lines", "verdict"]
+
+Compared = tuple[Published, float, str]
+"""What was published, ours minus this, and one word on it."""
 
 
 def compare(
     formula: Formula, name: str, controls: Mapping[str, Any], value: float, error: float
-) -> tuple[tuple[Published, float, str], ...]:
+) -> tuple[Compared, ...]:
     """Return the published values at these controls, with deviation and verdict."""
     rows = []
     for published in formula.published:
@@ -36,3 +41,23 @@ def verdict(published: Published, value: float, error: float) -> str:
     if published.agrees(value, error):
         return "agrees" if published.relation == "=" else "holds"
     return "disagrees"
+
+
+def compared_dicts(rows: Iterable[Compared]) -> list[dict[str, Any]]:
+    """Return published values next to ours for JSON."""
+    return [
+        {**published.to_dict(), "difference": plain(difference), "verdict": word}
+        for published, difference, word in rows
+    ]
+
+
+def compared_lines(rows: Iterable[Compared], width: int) -> Iterator[str]:
+    """Yield published values next to ours, as labelled lines."""
+    for published, difference, word in rows:
+        text = f"{published.quantity} " if published.relation != "=" else ""
+        text += published.value_text
+        text += f" +- {published.tol:g}" if published.tol else ""
+        text += f": {word}, difference {difference:+.1e}" if word == "disagrees" else f": {word}"
+        text += f" ({published.source})" if published.source else ""
+        text += f"; {published.disputed}" if published.disputed else ""
+        yield labelled("published", text, width)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import replica as rp
-from replica.solvers.solution import with_error
+from replica.writing import with_error
 
 BINARY = rp.formulas["binary-perceptron"]
 

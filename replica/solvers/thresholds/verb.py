@@ -33,7 +33,7 @@ from replica.solvers.conditions import holds
 from replica.solvers.iteration import Newton, iterate
 from replica.solvers.precision import check_digits, decimal_text, precise_solution
 from replica.solvers.published import compare
-from replica.solvers.solution import Status, ThresholdResult, with_error
+from replica.solvers.solution import Status, ThresholdResult
 from replica.solvers.system import System
 from replica.solvers.thresholds.fold_on_branch import fold_of_branch
 from replica.solvers.thresholds.merger import Merger
@@ -49,6 +49,7 @@ from replica.solvers.thresholds.transitions import (
     fold_system,
     sampled_curves,
 )
+from replica.writing import with_error
 
 __all__ = ["threshold", "thresholds"]
 
