@@ -82,10 +82,14 @@ class Checkpoint:
     path : path
     identity : mapping of str to str
         What the arrays belong to; a file of something else is refused.
+    verb : str
+        Of what work it is, for messages: "sweep".
     """
 
-    def __init__(self, path: str | os.PathLike[str], identity: Mapping[str, str]) -> None:
-        self.path = writable(path)
+    def __init__(
+        self, path: str | os.PathLike[str], identity: Mapping[str, str], verb: str
+    ) -> None:
+        self.path, self.verb = writable(path), verb
         self.identity = dict(identity)
         self._saved = time.monotonic()
 
@@ -108,14 +112,14 @@ class Checkpoint:
                 parts = {name: file[name] for name in arrays}
                 identity = dict(json.loads(str(file["identity"])))
         except Exception:  # whatever a foreign file makes the reader do
-            raise ControlError(f"{self.path} is not a checkpoint of a sweep") from None
+            raise ControlError(f"{self.path} is not a checkpoint of a {self.verb}") from None
         differs = [key for key, value in self.identity.items() if identity.get(key) != value]
         for name, part in parts.items():
             if (part.shape, part.dtype) != (arrays[name].shape, arrays[name].dtype):
                 differs.append(name)
         if differs:
             raise ControlError(
-                f"{self.path} is the checkpoint of another sweep, it differs in "
+                f"{self.path} is the checkpoint of another {self.verb}, it differs in "
                 f"{', '.join(differs)}: give another path or remove it"
             )
         for name, part in parts.items():

@@ -5,10 +5,10 @@ from __future__ import annotations
 import enum
 import keyword
 import math
+import numbers
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from sympy import Interval
 
 __all__ = [
@@ -54,6 +54,7 @@ def plain(value: Any) -> Any:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from replica import Status
     >>> plain({"alpha": float("nan"), "status": Status.NO_SADDLE, "grid": np.array([1.0, 2.0])})
     {'alpha': None, 'status': 'no_saddle', 'grid': [1.0, 2.0]}
@@ -62,7 +63,7 @@ def plain(value: Any) -> Any:
         return {shell_name(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, enum.Enum):
         return value.name.lower()
-    if isinstance(value, (np.ndarray, np.generic)):
+    if hasattr(value, "tolist"):  # of numpy, which a program that only says its usage never loads
         return plain(value.tolist())
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
@@ -76,12 +77,14 @@ def short(value: Any, digits: int = 10) -> str:
 
     Examples
     --------
+    >>> import numpy as np
     >>> short(1 / 3), short(np.zeros(4)), short("rademacher")
     ('0.3333333333', 'array(4,)', 'rademacher')
     """
-    if np.ndim(value):
-        return f"array{np.shape(value)}"
-    number = isinstance(value, (float, np.floating)) or hasattr(value, "is_number")
+    if getattr(value, "ndim", 0):
+        return f"array{value.shape}"
+    number = isinstance(value, numbers.Real) and not isinstance(value, numbers.Rational)
+    number = number or hasattr(value, "is_number")
     return f"{float(value):.{digits}g}" if number else str(value)
 
 
@@ -95,16 +98,16 @@ def with_error(value: float, error: float) -> str:
     >>> with_error(4.29542676e-21, 3e-28)
     '4.29542676e-21 +- 3e-28'
     """
-    if not np.isfinite(value):
+    if not math.isfinite(value):
         return "none"
-    if not np.isfinite(error):
+    if not math.isfinite(error):
         return f"{value:.6g} +- ?"
     if error <= 0:
         return f"{value:.15g}"
     if error < abs(value) < _SMALL:  # its digits begin far behind the point
-        digits = int(np.clip(np.ceil(np.log10(abs(value) / error)), 1, 15))
+        digits = max(math.ceil(min(math.log10(abs(value) / error), 15)), 1)
         return f"{value:.{digits}e} +- {error:.0e}"
-    digits = int(np.clip(np.ceil(-np.log10(error)) + 1, 0, 16))
+    digits = min(max(math.ceil(-math.log10(error)) + 1, 0), 16)
     return f"{value:.{digits}f} +- {error:.0e}"
 
 

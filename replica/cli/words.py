@@ -16,7 +16,6 @@ import click
 from replica.declarations.family import Family, default_formula
 from replica.declarations.formula import Formula
 from replica.errors import ControlError
-from replica.files import writable
 from replica.registry import formulas
 from replica.writing import python_name
 
@@ -176,6 +175,8 @@ def numbers(formula: str, name: str, text: str | None) -> list[float] | None:
 
 def file_to_write(path: str, endings: Sequence[str], force: bool) -> Path:
     """Check before the work that its result can be written, and replaces nothing unasked."""
+    from replica.files import writable
+
     if Path(path).suffix.lower() not in endings:
         raise ControlError(f"cannot write {path!r}: let the name end in {', '.join(endings)}")
     target = writable(path)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import replica.figures.results  # noqa: F401 -- says how experiments and thresholds are drawn
+import replica.figures.results  # noqa: F401 -- registers how experiments and such are drawn
 from replica.declarations.family import Family
 from replica.declarations.formula import Formula
 from replica.errors import ControlError, DeclarationError, UnknownName
@@ -55,8 +55,8 @@ def plot(
       the replica-symmetric saddle is unstable. Along two controls: a map, or a line for each
       value of the shorter one.
     * `Formula`, `Family`: the same, of the sweep over the controls given here.
-    * Several thresholds along one control: the phase diagram, a line for each as far as it exists.
-      It is impossible below alpha_IT, hard up to alpha_AMP, and easy above.
+    * Several thresholds along one control: the phase diagram, a line for each as far as it exists,
+      and the phases that they part: impossible, hard and easy where they tell, or a formula's own.
     * `ThresholdResult`: a dotted vertical with name and value; a point in a phase diagram.
     * `Experiment`: points with their standard errors.
     * `Published`: a star with its tolerance and citation; bounds point to the allowed side.

@@ -107,7 +107,7 @@ def sweep(
     rows = _Rows.empty(len(plan.columns), plan.saddles, plan.points)
     checkpoint = None
     if path is not None:
-        checkpoint = Checkpoint(path, identity(plan))
+        checkpoint = Checkpoint(path, identity(plan), "sweep")
         checkpoint.open(rows.arrays(), resume)
     if callable(progress) and not isinstance(progress, bool):
         _run(plan, rows, chunk, workers, progress, checkpoint)

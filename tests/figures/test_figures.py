@@ -20,7 +20,9 @@ from figures.drawn import (
 )
 
 from replica.declarations.published import Published
-from replica.errors import ControlError, DeclarationError, MissingExtra
+from replica.errors import ControlError, DeclarationError, MissingExtra, UnknownName
+from replica.figures.axes import Frame
+from replica.figures.drawing import Drawing, drawing
 from replica.figures.plot import plot, save
 from replica.grids.run import sweep
 
@@ -150,6 +152,54 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch, missing):
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(MissingExtra, match=r"plotting needs an extra: .*replica-theory\[plot\]"):
         plot(entropy())
+
+
+# ---- results of one's own ------------------------------------------------------------------------
+
+
+class Measured:
+    """A result that this package does not know."""
+
+    def __init__(self, alpha, value):
+        self.alpha, self.value = alpha, value
+
+
+@drawing.register(Measured)
+class MeasuredDrawing(Drawing):
+    rank = (4, 0)
+
+    def __init__(self, measured):
+        self.measured = measured
+
+    @property
+    def known(self):
+        return ("entropy",)
+
+    @property
+    def place(self):
+        return "the measurement"
+
+    def frame(self, names, kind):
+        return Frame("alpha")
+
+    def shown(self, frame, names):
+        return ("entropy",)
+
+    def draw(self, axes, frame, names, label):
+        axes.plot([self.measured.alpha], [self.measured.value], "x", label=label or "measured")
+
+
+def test_a_result_of_ones_own_is_drawn_beside_others():
+    axes = plot(Measured(0.4, 0.35), entropy())
+    assert legend(axes) == [r"binary perceptron, $\kappa = 0$", "measured"]
+    assert axes.get_xlabel() == r"patterns per weight, $\alpha = n/p$"
+    alone = plot(Measured(0.4, 0.35))
+    assert (alone.get_ylabel(), legend(alone)) == ("entropy per weight (nats)", ["measured"])
+
+
+def test_a_result_of_ones_own_is_asked_for_what_it_has():
+    with pytest.raises(UnknownName, match=r"of the measurement: .entropi.; did you mean entropy"):
+        plot(Measured(0.4, 0.35), quantity="entropi")
 
 
 # ---- files ---------------------------------------------------------------------------------------
