@@ -79,6 +79,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "Fold",
         "Instability",
         "Limit",
+        "Phases",
         "Root",
     ),
     "replica.errors": (
@@ -201,6 +202,7 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.declarations.threshold import Fold as Fold
     from replica.declarations.threshold import Instability as Instability
     from replica.declarations.threshold import Limit as Limit
+    from replica.declarations.threshold import Phases as Phases
     from replica.declarations.threshold import Root as Root
     from replica.errors import ControlError as ControlError
     from replica.errors import ConvergenceError as ConvergenceError

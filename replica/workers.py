@@ -133,7 +133,9 @@ class _Fed:
         """Yield the results; one of class Lost for a chunk whose worker died twice."""
         running: deque[tuple[Any, Any]] = deque()
         waiting = iter(chunks)
-        suspects: deque[Any] = deque()  # in flight when a worker died: one of them did it
+        suspects: deque[Any] = (
+            deque()
+        )  # in flight when a worker died: one of them may have killed it
         while True:
             while not suspects and len(running) < self._window:
                 chunk = next(waiting, None)

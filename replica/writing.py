@@ -1,4 +1,7 @@
-"""How numbers and names are written: as text for people, and as what JSON can say."""
+"""How numbers and names are written: as text for people, and as what JSON can say.
+
+Nothing here imports numpy: a program that only prints its usage starts without it.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,7 @@ def plain(value: Any) -> Any:
         return {shell_name(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, enum.Enum):
         return value.name.lower()
-    if hasattr(value, "tolist"):  # of numpy, which a program that only says its usage never loads
+    if hasattr(value, "tolist"):  # an array or number of numpy
         return plain(value.tolist())
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
@@ -104,7 +107,7 @@ def with_error(value: float, error: float) -> str:
         return f"{value:.6g} +- ?"
     if error <= 0:
         return f"{value:.15g}"
-    if error < abs(value) < _SMALL:  # its digits begin far behind the point
+    if error < abs(value) < _SMALL:  # as 0.000... it would have no digits left
         digits = max(math.ceil(min(math.log10(abs(value) / error), 15)), 1)
         return f"{value:.{digits}e} +- {error:.0e}"
     digits = min(max(math.ceil(-math.log10(error)) + 1, 0), 16)

@@ -58,14 +58,14 @@ def run(arguments: Sequence[str]) -> int:
             return complain(str(error), FAILED, error)
         except ReplicaError as error:
             return complain(str(error), _BAD_INPUT, error)
-        except BrokenPipeError:  # the reader has seen enough: `replica list | head -1`
+        except BrokenPipeError:  # what reads our output has ended: `replica list | head -1`
             with suppress(OSError, ValueError, AttributeError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return _PIPE_CLOSED
         except OSError as error:
             place = f": {error.filename}" if error.filename else ""
             return complain(f"{error.strerror or error}{place}", FAILED, error)
-        except Exception as error:  # a defect of ours: still no traceback
+        except Exception as error:  # a defect of this program: one line as well, no traceback
             return complain(f"internal error, {type(error).__name__}: {error}", FAILED, error)
 
 

@@ -22,7 +22,7 @@ from replica.figures.axes import (
     require_matplotlib,
 )
 from replica.figures.drawing import Drawing, drawing
-from replica.figures.sweeps import first_observable, own
+from replica.figures.sweeps import chosen, first_observable
 from replica.figures.words import UNSTABLE_LABEL, control_label, quantity_label, short_label
 from replica.files import whole_file
 from replica.grids.run import sweep
@@ -231,7 +231,7 @@ def _ready(thing: Any, names: tuple[str, ...], given: Mapping[str, Any]) -> list
     if not isinstance(thing, (Formula, Family)):
         return [drawing(thing)]
     formula, controls = thing.resolve(given)
-    asked = own(names, _quantities(formula), first_observable(formula))
+    asked = chosen(names, _quantities(formula), first_observable(formula))
     flat = [name for name in asked if _is_flat(formula, name, controls)]
     if len(flat) == len(asked):
         return [drawing(sweep(thing, asked, **given))]

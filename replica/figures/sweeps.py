@@ -38,7 +38,7 @@ from replica.solvers.solution import Status
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["SweepDrawing", "first_observable", "own"]
+__all__ = ["SweepDrawing", "chosen", "first_observable"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -47,8 +47,16 @@ _HEADROOM = 1.15  # of the highest threshold: what is above it is a phase too
 _FAR_ABOVE = 20
 
 
-def own(names: tuple[str, ...], known: Iterable[str], default: str) -> tuple[str, ...]:
-    """Return those of the names that are known; all, to be complained of, where none is."""
+def chosen(names: tuple[str, ...], known: Iterable[str], default: str) -> tuple[str, ...]:
+    """Return those of the names that are known, or the default where no name is given.
+
+    Where none is known, all are returned: the caller complains of them.
+
+    Examples
+    --------
+    >>> chosen(("alpha_IT", "entropy"), ["entropy", "q"], "q"), chosen((), ["q"], "q")
+    (('entropy',), ('q',))
+    """
     return tuple(name for name in names if name in known) or names or (default,)
 
 
@@ -119,7 +127,7 @@ class SweepDrawing(Drawing):
     def _quantities(self, names: tuple[str, ...]) -> tuple[str, ...]:
         data = self.grid.data
         if names:
-            found = own(names, data, "")
+            found = chosen(names, data, "")
             if found[0] not in data:
                 raise UnknownName("quantity", found[0], data, self.place)
             return found

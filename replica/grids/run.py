@@ -285,7 +285,10 @@ def _run(
             for part in apply(_compute, chunks):
                 if isinstance(part, Lost):
                     part, lost = _lost(part.chunk, plan), lost + 1
-                    if not rows.done.any() and lost in (2, len(left)):  # it is not the chunk
+                    if not rows.done.any() and lost in (
+                        2,
+                        len(left),
+                    ):  # two chunks, or all: workers never start
                         raise ConvergenceError(
                             "a worker process died: in a script, call sweep under `if __name__ == "
                             "'__main__':`; if memory is short, use fewer workers or a smaller chunk"
