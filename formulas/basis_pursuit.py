@@ -51,6 +51,7 @@ def _recovery() -> rp.Limit:
         needed,
         over={t: (Interval(0, oo), start)},
         doc="measurements per weight from which the least l1 norm is that of the true weights",
+        line=2,
     )
 
 

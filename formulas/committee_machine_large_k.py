@@ -19,6 +19,7 @@ No unit is told from another at :math:`q_d = 0`, which is a local maximum at eve
 from sympy import Expr, Interval, asin, exp, pi, sqrt, symbols
 
 import replica as rp
+from replica.declarations.threshold import EASY, POSSIBLE
 
 alpha = symbols("alpha", real=True)
 D, mhat = symbols("D mhat", nonnegative=True)
@@ -82,9 +83,14 @@ COMMITTEE_MACHINE_LARGE_K = rp.Formula(
     },
     thresholds={
         "alpha_spec": rp.Fold(alpha, upper=False, doc="a state that tells the units apart appears"),
-        "alpha_IT": rp.Crossing(alpha, doc="it has the largest free entropy from here"),
+        "alpha_IT": rp.Crossing(
+            alpha, doc="it has the largest free entropy from here", phases=POSSIBLE, line=0
+        ),
         "alpha_AMP": rp.Limit(
-            constant(), doc="message passing specialises, in units of K^2 p patterns"
+            constant(),
+            doc="message passing specialises, in units of K^2 p patterns",
+            phases=EASY,
+            line=1,
         ),
     },
     published=(

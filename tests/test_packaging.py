@@ -382,7 +382,7 @@ def test_broken_third_party_formulas_are_named_and_break_nothing(third_party):
 
 
 def test_command_line_lists_third_party_formulas(third_party):
-    command = "import sys; from replica.cli import main; sys.exit(main())"
+    command = "import sys; from replica.cli.main import main; sys.exit(main())"
     process = run_python("-c", command, "list", path=[third_party])
     listed = checked(process)
     assert "third-party-formula" in listed
@@ -433,7 +433,7 @@ def test_broken_third_party_blocks_are_named_and_break_nothing(third_party_block
 
 
 def test_command_line_takes_third_party_blocks(third_party_blocks):
-    command = "import sys; from replica.cli import main; sys.exit(main())"
+    command = "import sys; from replica.cli.main import main; sys.exit(main())"
     words = "solve bayes-optimal-glm prior=ternary channel=flipped-sign alpha=1 --json".split()
     process = run_python("-c", command, *words, path=[third_party_blocks], flags=("-Wignore",))
     solved = json.loads(checked(process))

@@ -37,7 +37,8 @@ from sympy import (
 from replica.blocks.block import Block
 from replica.blocks.shipped import Shipped
 from replica.errors import DeclarationError
-from replica.language.envelope import Curve, MoreauEnvelope
+from replica.language.curves import Curve
+from replica.language.envelope import MoreauEnvelope
 from replica.language.excess import squared_excess
 
 __all__ = ["ConvexLoss", "Loss", "Penalty"]

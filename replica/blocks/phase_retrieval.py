@@ -47,24 +47,19 @@ from sympy import (
 )
 
 from replica.blocks.channel import Channel
-from replica.language.integrals import LabelIntegral
-from replica.language.means import Mean
-from replica.language.primitives import (
+from replica.language.bessel import (
     BesselQuotient,
     BesselRatio,
-    LogCosh,
-    LogH,
     LogScaledI0,
     LogScaledK0,
     LogScaledK1,
-    LogSumExp,
     PhaseEntropy,
     PhaseLogPartition,
     PhaseVariance,
-    Sech,
-    Softmax,
-    Tanh,
 )
+from replica.language.integrals import LabelIntegral
+from replica.language.means import Mean
+from replica.language.primitives import LogCosh, LogH, LogSumExp, Sech, Softmax, Tanh
 
 __all__ = ["Absolute", "ComplexAbsolute"]
 

@@ -28,15 +28,12 @@ from replica.declarations.frozen import FrozenMapping
 from replica.errors import ControlError, DeclarationError
 from replica.language.means import Mean
 from replica.language.planted import PlantedMean
-from replica.language.primitives import (
+from replica.language.primitives import LogCosh, LogSumExp, Sech, Softmax
+from replica.language.tilted import (
     ExponentialCumulant,
     ExponentialWeight,
     IntervalCumulant,
     IntervalWeight,
-    LogCosh,
-    LogSumExp,
-    Sech,
-    Softmax,
 )
 
 __all__ = [

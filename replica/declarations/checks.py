@@ -197,7 +197,12 @@ class Checks:
         self.control("absence", absence.in_)
         self.condition("absence", absence.when)
         if isinstance(absence.than, str):
-            self.formula.threshold(absence.than)
+            if self.formula.threshold(absence.than).needs_saddle:
+                raise self.fault(
+                    "absence",
+                    f"{absence.than} is found along saddle points, so it cannot say where there "
+                    f"are none: name a Limit, or give an expression in the controls",
+                )
         else:
             self.known("absence", absence.than, self.controls - {absence.in_})
 

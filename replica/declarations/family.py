@@ -12,7 +12,7 @@ from replica.declarations.frozen import FrozenMapping
 from replica.declarations.published import Published
 from replica.errors import ControlError, DeclarationError, UnknownName
 
-__all__ = ["Family", "Option"]
+__all__ = ["Family", "Option", "default_formula"]
 
 
 @dataclass(frozen=True)
@@ -184,3 +184,8 @@ def _build(family: Family, options: FrozenMapping) -> Formula:
         built = family.build(**options)
         _BUILT[key] = replace(built, options=options)
     return _BUILT[key]
+
+
+def default_formula(target: Formula | Family) -> Formula:
+    """Return a formula as it is, and that of a family with its default options."""
+    return target() if isinstance(target, Family) else target

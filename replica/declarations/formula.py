@@ -10,7 +10,7 @@ from typing import Any
 from sympy import Basic, Eq, Expr, Interval, S, Symbol, latex, oo
 
 from replica.declarations.checks import Checks
-from replica.declarations.control import Relation, declared_controls
+from replica.declarations.control import Control, Relation, control_name, declared_controls
 from replica.declarations.frozen import FrozenMapping, freeze
 from replica.declarations.landmarks import Absence, Boundary
 from replica.declarations.published import Published
@@ -182,6 +182,15 @@ class Formula:
         )
 
     @cached_property
+    def symbols(self) -> tuple[Symbol, ...]:
+        """Symbols of the controls, in the order in which their values are passed on."""
+        return tuple(control.symbol for control in self.controls.values())
+
+    def control(self, symbol: Symbol) -> Control:
+        """Return the control with this symbol."""
+        return self.controls[control_name(symbol)]
+
+    @cached_property
     def domains(self) -> Mapping[Symbol, Interval]:
         """Domain of each unknown; that of a conjugate follows from its assumptions."""
         domains = dict(self.overlaps)
@@ -258,6 +267,10 @@ class Formula:
     def determined(self, name: str) -> set[str]:
         """Return the controls that a threshold determines or does not depend on."""
         return self.threshold(name).determined(self.controls)
+
+    def value_of(self, name: str) -> str:
+        """Return the control whose value a threshold is."""
+        return self.threshold(name).value_of(name, self.controls)
 
     def resolve(self, given: Mapping[str, Any]) -> tuple[Formula, dict[str, Any]]:
         """Return the formula and its controls; a formula has no options of its own."""

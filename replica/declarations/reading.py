@@ -1,35 +1,27 @@
-"""Reading of control values: numbers only, inside their domain, with a message when not."""
+"""Reading of options and controls, as users give them, into the points of a formula."""
 
 from __future__ import annotations
 
-import numbers
-from collections.abc import Collection, Mapping
-from decimal import Decimal
-from fractions import Fraction
-from functools import lru_cache
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-import mpmath
-import numpy as np
-import sympy
-
-from replica.declarations.control import Control
 from replica.declarations.family import Family
 from replica.declarations.formula import Formula
+from replica.declarations.numbers import read_number
+from replica.declarations.point import Points
 from replica.declarations.relation import settle
 from replica.errors import ControlError, DeclarationError
+from replica.writing import domain_text
 
-__all__ = ["exact", "read_number", "resolve"]
-
-S2 = sympy.Integer(2)
+__all__ = ["read", "resolve"]
 
 
-def resolve(
+def read(
     target: Formula | Family,
     given: Mapping[str, Any],
     *,
-    optional: Collection[str] = (),
-) -> tuple[Formula, dict[str, Any]]:
+    optional: Collection[str] | Callable[[Formula], Collection[str]] = (),
+) -> Points:
     """Return the formula and its checked control values, defaults filled in.
 
     Parameters
@@ -38,7 +30,7 @@ def resolve(
         A family takes its structural options out of `given`.
     given : mapping of str to number or array
         Options and controls together.
-    optional : collection of str
+    optional : collection of str, or a function of the formula that returns one
         Controls that may be missing; ``{"*"}`` means all.
 
     Raises
@@ -55,6 +47,7 @@ def resolve(
         )
     # the control lambda is lambda_ in Python: accept either spelling
     formula, controls = target.resolve(given)
+    missing = optional(formula) if callable(optional) else optional
     if formula.relations:
         controls = settle(formula, _related_numbers(formula, controls))
     values: dict[str, Any] = {}
@@ -63,12 +56,23 @@ def resolve(
             values[name] = read_number(controls[name], control, formula.name)
         elif control.default is not None:
             values[name] = control.default
-        elif name not in optional and "*" not in optional:
+        elif name not in missing and "*" not in missing:
             raise ControlError(
                 f"{formula.name}: control {name} is missing; give {name}=... in "
-                f"{_interval(control)}"
+                f"{domain_text(control.domain)}"
             )
-    return formula, values
+    return Points(formula, values)
+
+
+def resolve(
+    target: Formula | Family,
+    given: Mapping[str, Any],
+    *,
+    optional: Collection[str] = (),
+) -> tuple[Formula, dict[str, Any]]:
+    """Return formula and values; see `read`."""
+    points = read(target, given, optional=optional)
+    return points.formula, dict(points.values)
 
 
 def _related_numbers(formula: Formula, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,148 +82,3 @@ def _related_numbers(formula: Formula, given: Mapping[str, Any]) -> dict[str, An
         name: None if value is None else read_number(value, known[name], formula.name)
         for name, value in given.items()
     }
-
-
-def _interval(control: Control) -> str:
-    domain = control.domain
-    left = "(" if domain.left_open else "["
-    right = ")" if domain.right_open else "]"
-    return f"{left}{domain.start}, {domain.end}{right}".replace("oo", "inf")
-
-
-def read_number(value: Any, control: Control, formula: str) -> Any:
-    """Return `value` as a float, an exact rational or a float array, checked against the domain.
-
-    Examples
-    --------
-    >>> from sympy import Interval, oo, symbols
-    >>> alpha = Control(symbols("alpha", real=True), Interval.open(0, oo))
-    >>> read_number(0.5, alpha, "f")
-    0.5
-    >>> read_number(-1, alpha, "f")
-    Traceback (most recent call last):
-    ...
-    replica.errors.ControlError: f: alpha = -1 is outside (0, inf)
-    """
-    if isinstance(value, (bool, np.bool_, str, bytes, complex, np.complexfloating)):
-        raise ControlError(
-            f"{formula}: {control.name} = {value!r} is not a real number; give a value in "
-            f"{_interval(control)}"
-        )
-    if isinstance(value, (list, tuple, range)) or (isinstance(value, np.ndarray) and value.ndim):
-        return _read_array(value, control, formula)
-    if isinstance(value, np.ndarray):
-        value = value[()]
-    if isinstance(value, (float, int)):  # the common case, without symbolic sets
-        low, high, open_low, open_high = _float_bounds(control.domain)
-        if (
-            low < value < high
-            or (value == low and not open_low)
-            or (value == high and not open_high)
-        ):
-            try:
-                return float(value)
-            except OverflowError:
-                raise ControlError(
-                    f"{formula}: {control.name} is too large for a double; give a value in "
-                    f"{_interval(control)}"
-                ) from None
-    number = exact(value)
-    if number is None:
-        raise ControlError(
-            f"{formula}: {control.name} = {value!r} is not a real number; give a value in "
-            f"{_interval(control)}"
-        )
-    if not number.is_finite:
-        raise ControlError(
-            f"{formula}: {control.name} = {value} is not finite; give a value in "
-            f"{_interval(control)}"
-        )
-    if control.domain.contains(number) != sympy.true:
-        raise ControlError(f"{formula}: {control.name} = {value} is outside {_interval(control)}")
-    if _is_double(number):
-        return float(number)
-    return number  # a decimal, rational or multi-precision value keeps all its digits
-
-
-def _is_double(number: sympy.Expr) -> bool:
-    """Tell whether a double holds the number exactly."""
-    try:
-        return bool(number.is_number and sympy.Rational(float(number)) == number)
-    except (OverflowError, ValueError):
-        return False
-
-
-@lru_cache(maxsize=256)
-def _float_bounds(domain: sympy.Interval) -> tuple[float, float, bool, bool]:
-    open_ends = bool(domain.left_open), bool(domain.right_open)
-    return float(domain.start), float(domain.end), *open_ends
-
-
-def exact(value: Any) -> sympy.Expr | None:
-    """Return a real number as an exact sympy number, None if it is not one."""
-    if isinstance(value, sympy.Expr):
-        return value if value.is_number and value.is_extended_real else None
-    if isinstance(value, mpmath.mpf):
-        if not mpmath.isfinite(value):
-            return sympy.nan
-        sign, mantissa, exponent, _ = value._mpf_  # the number itself, whatever the precision
-        return sympy.Rational(-int(mantissa) if sign else int(mantissa)) * S2**exponent
-    if isinstance(value, Decimal):
-        if not value.is_finite():
-            return sympy.nan
-        value = Fraction(value)
-    if isinstance(value, Fraction):
-        return sympy.Rational(value.numerator, value.denominator)
-    plain = (np.integer, np.floating)
-    if isinstance(value, np.timedelta64) or (
-        isinstance(value, np.generic) and not isinstance(value, plain)
-    ):
-        return None
-    if isinstance(value, numbers.Integral):
-        return sympy.Integer(int(value))
-    if isinstance(value, np.floating) and not isinstance(value, np.float64):
-        if not np.isfinite(value):
-            return sympy.nan
-        return sympy.Rational(*(int(part) for part in value.as_integer_ratio()))
-    if isinstance(value, numbers.Real):
-        number = float(value)
-        return sympy.Rational(number) if np.isfinite(number) else sympy.nan
-    return None
-
-
-def _read_array(value: Any, control: Control, formula: str) -> np.ndarray[Any, Any]:
-    array = np.asarray(value) if isinstance(value, (np.ndarray, range)) else _as_array(value)
-    if array is None or array.dtype.kind not in "iuf":
-        raise ControlError(f"{formula}: {control.name} must hold real numbers, not {value!r:.60}")
-    array = array.astype(float)
-    if array.size == 0:
-        raise ControlError(f"{formula}: {control.name} is an empty array")
-    low, high, open_low, open_high = _float_bounds(control.domain)
-    inside = np.isfinite(array)
-    inside &= array > low if open_low else array >= low
-    inside &= array < high if open_high else array <= high
-    if not inside.all():
-        worst = array[~inside].flat[0]
-        raise ControlError(
-            f"{formula}: {control.name} = {worst} (among {array.size} values) is outside "
-            f"{_interval(control)}"
-        )
-    return array
-
-
-def _as_array(value: Any) -> np.ndarray[Any, Any] | None:
-    """Return nested lists of real numbers as an array; None if there is anything else in them."""
-    if isinstance(value, (list, tuple)):
-        rows = [_as_array(row) for row in value]
-        shapes = {None if row is None else row.shape for row in rows}
-        if None in shapes or len(shapes) > 1:
-            return None
-        return np.array(rows, dtype=float)
-    if isinstance(value, np.ndarray):
-        return value if value.dtype.kind in "iuf" else None
-    number = None if isinstance(value, (bool, np.bool_, str, bytes)) else exact(value)
-    try:
-        return None if number is None else np.asarray(float(number))
-    except OverflowError:
-        return None

@@ -20,7 +20,7 @@ from sympy import Dummy, Expr, S, Symbol, exp
 from replica.blocks.channel import Channel, V, omega, y
 from replica.blocks.priors import Prior
 from replica.blocks.written_channels import ContinuousChannelLaw
-from replica.declarations.reading import read_number
+from replica.declarations.numbers import read_number
 from replica.errors import ControlError, DeclarationError, UnknownName
 from replica.experiments.checks import one_number, shown
 from replica.language.rewriting import stabilise

@@ -38,6 +38,7 @@ from sympy import (
 )
 
 from replica.errors import DeclarationError
+from replica.language.laws import GaussianLaw, Law
 from replica.language.primitives import MillsExcess
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "LabelSum",
     "Mean",
     "cancel_terms",
+    "in_closed_form",
     "mean_of_sum",
     "nesting",
     "outermost_means",
@@ -62,6 +64,8 @@ class BoundMean(Expr):
     """
 
     is_commutative = True
+    computed_as_it_stands = True
+    """Whether numbers are computed from the node itself, else from its `closed_form`."""
 
     @property
     def body(self) -> Expr:
@@ -74,9 +78,13 @@ class BoundMean(Expr):
         return self.args[1].args[0]
 
     @property
-    def law(self) -> Any:
+    def law(self) -> Law:
         """What the field is drawn from."""
         return self.args[1].args[1]
+
+    def closed_form(self) -> Expr:
+        """Return the form that numbers are computed from: itself, or one with simpler means."""
+        return self
 
     @property
     def bound_symbols(self) -> list[Symbol]:
@@ -164,6 +172,8 @@ class Mean(BoundMean):
         # sympify of objects built in Python, never of text: strings are refused here
         if not isinstance(binding, (tuple, list, Tuple)) or len(binding) != 2:
             raise DeclarationError(f"Mean binds (field, variance), not {binding!r}")
+        if isinstance(binding[1], GaussianLaw):  # as sympy rebuilds a node from its parts
+            binding = binding[0], binding[1].variance
         body, field, variance = (_as_expression(part) for part in (body, *binding))
         _check_field(field, variance)
         if not body.has_free(field):
@@ -177,12 +187,12 @@ class Mean(BoundMean):
         outside, inside = body.as_independent(field, as_Add=False)
         if outside != 1:
             return outside * Mean(inside, (field, variance))
-        return super().__new__(cls, body, Tuple(field, variance))
+        return super().__new__(cls, body, Tuple(field, GaussianLaw(variance)))
 
     @property
     def variance(self) -> Expr:
         """Variance of the field."""
-        return self.law
+        return self.law.variance
 
     def _eval_derivative(self, symbol: Symbol) -> Expr:
         body, field = self.body, self.field
@@ -226,6 +236,16 @@ def LabelSum(body: Any, binding: tuple[Symbol, Iterable[Any]]) -> Expr:
     if not levels or len(set(levels)) != len(levels):
         raise DeclarationError(f"LabelSum over {variable}: the values must be distinct, not empty")
     return Add(*(sympify(body, strict=True).subs(variable, level) for level in levels))
+
+
+def in_closed_form(expression: Any) -> Any:
+    """Return the same with every mean that has a simpler form, or none at all, replaced by it."""
+    if all(mean.computed_as_it_stands for mean in expression.atoms(BoundMean)):
+        return expression
+    if isinstance(expression, BoundMean) and not expression.computed_as_it_stands:
+        found = expression.closed_form()
+        return found if found is expression else in_closed_form(found)
+    return expression.func(*(in_closed_form(argument) for argument in expression.args))
 
 
 def outermost_means(*expressions: Expr) -> list[BoundMean]:

@@ -16,9 +16,14 @@ from typing import Any
 
 from sympy import Expr, Symbol, Tuple, exp
 
+from replica.language.laws import Law
 from replica.language.means import BoundMean, Mean, cancel_terms
 
 __all__ = ["PlantedMean"]
+
+
+class PlantedLaw(Law):
+    """Precision, log-partition, and the Gaussian variance and weight that give numbers."""
 
 
 class PlantedMean(BoundMean):
@@ -34,6 +39,8 @@ class PlantedMean(BoundMean):
         :math:`e^{W(r)} f(r)` over a Gaussian r of some variance, given with W.
     """
 
+    computed_as_it_stands = False
+
     def __new__(cls, body: Any, binding: Any) -> Expr:
         """Return the mean, with factors free of the field taken out."""
         field, law = binding
@@ -42,16 +49,21 @@ class PlantedMean(BoundMean):
         outside, inside = body.as_independent(field, as_Add=False)
         if outside != 1:
             return outside * PlantedMean(inside, (field, law))
-        return super().__new__(cls, body, Tuple(field, Tuple(*law)))
+        law = law if isinstance(law, PlantedLaw) else PlantedLaw(*law)
+        return super().__new__(cls, body, Tuple(field, law))
 
     def doit(self, **hints: Any) -> Expr:
         """Return the Gaussian mean that has this value."""
-        _, _, variance, weight = self.law
+        _, _, variance, weight = self.law.args
         return Mean(exp(weight(self.field)) * self.body, (self.field, variance))
+
+    def closed_form(self) -> Expr:
+        """Return the Gaussian mean that has this value."""
+        return self.doit()
 
     def _eval_derivative(self, symbol: Symbol) -> Expr:
         body, field = self.body, self.field
-        precision, log_partition = self.law[:2]
+        precision, log_partition = self.law.args[:2]
         slope = body.diff(field)
         drift = log_partition(field).diff(field) * slope + slope.diff(field) / 2
         change = body.diff(symbol) + precision.diff(symbol) * drift

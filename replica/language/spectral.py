@@ -13,14 +13,14 @@ from typing import Any
 from sympy import Basic, Expr, Mul, S, Symbol, SympifyError, Tuple, sqrt, sympify
 
 from replica.errors import DeclarationError
-from replica.language.means import BoundMean
-from replica.language.planted import PlantedMean
+from replica.language.laws import Law
+from replica.language.means import BoundMean, in_closed_form
 from replica.language.primitives import Primitive
 
-__all__ = ["CompanionStieltjes", "SpectralMean", "Spectrum", "WeightedPoints", "in_closed_form"]
+__all__ = ["CompanionStieltjes", "SpectralMean", "Spectrum", "WeightedPoints"]
 
 
-class Spectrum(Basic):
+class Spectrum(Law):
     """Law of one eigenvalue; a measure whose mass need not be one."""
 
     def average(self, body: Expr, field: Symbol) -> Expr | None:
@@ -117,6 +117,8 @@ class SpectralMean(BoundMean):
     0.56155281
     """
 
+    computed_as_it_stands = False
+
     def __new__(cls, body: Any, binding: Any) -> Expr:
         """Return the average, with factors free of the eigenvalue taken out."""
         if not isinstance(binding, (tuple, list, Tuple)) or len(binding) != 2:
@@ -148,6 +150,10 @@ class SpectralMean(BoundMean):
         found = self.law.average(in_closed_form(self.body), self.field)
         return self if found is None else found
 
+    def closed_form(self) -> Expr:
+        """Return the closed form where the spectrum has one."""
+        return self.doit()
+
     def _eval_derivative(self, symbol: Symbol) -> Expr:
         if self.law.has_free(symbol):  # the law itself changes: only its closed form can say how
             return self.doit().diff(symbol)
@@ -157,17 +163,6 @@ class SpectralMean(BoundMean):
         field, law, body = (printer._print(a) for a in (self.field, self.law, self.body))
         text = rf"\left\langle {body} \right\rangle_{{{field}\sim {law}}}"
         return text if exp is None else rf"{text}^{{{exp}}}"
-
-
-def in_closed_form(expression: Any) -> Any:
-    """Return the same with every mean that has a simpler form, or none at all, replaced by it."""
-    if not expression.has(SpectralMean, PlantedMean):
-        return expression
-    if isinstance(expression, SpectralMean):
-        return expression.doit()
-    if isinstance(expression, PlantedMean):
-        return in_closed_form(expression.doit())
-    return expression.func(*(in_closed_form(argument) for argument in expression.args))
 
 
 class CompanionStieltjes(Primitive):

@@ -31,14 +31,78 @@ from sympy import (
     sinh,
 )
 
+from replica.language.bessel import (
+    BesselQuotient,
+    BesselRatio,
+    BesselRatioSlope,
+    LogScaledI0,
+    LogScaledK0,
+    LogScaledK1,
+    PhaseEntropy,
+    PhaseLogPartition,
+    PhaseVariance,
+)
 from replica.language.bivariate import BIVARIATE
-from replica.language.envelope import Clip, Curve, Envelope, Proximal
-from replica.language.means import Mean
-from replica.language.planted import PlantedMean
-from replica.language.primitives import PRIMITIVES
-from replica.language.spectral import CompanionStieltjes, SpectralMean, Spectrum
+from replica.language.curves import Clip, Curve, Proximal
+from replica.language.envelope import Envelope
+from replica.language.laws import Law
+from replica.language.means import BoundMean
+from replica.language.primitives import (
+    LogCosh,
+    LogH,
+    LogHDifference,
+    LogScaledH,
+    LogSumExp,
+    LowerMills,
+    Mills,
+    MillsExcess,
+    PositivePart,
+    ProductDifference,
+    Sech,
+    Softmax,
+    Tanh,
+    UpperMills,
+)
+from replica.language.spectral import CompanionStieltjes
+from replica.language.tilted import (
+    ExponentialCumulant,
+    ExponentialWeight,
+    IntervalCumulant,
+    IntervalWeight,
+)
 
-__all__ = ["FUNCTIONS", "first_unknown_node"]
+__all__ = ["FUNCTIONS", "PRIMITIVES", "first_unknown_node"]
+
+PRIMITIVES: tuple[type[Basic], ...] = (
+    LogH,
+    Mills,
+    MillsExcess,
+    LogScaledH,
+    LogCosh,
+    Tanh,
+    Sech,
+    LogHDifference,
+    LowerMills,
+    UpperMills,
+    LogSumExp,
+    Softmax,
+    PositivePart,
+    ProductDifference,
+    LogScaledI0,
+    BesselRatio,
+    BesselRatioSlope,
+    PhaseLogPartition,
+    PhaseEntropy,
+    PhaseVariance,
+    BesselQuotient,
+    LogScaledK0,
+    LogScaledK1,
+    IntervalCumulant,
+    ExponentialCumulant,
+    IntervalWeight,
+    ExponentialWeight,
+)
+"""Stable functions of one to a few variables."""
 
 FUNCTIONS: tuple[type[Basic], ...] = (
     *PRIMITIVES,
@@ -73,11 +137,9 @@ _STRUCTURE = (
     Symbol,
     Number,
     NumberSymbol,
-    Mean,
-    SpectralMean,
-    PlantedMean,
+    BoundMean,
+    Law,
     Lambda,
-    Spectrum,
     Tuple,
     Curve,
 )

@@ -15,6 +15,7 @@ eigenvector of the overlap matrix of K fields.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sympy import Eq, Expr, Interval, S, Symbol, asin, oo, pi, sqrt, symbols
@@ -26,6 +27,8 @@ from replica.declarations.control import Control
 from replica.declarations.formula import Formula
 from replica.declarations.landmarks import Boundary
 from replica.declarations.threshold import (
+    EASY,
+    POSSIBLE,
     Cases,
     Crossing,
     Cusp,
@@ -196,11 +199,13 @@ def _thresholds(prior: Prior, channel: Channel, potential: Expr) -> dict[str, Th
         )
     upper = Fold(alpha, doc="the uninformed branch ends")
     lower = Fold(alpha, upper=False, doc="the informed branch ends")
+    transition = _by_noise(channel, exact, first_order, "information-theoretic transition")
+    algorithm = _with_end(channel, upper, end if channel.dimension != 0 else None)
     thresholds = {
-        "alpha_WR": _weak_recovery(prior, channel),
-        "alpha_IT": _by_noise(channel, exact, first_order, "information-theoretic transition"),
-        "alpha_AMP": _with_end(channel, upper, end if channel.dimension != 0 else None),
-        "alpha_sp": _with_end(channel, lower, end),
+        "alpha_WR": replace(_weak_recovery(prior, channel), line=3),
+        "alpha_IT": replace(transition, phases=POSSIBLE, line=0),
+        "alpha_AMP": replace(algorithm, phases=EASY, line=1),
+        "alpha_sp": replace(_with_end(channel, lower, end), line=4),
     }
     if channel.noise is not None:
         end_of_line = "noise beyond which there is no first-order transition"
@@ -326,11 +331,15 @@ def _thresholds_of_pairs(
             at=unspecialised,
             doc="full recovery has the larger free entropy from here",
             unless=continuous,
+            phases=POSSIBLE,
+            line=0,
         ),
         "alpha_AMP": Fold(
             alpha,
             start={alpha: S(18) / 10, D_plus: S(3) / 10, D_minus: S(785) / 1000},
             doc="the branch of message passing ends",
             unless=continuous,
+            phases=EASY,
+            line=1,
         ),
     }

@@ -58,7 +58,7 @@ _TINY = 1e-200
 _AT_ONCE = 2**13
 
 
-def log_bivariate_normal_cdf(h: Any, k: Any, rho: Any) -> Any:
+def log_bivariate_normal_cdf(h: Array, k: Array, rho: Array) -> Array:
     """Return log P(x < h, y < k)."""
     h, k, rho = np.broadcast_arrays(*(np.asarray(a, dtype=float) for a in (h, k, rho)))
     shape = h.shape
@@ -158,17 +158,17 @@ def _turning_rule(
     return t, weights - np.log(t[:, -1:])
 
 
-def _ratio(x: Any) -> Any:
+def _ratio(x: Array) -> Array:
     """Return phi(x) / Phi(x)."""
     return _ROOT_TWO_OVER_PI / special.erfcx(np.multiply(x, -_ROOT_HALF))
 
 
-def bivariate_normal_cdf(h: Any, k: Any, rho: Any, logarithm: Any = None) -> Any:
+def bivariate_normal_cdf(h: Array, k: Array, rho: Array, logarithm: Array | None = None) -> Array:
     """Return P(x < h, y < k); `logarithm` is its logarithm, where it is known already."""
     return np.exp(log_bivariate_normal_cdf(h, k, rho) if logarithm is None else logarithm)
 
 
-def bivariate_mills(h: Any, k: Any, rho: Any, logarithm: Any = None) -> Any:
+def bivariate_mills(h: Array, k: Array, rho: Array, logarithm: Array | None = None) -> Array:
     """Return phi(h) Phi(c) / Phi_2; `logarithm` is that of Phi_2, where it is known already."""
     if logarithm is None:
         logarithm = log_bivariate_normal_cdf(h, k, rho)
@@ -180,7 +180,7 @@ def bivariate_mills(h: Any, k: Any, rho: Any, logarithm: Any = None) -> Any:
 # ---- errors -------------------------------------------------------------------------------------
 
 
-def log_slopes(h: Any, k: Any, rho: Any) -> tuple[Any, ...]:
+def log_slopes(h: Array, k: Array, rho: Array) -> tuple[Array, ...]:
     """Return the partial derivatives of the logarithm, all positive."""
     logarithm = log_bivariate_normal_cdf(h, k, rho)
     spread = np.sqrt((1 - rho) * (1 + rho))
@@ -189,18 +189,18 @@ def log_slopes(h: Any, k: Any, rho: Any) -> tuple[Any, ...]:
     return first, second, first * _ratio((k - rho * h) / spread) / spread
 
 
-def log_rounding(h: Any, k: Any, rho: Any) -> Any:
+def log_rounding(h: Array, k: Array, rho: Array) -> Array:
     """Return the absolute rounding of the logarithm, in units."""
     return _rounding_of(log_bivariate_normal_cdf(h, k, rho))
 
 
-def _rounding_of(logarithm: Any) -> Any:
+def _rounding_of(logarithm: Array) -> Array:
     """Return units lost: those of one in the bulk, those of the nodes in the tail."""
     bulk = logarithm > np.log(_TAIL)
     return np.where(bulk, np.exp(-np.maximum(logarithm, -5.0)), 300.0) + np.abs(logarithm)
 
 
-def bivariate_mills_slopes(h: Any, k: Any, rho: Any, *logarithm: Any) -> tuple[Any, ...]:
+def bivariate_mills_slopes(h: Array, k: Array, rho: Array, *logarithm: Array) -> tuple[Array, ...]:
     """Return bounds on the partial derivatives of the ratio of density and mass."""
     first, second, density = log_slopes(h, k, rho)
     spread = np.sqrt((1 - rho) * (1 + rho))
@@ -213,7 +213,7 @@ def bivariate_mills_slopes(h: Any, k: Any, rho: Any, *logarithm: Any) -> tuple[A
     )
 
 
-def bivariate_mills_rounding(h: Any, k: Any, rho: Any, *logarithm: Any) -> Any:
+def bivariate_mills_rounding(h: Array, k: Array, rho: Array, *logarithm: Array) -> Array:
     """Return the absolute rounding of the ratio, in units: that of the exponent times it."""
     known = log_bivariate_normal_cdf(h, k, rho)
     spread = np.sqrt((1 - rho) * (1 + rho))
@@ -224,7 +224,7 @@ def bivariate_mills_rounding(h: Any, k: Any, rho: Any, *logarithm: Any) -> Any:
 # ---- mpmath -------------------------------------------------------------------------------------
 
 
-def precise_bivariate_normal_cdf(h: Any, k: Any, rho: Any) -> Any:
+def precise_bivariate_normal_cdf(h: mpmath.mpf, k: mpmath.mpf, rho: mpmath.mpf) -> mpmath.mpf:
     """Return P(x < h, y < k), by the integral of positive terms from the nearer edge."""
     h, k = (mpmath.mpf(x) for x in sorted((h, k)))
     rho = mpmath.mpf(rho)
@@ -249,7 +249,7 @@ def precise_bivariate_normal_cdf(h: Any, k: Any, rho: Any) -> Any:
         return size * total * mpmath.exp(-h * h / 2) / mpmath.sqrt(2 * mpmath.pi)
 
 
-def precise_bivariate_mills(h: Any, k: Any, rho: Any) -> Any:
+def precise_bivariate_mills(h: mpmath.mpf, k: mpmath.mpf, rho: mpmath.mpf) -> mpmath.mpf:
     """Return phi(h) Phi(c) / Phi_2."""
     spread = mpmath.sqrt((1 - rho) * (1 + rho))
     inside = mpmath.ncdf((k - rho * h) / spread)

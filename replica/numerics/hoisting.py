@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from sympy import Basic, Dummy, Expr, Symbol
 
-from replica.language.means import BoundMean
-from replica.language.spectral import in_closed_form
+from replica.language.means import BoundMean, in_closed_form
 
 __all__ = ["hoist"]
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import singledispatch
+from typing import Any, Protocol
 
 import mpmath
 from mpmath.calculus.quadrature import GaussLegendre
 from sympy import Expr, Symbol
 
+from replica.errors import LoweringError
 from replica.numerics.hoisting import hoist
 from replica.numerics.lowering import Integral, Layer, WeightedSum, lower, precise_function
 from replica.numerics.structure import has_kink
 
-__all__ = ["PreciseKernel"]
+__all__ = ["PreciseIntegral", "PreciseKernel", "precise_integral"]
 
 _GUARD = 10  # digits carried beyond those asked for
 _NARROW = 0.1  # scaled width below which panels beat the trapezoid
@@ -52,7 +54,9 @@ class PreciseKernel:
         self._first = PreciseKernel(arguments, tuple(constants)) if constants else None
         self._layer = _PreciseLayer(lower((*arguments, *constants.values()), left))
 
-    def __call__(self, values: Sequence[Any], digits: int) -> tuple[list[Any], list[Any]]:
+    def __call__(
+        self, values: Sequence[Any], digits: int
+    ) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
         """Return values and error estimates, as mpmath numbers."""
         with mpmath.workdps(digits + _GUARD):
             numbers = [_to_mpf(value) for value in values]
@@ -61,23 +65,38 @@ class PreciseKernel:
             return self._layer.evaluate(numbers, digits)
 
 
-def _to_mpf(value: Any) -> Any:
+def _to_mpf(value: Any) -> mpmath.mpf:
     if isinstance(value, Expr):
         return mpmath.mpf(value.evalf(mpmath.mp.dps)._to_mpmath(mpmath.mp.prec))
     return mpmath.mpf(value)
 
 
+class PreciseIntegral(Protocol):
+    """Means over one law, in multi-precision."""
+
+    def evaluate(
+        self, arguments: list[mpmath.mpf], digits: int
+    ) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
+        """Return the means at these numbers, and their errors."""
+        ...
+
+
+@singledispatch
+def precise_integral(part: Any) -> PreciseIntegral:
+    """Return an integral of a layer in multi-precision; each kind registers its own."""
+    raise LoweringError(f"no quadrature in multi-precision is known for {type(part).__name__}")
+
+
 class _PreciseLayer:
     def __init__(self, layer: Layer) -> None:
         self.function = precise_function(layer.symbols, layer.expressions)
-        self.integrals = [
-            _PreciseSum(part) if isinstance(part, WeightedSum) else _PreciseIntegral(part)
-            for part in layer.integrals
-        ]
+        self.integrals = [precise_integral(part) for part in layer.integrals]
 
-    def evaluate(self, arguments: list[Any], digits: int) -> tuple[list[Any], list[Any]]:
-        means: list[Any] = []
-        errors: list[Any] = []
+    def evaluate(
+        self, arguments: list[mpmath.mpf], digits: int
+    ) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
+        means: list[mpmath.mpf] = []
+        errors: list[mpmath.mpf] = []
         for integral in self.integrals:
             found, spread = integral.evaluate(arguments, digits)
             means += found
@@ -95,13 +114,16 @@ class _PreciseLayer:
         ]
 
 
+@precise_integral.register(WeightedSum)
 class _PreciseSum:
     def __init__(self, part: WeightedSum) -> None:
         self.count = len(part.results)
         self.body = _PreciseLayer(part.body)
         self.spectrum = part.spectrum
 
-    def evaluate(self, arguments: list[Any], digits: int) -> tuple[list[Any], list[Any]]:
+    def evaluate(
+        self, arguments: list[mpmath.mpf], digits: int
+    ) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
         totals, errors = [mpmath.mpf(0)] * self.count, [mpmath.mpf(0)] * self.count
         for point, weight in zip(self.spectrum.points, self.spectrum.weights, strict=True):
             values, spread = self.body.evaluate([*arguments, mpmath.mpf(point)], digits)
@@ -111,6 +133,7 @@ class _PreciseSum:
         return totals, errors
 
 
+@precise_integral.register(Integral)
 class _PreciseIntegral:
     def __init__(self, integral: Integral) -> None:
         outer = integral.body.arguments[:-1]
@@ -122,12 +145,14 @@ class _PreciseIntegral:
             outer, tuple(part for f in integral.features for part in (f.centre, f.width))
         )
 
-    def evaluate(self, arguments: list[Any], digits: int) -> tuple[list[Any], list[Any]]:
+    def evaluate(
+        self, arguments: list[mpmath.mpf], digits: int
+    ) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
         (variance,) = self.variance(*arguments)
         spread = mpmath.sqrt(variance)
         inner_error = [mpmath.mpf(0)] * self.count
 
-        def at(t: Any) -> list[Any]:
+        def at(t: mpmath.mpf) -> list[mpmath.mpf]:
             values, errors = self.body.evaluate([*arguments, spread * t], digits)
             weight = mpmath.exp(-t * t / 2) / mpmath.sqrt(2 * mpmath.pi)
             for k, error in enumerate(errors):
@@ -152,8 +177,12 @@ class _PreciseIntegral:
 
 
 def _by_trapezoid(
-    at: Callable[[Any], list[Any]], width: Any, reach: Any, digits: int, count: int
-) -> tuple[list[Any], list[Any]]:
+    at: Callable[[mpmath.mpf], list[mpmath.mpf]],
+    width: mpmath.mpf,
+    reach: mpmath.mpf,
+    digits: int,
+    count: int,
+) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
     """Halve the step until the last halving shows that the next one would change nothing."""
     strip = _STRIP * min(width, mpmath.mpf(1))
     step = 8 * strip / (digits + _GUARD)  # two halvings are needed to see convergence
@@ -191,7 +220,7 @@ def _by_trapezoid(
     return new, errors
 
 
-def _extrapolated(difference: Any, size: Any) -> Any:
+def _extrapolated(difference: mpmath.mpf, size: mpmath.mpf) -> mpmath.mpf:
     """Halving squares the error; claim the power 3/2 (as in `quadrature.extrapolated_error`)."""
     if size == 0 or difference == 0:
         return mpmath.mpf(0)
@@ -200,12 +229,12 @@ def _extrapolated(difference: Any, size: Any) -> Any:
 
 
 def _by_panels(
-    at: Callable[[Any], list[Any]],
-    marks: Sequence[tuple[Any, Any]],
-    reach: Any,
+    at: Callable[[mpmath.mpf], list[mpmath.mpf]],
+    marks: Sequence[tuple[mpmath.mpf, mpmath.mpf]],
+    reach: mpmath.mpf,
     digits: int,
     count: int,
-) -> tuple[list[Any], list[Any]]:
+) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
     edges = {mpmath.mpf(k) for k in range(-int(reach), int(reach) + 1, 2)} | {-reach, reach}
     for centre, width in marks:
         edges.add(centre)
@@ -218,7 +247,9 @@ def _by_panels(
     panels = [pair for pair in itertools.pairwise(points) if pair[1] - pair[0] > shortest]
     rule = GaussLegendre(mpmath.mp)
 
-    def on_panel(low: Any, high: Any, degree: int) -> tuple[list[Any], list[Any]]:
+    def on_panel(
+        low: mpmath.mpf, high: mpmath.mpf, degree: int
+    ) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
         nodes = rule.get_nodes(low, high, degree, mpmath.mp.prec)  # weights come scaled
         rows = [at(node) for node, _ in nodes]
         weights = [weight for _, weight in nodes]
@@ -246,11 +277,11 @@ def _by_panels(
     return totals, errors
 
 
-def _reach(at: Callable[[Any], list[Any]], digits: int) -> Any:
+def _reach(at: Callable[[mpmath.mpf], list[mpmath.mpf]], digits: int) -> mpmath.mpf:
     """Return how far the field must run: to where the integrand has become negligible."""
     reach = mpmath.sqrt(2 * (digits + 5) * mpmath.log(10)) + 1
     negligible = mpmath.mpf(10) ** (-digits - 3)
-    largest: list[Any] = []
+    largest: list[mpmath.mpf] = []
     while reach < _WIDEST:
         inside = [at(reach * k / 8) for k in range(-7, 8)]
         largest = [max(abs(row[k]) for row in inside) for k in range(len(inside[0]))]

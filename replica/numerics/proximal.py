@@ -16,8 +16,10 @@ import mpmath
 import numpy as np
 from numpy.typing import NDArray
 
-from replica.language.envelope import CURVES, t
+from replica.language.curves import CURVES, t
 from replica.language.rewriting import stabilise
+from replica.numerics.codegen import compiled, compiled_precisely
+from replica.numerics.functions import FUNCTIONS
 
 __all__ = ["precise_proximal", "proximal", "proximal_rounding", "proximal_slopes"]
 
@@ -31,22 +33,19 @@ _LEVEL, _ACCEPTED = 4, 64  # residual, in units of its terms, to stop at and to 
 @lru_cache(maxsize=256)
 def _compiled(key: str) -> tuple[Any, float, float]:
     """Return slope and curvature of a curve as one function of arrays, and its ends."""
-    from replica.numerics.lowering import compile_layer  # which needs the functions, and this
-
     curve = CURVES[key]
     slope = stabilise(curve.expression).diff(t)
-    return compile_layer((t,), (slope, slope.diff(t))), float(curve.low), float(curve.high)
+    function = compiled((t,), (slope, slope.diff(t)), FUNCTIONS)
+    return function, float(curve.low), float(curve.high)
 
 
 @lru_cache(maxsize=256)
 def _compiled_precisely(key: str) -> Any:
-    from replica.numerics.lowering import precise_function
-
     slope = stabilise(CURVES[key].expression).diff(t)
-    return precise_function((t,), (slope, slope.diff(t)))
+    return compiled_precisely((t,), (slope, slope.diff(t)), FUNCTIONS)
 
 
-def proximal(key: str, omega: Any, V: Any) -> Array:
+def proximal(key: str, omega: Array, V: Array) -> Array:
     """Return the proximal points of the curve with this key; NaN where none was reached."""
     omega, V = np.broadcast_arrays(np.asarray(omega, dtype=float), np.asarray(V, dtype=float))
     shape = omega.shape
@@ -104,26 +103,26 @@ def _terms(x: Any, slope: Any, curvature: Any, omega: Any, V: Any) -> Any:
     return abs(omega) + abs(x) * (1 + V * curvature) + V * abs(slope)
 
 
-def _at(key: str, omega: Any, V: Any) -> tuple[Array, Any, Any]:
+def _at(key: str, omega: Array, V: Array) -> tuple[Array, Array, Array]:
     x = proximal(key, omega, V)
     with np.errstate(all="ignore"):
         slope, curvature = _compiled(key)[0](x)
         return x, np.abs(slope), 1 / (1 + V * curvature)
 
 
-def proximal_slopes(key: str, omega: Any, V: Any) -> tuple[Any, ...]:
+def proximal_slopes(key: str, omega: Array, V: Array) -> tuple[Array | float, ...]:
     """Return bounds on the derivatives of the proximal point."""
     _, slope, softness = _at(key, omega, V)
     return 0.0, softness, slope * softness
 
 
-def proximal_rounding(key: str, omega: Any, V: Any) -> Any:
+def proximal_rounding(key: str, omega: Array, V: Array) -> Array:
     """Return the rounding of the equation, over how fast it rises."""
     x, slope, softness = _at(key, omega, V)
     return np.abs(x) + (V * slope + np.abs(omega)) * softness
 
 
-def precise_proximal(key: str, omega: Any, V: Any) -> Any:
+def precise_proximal(key: str, omega: mpmath.mpf, V: mpmath.mpf) -> mpmath.mpf:
     """Return the proximal point with the working precision of mpmath."""
     function = _compiled_precisely(key)
     start, end = (mpmath.mpf(float(edge)) for edge in (CURVES[key].low, CURVES[key].high))

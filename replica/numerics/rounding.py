@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from replica.numerics.functions import IMPLEMENTATIONS, Implementation
+from replica.numerics.implementation import Implementation
+from replica.numerics.implementations import IMPLEMENTATIONS
 
 __all__ = ["UNIT", "Bounded", "bounded_namespace", "bounded_parts"]
 

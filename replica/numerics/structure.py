@@ -32,11 +32,9 @@ from sympy import (
 )
 
 from replica.language.bivariate import BIVARIATE, LogBivariateNormalCDF
-from replica.language.envelope import Clip, Proximal
+from replica.language.curves import Clip, Proximal
 from replica.language.means import Mean
 from replica.language.primitives import (
-    ExponentialWeight,
-    IntervalWeight,
     LogH,
     LogHDifference,
     LogSumExp,
@@ -44,6 +42,7 @@ from replica.language.primitives import (
     Primitive,
     Softmax,
 )
+from replica.language.tilted import ExponentialWeight, IntervalWeight
 
 __all__ = ["Feature", "find_features", "has_kink"]
 

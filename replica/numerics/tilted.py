@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -244,7 +245,7 @@ def _peak(h: Array, g: Array, low: float, high: float) -> tuple[Array, Array, Ar
     return peak, np.where(inside, 0.0, h - g * peak), ends[0], ends[1]
 
 
-def _top(peak: Any, rate: Any, slope: Any, g: Any, c: Any) -> Any:
+def _top(peak: Array, rate: Array, slope: Array | float, g: Array, c: Array | float) -> Array:
     """Return the exponent at the peak beside the Gaussian law's; where g is large both are."""
     beside = c * ((rate - slope) * (rate - slope) - 2 * g * peak * slope)
     return (g * peak * peak + 2 * rate * peak - beside) / (2 * (1 + c * g))
@@ -252,9 +253,9 @@ def _top(peak: Any, rate: Any, slope: Any, g: Any, c: Any) -> Any:
 
 def _by_part(
     function: Callable[[Any], Array],
-    h: Any,
-    g: Any,
-    c: Any,
+    h: Array,
+    g: Array,
+    c: Array | float,
     pieces: Pieces,
     law: type[_Law] | type[_Halves] = _Law,
 ) -> Array:
@@ -270,7 +271,7 @@ def _by_part(
     return result.reshape(arrays[0].shape)
 
 
-def cumulant(n: Any, h: Any, g: Any, pieces: Pieces) -> Any:
+def cumulant(n: int, h: Array, g: Array, pieces: Pieces) -> Array:
     """Return the cumulant of order n; order zero is the log of the normalisation."""
     if n == 0:
         return weight(h, g, 0.0, pieces)
@@ -280,7 +281,7 @@ def cumulant(n: Any, h: Any, g: Any, pieces: Pieces) -> Any:
     return _by_part(lambda law: law.cumulants(order)[-1], h, g, 0.0, pieces)
 
 
-def cumulant_rounding(n: Any, h: Any, g: Any, pieces: Pieces) -> Any:
+def cumulant_rounding(n: int, h: Array, g: Array, pieces: Pieces) -> Array:
     """Return what the sums lose, and what the slope at an end loses in them."""
     if n == 0:
         return weight_rounding(h, g, 0.0, pieces)
@@ -292,7 +293,7 @@ def cumulant_rounding(n: Any, h: Any, g: Any, pieces: Pieces) -> Any:
     return _by_part(lost, h, g, 0.0, pieces)
 
 
-def cumulant_slopes(n: Any, h: Any, g: Any, pieces: Pieces) -> tuple[Any, ...]:
+def cumulant_slopes(n: int, h: Array, g: Array, pieces: Pieces) -> tuple[Array | float, ...]:
     """Return the sizes of the partial derivatives in h and in g."""
 
     def along_g(law: _Law) -> Array:
@@ -304,12 +305,12 @@ def cumulant_slopes(n: Any, h: Any, g: Any, pieces: Pieces) -> tuple[Any, ...]:
     return 0.0, along_h, _by_part(along_g, h, g, 0.0, pieces)
 
 
-def weight(h: Any, g: Any, c: Any, pieces: Pieces) -> Any:
+def weight(h: Array, g: Array, c: Array | float, pieces: Pieces) -> Array:
     """Return the log of the normalisation beside that of a Gaussian law of variance c."""
     return _by_part(lambda law: law.normalisation, h, g, c, pieces, _Halves)
 
 
-def weight_rounding(h: Any, g: Any, c: Any, pieces: Pieces) -> Any:
+def weight_rounding(h: Array, g: Array, c: Array | float, pieces: Pieces) -> Array:
     """Return the sizes of the terms, and what the slope at an end loses."""
     h, g, c = np.broadcast_arrays(*(np.asarray(a, dtype=float) for a in (h, g, c)))
     total: Any = 4.0
@@ -335,7 +336,7 @@ def _shifted(law: _Law) -> Array:
     return law.lost() * np.abs(law.shift)
 
 
-def weight_slopes(h: Any, g: Any, c: Any, pieces: Pieces) -> tuple[Any, ...]:
+def weight_slopes(h: Array, g: Array, c: Array | float, pieces: Pieces) -> tuple[Array, ...]:
     """Return the sizes of the partial derivatives."""
     h, g, c = np.broadcast_arrays(*(np.asarray(a, dtype=float) for a in (h, g, c)))
     field = h / (1 + c * g)
@@ -356,12 +357,14 @@ def weight_slopes(h: Any, g: Any, c: Any, pieces: Pieces) -> tuple[Any, ...]:
 
 
 @lru_cache(maxsize=1)
-def _precise_rule() -> Any:
+def _precise_rule() -> mpmath.mpf:
     """Return the rule that keeps its nodes; they take longer than a law."""
     return GaussLegendre(mpmath.mp)
 
 
-def _precise_law(h: Any, g: Any, c: Any, pieces: Pieces) -> tuple[Any, list[Any], list[Any]]:
+def _precise_law(
+    h: mpmath.mpf, g: mpmath.mpf, c: mpmath.mpf, pieces: Pieces
+) -> tuple[mpmath.mpf, list[mpmath.mpf], list[mpmath.mpf]]:
     """Return the log of the normalisation, places and their chances."""
     fall = 2.4 * mpmath.mp.dps + 10
     degree = 6 + max(0, int(mpmath.ceil(mpmath.log(mpmath.mpf(mpmath.mp.dps) / 35, 2))))
@@ -387,12 +390,12 @@ def _precise_law(h: Any, g: Any, c: Any, pieces: Pieces) -> tuple[Any, list[Any]
     return highest + mpmath.log(mass), places, [chance / mass for chance in law]
 
 
-def _more_digits(bits: int) -> Any:
+def _more_digits(bits: int) -> AbstractContextManager[None]:
     """Carry more digits; by steps, since each precision needs nodes of its own."""
     return mpmath.workprec(-(-(mpmath.mp.prec + bits) // 128) * 128)
 
 
-def precise_cumulant(n: Any, h: Any, g: Any, pieces: Pieces) -> Any:
+def precise_cumulant(n: mpmath.mpf, h: mpmath.mpf, g: mpmath.mpf, pieces: Pieces) -> mpmath.mpf:
     """Return the cumulant in mpmath."""
     order = int(n)
     if order == 0:
@@ -411,7 +414,7 @@ def precise_cumulant(n: Any, h: Any, g: Any, pieces: Pieces) -> Any:
         return found[order]
 
 
-def precise_weight(h: Any, g: Any, c: Any, pieces: Pieces) -> Any:
+def precise_weight(h: mpmath.mpf, g: mpmath.mpf, c: mpmath.mpf, pieces: Pieces) -> mpmath.mpf:
     """Return the weight in mpmath."""
     with _more_digits(20):
         return _precise_law(h, g, c, pieces)[0]

@@ -12,36 +12,31 @@ from sympy import sympify
 from replica.declarations.control import control_name
 from replica.declarations.formula import Formula
 from replica.declarations.landmarks import Absence
+from replica.declarations.point import Points
+from replica.declarations.threshold import Limit
 from replica.errors import ConvergenceError
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.conditions import holds
+from replica.solvers.limits import limit_value
+from replica.solvers.request import Request, applicable
 
 __all__ = ["absent_points"]
 
 
-def absent_points(
-    formula: Formula, values: Mapping[str, Any], shape: tuple[int, ...]
-) -> tuple[NDArray[np.bool_], str]:
-    """Return at which points of a grid there is no saddle point, flat, and the reason.
-
-    Parameters
-    ----------
-    formula : Formula
-    values : mapping of str to number or array
-        All controls; they broadcast to `shape`.
-    shape : tuple of int
-    """
-    found = np.zeros(int(np.prod(shape)), dtype=bool)
+def absent_points(points: Points) -> tuple[NDArray[np.bool_], str]:
+    """Return at which points of a grid there is no saddle point, flat, and the reason."""
+    formula, values, shape = points.formula, points.values, points.shape
+    found = np.zeros(points.size, dtype=bool)
     reason = ""
     for absence in formula.absences:
-        here = np.array(np.broadcast_to(holds(absence.when, formula, values), shape))
+        here = np.array(np.broadcast_to(holds(absence.when, points), shape))
         if not here.any():
             continue
         names = [key for key in values if np.ndim(values[key])]
         free = _free(absence, formula, values)
         boundary = np.full(shape, np.nan)
         if not free & set(names):
-            boundary[...] = _boundary(absence, formula, {k: values[k] for k in free})
+            boundary[...] = _boundary(absence, Points(formula, {k: values[k] for k in free}))
         control = np.broadcast_to(_floats(values[control_name(absence.in_)]), shape)
         here &= control <= boundary if absence.side == "<" else control >= boundary
         if here.any():
@@ -62,21 +57,22 @@ def _free(absence: Absence, formula: Formula, values: Mapping[str, Any]) -> set[
     return {k for k, control in formula.controls.items() if control.symbol in used}
 
 
-def _boundary(absence: Absence, formula: Formula, values: Mapping[str, Any]) -> float:
+def _boundary(absence: Absence, points: Points) -> float:
     """Return the value of the control that decides, infinite where there is none."""
-    from replica.solvers.thresholds.verb import threshold  # which solves for saddle points itself
-
     if isinstance(absence.than, str):
+        request = Request(points, absence.than, points.formula.threshold(absence.than))
         try:
-            return threshold(formula, absence.than, **values).value
+            limit = applicable(request)
+            assert isinstance(limit, Limit)  # no other kind is accepted at declaration
+            return limit_value(request, limit).value
         except ConvergenceError:
             return np.inf
     than = sympify(absence.than, strict=True)
     if than.is_number:
         return float(than)
-    symbols = tuple(formula.controls[k].symbol for k in values)
-    (number,) = compile_kernel(symbols, (than,))(*(_floats(value) for value in values.values()))
-    return float(number)
+    symbols = tuple(points.formula.controls[k].symbol for k in points.values)
+    (number,) = compile_kernel(symbols, (than,))(*points.columns)
+    return float(number.item())
 
 
 def _sentence(absence: Absence, boundary: float) -> str:

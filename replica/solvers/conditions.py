@@ -26,8 +26,8 @@ from sympy import (
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import Boolean, BooleanAtom
 
-from replica.declarations.formula import Formula
-from replica.declarations.reading import exact
+from replica.declarations.numbers import exact
+from replica.declarations.point import Points
 from replica.language.rewriting import stabilise
 from replica.numerics.kernel import compile_kernel
 
@@ -43,8 +43,8 @@ _COMPARE = {
 }
 
 
-def holds(condition: Any, formula: Formula, values: Mapping[str, Any]) -> NDArray[np.bool_]:
-    """Tell at which values of the controls a condition holds.
+def holds(condition: Any, points: Points) -> NDArray[np.bool_]:
+    """Tell at which points a condition on the controls holds.
 
     It is decided exactly: a double stands for the number it is, except that a constant alone on
     one side counts as the double next to it, so that 0.1 is not above one tenth.
@@ -53,27 +53,26 @@ def holds(condition: Any, formula: Formula, values: Mapping[str, Any]) -> NDArra
     ----------
     condition : bool or Boolean
         Comparisons of expressions in the controls, joined by And, Or, Not and the like.
-    formula : Formula
-    values : mapping of str to number or array
-        The controls; exact numbers are compared exactly.
+    points : Points
+        Exact numbers are compared exactly.
 
     Returns
     -------
     array of bool
-        Of the shape that the values broadcast to.
+        Of the shape of the points.
 
     Examples
     --------
     >>> from replica.registry import formulas
     >>> ridge = formulas["empirical-risk"]()
     >>> alpha, noise = (ridge.controls[name].symbol for name in ("alpha", "Delta"))
-    >>> holds((alpha > 1) & (noise <= alpha / 4), ridge, {"alpha": [1, 2], "Delta": 0.5})
+    >>> points = Points(ridge, {"alpha": [1, 2], "Delta": 0.5})
+    >>> holds((alpha > 1) & (noise <= alpha / 4), points)
     array([False,  True])
     """
-    known = {formula.controls[name].symbol: value for name, value in values.items()}
+    known = {points.formula.controls[name].symbol: w for name, w in points.values.items()}
     found = _holds(to_nnf(sympify(condition, strict=True), simplify=False), known)
-    shape = np.broadcast_shapes(*(np.shape(value) for value in values.values()))
-    return np.array(np.broadcast_to(found, shape))
+    return np.array(np.broadcast_to(found, points.shape))
 
 
 def _holds(condition: Boolean, values: Mapping[Symbol, Any]) -> NDArray[np.bool_]:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from sympy import S, Symbol
 
 from replica.declarations.formula import Formula
-from replica.solvers.system import System
+from replica.solvers.system import System, augmented
 
 __all__ = ["Branch", "follow", "saddle_branches"]
 
@@ -60,13 +60,7 @@ def saddle_branches(formula: Formula, control: Symbol) -> System:
 
     The last equation is a placeholder for the condition of the step.
     """
-    controls = {c.symbol: c for c in formula.controls.values()}
-    return System(
-        (*(formula.residuals[symbol] for symbol in formula.unknowns), S.Zero),
-        (*formula.unknowns, control),
-        tuple(symbol for symbol in controls if symbol is not control),
-        {**formula.domains, control: controls[control].domain},
-    )
+    return augmented(formula, (S.Zero,), (control,))
 
 
 def follow(

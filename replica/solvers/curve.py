@@ -13,7 +13,6 @@ has no saddle point.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -25,6 +24,7 @@ from replica.declarations.formula import Formula
 from replica.language.means import nesting
 from replica.language.stationarity import solve_linear
 from replica.numerics.kernel import Kernel, compile_kernel
+from replica.solvers.passages import SAMPLED, Curves, Passage, thinned, turns
 
 __all__ = ["LEAVING", "ExplicitCurve", "explicit_curve"]
 
@@ -39,14 +39,9 @@ _DRAWN = 1e-10  # the same, of what rounding does to a curve that is drawn
 _CLOSEST = 1e-30  # to an open end; closer, a singular curve costs most and says least
 _EPSILON = 2.0**-52
 _LEAST = 1e-300  # stands for all that is smaller
-_NEARBY = 1.5  # factor up to which a control is near another
-_FLAT, _HOLLOW = 0.4, 0.9  # slope below which folds may hide between nodes, if it is least there
-_LEVEL = 1e-2  # slope of a curve that does not rise any more
 _CLOSER = 24  # nodes to see them
 LEAVING = 1e-5  # where a curve leaves the saddle point of no overlap with enough digits
 _AT_ONCE = 500  # points whose whole curves are held at the same time
-_RISE = 1e-7  # relative: a smaller one is noise
-_SAMPLED = 512  # curves at most, for a cloud of other controls
 
 
 class ExplicitCurve:
@@ -75,7 +70,7 @@ class ExplicitCurve:
     ) -> None:
         self.formula, self.control, self.parameter = formula, control, parameter
         self.other, self.value = other, value
-        symbols = [c.symbol for c in formula.controls.values()]
+        symbols = formula.symbols
         self.position = symbols.index(control)
         self._rest = tuple(symbol for symbol in symbols if symbol is not control)
         self._kernels: dict[tuple[Expr, ...], Kernel] = {}
@@ -287,7 +282,7 @@ class ExplicitCurve:
         member = member.reshape(-1)
         ranks: list[Passage] = []
         settled = np.zeros(wanted.size, dtype=bool)
-        if keys.shape[0] > _SAMPLED and which == "first":
+        if keys.shape[0] > SAMPLED and which == "first":
             nearby, settled = self._of_neighbours(table, wanted)
             ranks.append(nearby)
         for level in _LEVELS if which == "first" else _LEVELS[1:]:
@@ -323,14 +318,14 @@ class ExplicitCurve:
         A neighbour's curve gives a start and decides nothing else, so it serves only where no
         curve comes near to turning back.
         """
-        keys, member = _thinned(table)
+        keys, member = thinned(table)
         curves = self._curves(keys, 0)
         (found,) = curves.passages(member, wanted, "first")
         plain = curves.plain(member, wanted, found)
         found.low[:], found.high[:] = np.nan, np.nan
         return found, plain
 
-    def _curves(self, keys: Array, level: int) -> _Curves:
+    def _curves(self, keys: Array, level: int) -> Curves:
         """Return the curves of several sets of other controls, all in one call.
 
         A curve that turns is wanted with its turning points, and closely sampled.
@@ -340,7 +335,7 @@ class ExplicitCurve:
             value = self._without_noise(keys, z, value, everywhere=level > 1)
             z, value = self._closer(keys, z, value)
             z, value = self._with_turns(keys, z, value)
-        return _Curves(z, value, self.formula.unknowns.index(self.parameter))
+        return Curves(z, value, self.formula.unknowns.index(self.parameter))
 
     def _without_noise(self, keys: Array, z: Array, value: Array, everywhere: bool) -> Array:
         """Return the control along curves, NaN where the quadrature does not know it.
@@ -383,7 +378,7 @@ class ExplicitCurve:
 
     def _closer(self, keys: Array, z: Array, value: Array) -> tuple[Array, Array]:
         """Return curves with more nodes where the control hardly rises and folds may hide."""
-        curves = _Curves(z, value, self.formula.unknowns.index(self.parameter))
+        curves = Curves(z, value, self.formula.unknowns.index(self.parameter))
         if not curves.hollow.any():
             return z, value
         row, k = np.nonzero(curves.hollow)
@@ -413,12 +408,12 @@ class ExplicitCurve:
 
     def _with_turns(self, keys: Array, z: Array, value: Array) -> tuple[Array, Array]:
         """Move the node next to each turning point of the curves onto it."""
-        turns = _turns(value)
-        if not turns.any():
+        extrema = turns(value)
+        if not extrema.any():
             return z, value
         from scipy.optimize import elementwise  # heavy, and rarely needed
 
-        row, k = np.nonzero(turns)
+        row, k = np.nonzero(extrema)
         k = k + 1
         column = self.formula.unknowns.index(self.parameter)
         sign = np.where(value[row, k] > value[row, k - 1], -1.0, 1.0)
@@ -515,193 +510,15 @@ class ExplicitCurve:
         return z
 
 
-@dataclass(frozen=True)
-class Passage:
-    """Where a curve takes the wanted control, for each of several points.
-
-    Attributes
-    ----------
-    start : array, shape (points, unknowns)
-        Close to the passage; where there is none, the point of the curve with the largest control.
-    found : bool array, shape (points,)
-    low, high : array, shape (points,)
-        The parameter on both sides of the passage, between which the control is monotone.
-    highest : array, shape (points,)
-        The largest value of the control along the curve.
-    ended : bool array, shape (points,)
-        Whether the curve is known as far as it can be told from the end of the domain.
-    """
-
-    start: Array
-    found: NDArray[np.bool_]
-    low: Array
-    high: Array
-    highest: Array
-    ended: NDArray[np.bool_]
-
-    @classmethod
-    def none(cls, points: int, unknowns: int) -> Passage:
-        """Return a passage that no point has."""
-        start, never = np.full((points, unknowns), np.nan), np.zeros(points, dtype=bool)
-        low, high, highest = np.full((3, points), np.nan)
-        return cls(start, never, low, high, highest, never.copy())
-
-    def put(self, where: NDArray[np.intp], part: Passage) -> None:
-        """Take the passages of some of the points from `part`, in place."""
-        for name in ("start", "found", "low", "high", "highest", "ended"):
-            getattr(self, name)[where] = getattr(part, name)
-
-    def at(self, where: Any) -> Passage:
-        """Return the passages of some of the points."""
-        return Passage(*(getattr(self, field.name)[where] for field in fields(self)))
-
-
-class _Curves:
-    """Several curves, each sampled at nodes from the uninformed end.
-
-    Parameters
-    ----------
-    z : array, shape (curves, nodes, unknowns)
-    value : array, shape (curves, nodes)
-        The control.
-    column : int
-        The unknown that runs along the curves.
-    """
-
-    def __init__(self, z: Array, value: Array, column: int) -> None:
-        good = np.isfinite(value) & np.isfinite(z).all(axis=2)
-        order = np.argsort(~good, axis=1, kind="stable")  # what is known, in order, comes first
-        self.value = np.take_along_axis(np.where(good, value, np.nan), order, axis=1)
-        self.z = np.take_along_axis(z, order[..., None], axis=1)
-        self.count = good.sum(axis=1)
-        self.column = column
-        self.ended = ~good[:, -1]
-
-    @cached_property
-    def slope(self) -> Array:
-        """How fast the control rises, on logarithms, between nodes; NaN where that says nothing."""
-        with np.errstate(all="ignore"):
-            rise = np.diff(np.log(self.value), axis=1)
-            place = self.z[..., self.column]
-            span = np.diff(np.log(place - np.minimum(0.0, place[:, :1])), axis=1)
-            slope = np.where(span > 0, rise / span, np.nan)
-        slope[self.value[:, 0] == 0, 0] = 1.0  # in proportion, where it begins at zero
-        return np.asarray(slope)
-
-    @cached_property
-    def hollow(self) -> NDArray[np.bool_]:
-        """Where between nodes the control rises little and less than on both sides.
-
-        Two folds that hide between nodes look like this; a curve that levels off does not.
-        """
-        slope = np.where(np.isnan(self.slope), np.inf, self.slope)
-        found = np.zeros(slope.shape, dtype=bool)
-        beside = np.minimum(slope[:, :-2], slope[:, 2:])
-        inner = slope[:, 1:-1]
-        found[:, 1:-1] = (inner > 0) & (inner < np.minimum(_FLAT, _HOLLOW * beside))
-        found[:, 1:-1] &= beside > _LEVEL
-        return found
-
-    def plain(self, row: NDArray[np.intp], wanted: Array, passage: Passage) -> NDArray[np.bool_]:
-        """Tell which passages are the only ones, as far as few nodes can tell.
-
-        The curve must begin below the wanted control, rise, and hide nothing near it.
-        """
-        value, target = self.value[row], wanted[:, None]
-        with np.errstate(invalid="ignore"):
-            near = (value[:, :-1] < _NEARBY * target) & (value[:, 1:] > target / _NEARBY)
-            falls = np.diff(value, axis=1) <= 0
-        hides = (near & self.hollow[row]).any(axis=1) | falls.any(axis=1)
-        return np.asarray(passage.found & (value[:, 0] < wanted) & ~hides)
-
-    def passages(self, row: NDArray[np.intp], wanted: Array, which: str) -> list[Passage]:
-        """Return the passages of points through the curve `row` of each."""
-        value, points = self.value[row], np.arange(row.size)
-        with np.errstate(invalid="ignore"):
-            under, over = value < wanted[:, None], value >= wanted[:, None]
-        rising, falling = under[:, :-1] & over[:, 1:], over[:, :-1] & under[:, 1:]
-        passes = np.where(rising.any(axis=1, keepdims=True), rising, falling)
-        number = passes.sum(axis=1)
-        peak = np.argmax(np.where(np.isnan(value), -np.inf, value), axis=1)
-        highest = np.where(self.count[row] < 2, np.nan, value[points, peak])
-        most = int(number.max(initial=0)) if which == "all" else 1
-        found = []
-        for rank in range(max(most, 1)):
-            has = np.asarray(number > rank)
-            if which == "last":
-                before = passes.shape[1] - 1 - np.argmax(passes[:, ::-1], axis=1)
-            else:
-                before = np.argmax(np.cumsum(passes, axis=1) == rank + 1, axis=1)
-            mixed = _interpolated(self.value, self.z, row, before, self.count[row], wanted)
-            start = np.where(has[:, None], mixed, self.z[row, peak])
-            start[self.count[row] < 2] = np.nan
-            low, high = (
-                np.where(has, self.z[row, before + step, self.column], np.nan) for step in (0, 1)
-            )
-            found.append(Passage(start, has, low, high, highest, self.ended[row]))
-        return found
-
-
 def _part(column: Any, where: NDArray[np.bool_]) -> Any:
     """Return some of the points of a column, which may be one number for all."""
     return column if np.ndim(column) == 0 else np.asarray(column)[where]
 
 
-def _turns(value: Array) -> NDArray[np.bool_]:
-    """Tell at which inner nodes a curve has an extremum, shape (curves, nodes - 2)."""
-    rise = np.diff(value, axis=1)
-    with np.errstate(invalid="ignore"):
-        level = np.abs(rise) <= _RISE * np.abs(value[:, 1:])
-    rise = np.where(level, 0.0, rise)
-    return np.asarray(rise[:, :-1] * rise[:, 1:] < 0)
-
-
-def _interpolated(
-    value: Array,
-    z: Array,
-    curve: NDArray[np.intp],
-    before: NDArray[np.intp],
-    count: NDArray[np.intp],
-    wanted: Array,
-) -> Array:
-    """Interpolate curves at `wanted`: by the cubic through four nodes where it is monotone."""
-    width = min(4, value.shape[1])
-    first = np.clip(before - 1, 0, np.maximum(count - width, 0))
-    four = first[:, None] + np.arange(width)
-    x, y = value[curve[:, None], four], z[curve[:, None], four]
-    rising = (np.diff(x, axis=1) > 0).all(axis=1) & (count >= width)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # Neville's scheme, for all wanted points at once
-        for order in range(1, width):
-            left = (wanted[:, None] - x[:, order:])[..., None]
-            right = (x[:, :-order] - wanted[:, None])[..., None]
-            span = (x[:, :-order] - x[:, order:])[..., None]
-            y = (left * y[:, :-1] + right * y[:, 1:]) / span
-        low, high = value[curve, before], value[curve, before + 1]
-        gap = high - low
-        share = np.clip((wanted - low) / np.where(gap == 0, 1.0, gap), 0, 1)[:, None]
-    ends = z[curve, before], z[curve, before + 1]
-    line = ends[0] + share * (ends[1] - ends[0])
-    cubic = y[:, 0]
-    sane = rising[:, None] & (cubic >= np.minimum(*ends)) & (cubic <= np.maximum(*ends))
-    return np.asarray(np.where(sane.all(axis=1, keepdims=True), cubic, line))
-
-
-def _thinned(table: Array) -> tuple[Array, NDArray[np.intp]]:
-    """Return a few representative rows of `table` and the nearest one of each row."""
-    from scipy.spatial import cKDTree  # heavy, and rarely needed
-
-    spread = np.ptp(table, axis=0)
-    scaled = table / np.where(spread == 0, 1.0, spread)
-    order = np.lexsort(scaled.T)
-    chosen = np.unique(order[np.linspace(0, order.size - 1, _SAMPLED).astype(int)])
-    return table[chosen], np.asarray(cKDTree(scaled[chosen]).query(scaled, p=1)[1])
-
-
 @lru_cache(maxsize=64)
 def explicit_curve(formula: Formula, control: Symbol | None = None) -> ExplicitCurve | None:
     """Return the explicit curve of a formula in `control` (or the first that has one), or None."""
-    symbols = [c.symbol for c in formula.controls.values()]
+    symbols = formula.symbols
     if control is None:
         found = (explicit_curve(formula, symbol) for symbol in symbols)
         return next((curve for curve in found if curve is not None), None)

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from replica.declarations.formula import Formula
 from replica.solvers.continuation import follow, saddle_branches
 from replica.solvers.iteration import Newton, iterate
-from replica.solvers.saddle import declared_starts, solve, solve_flat
+from replica.solvers.saddle import solve
 from replica.solvers.solution import Status
+from replica.solvers.starts import declared_starts
+from replica.solvers.strategies import solve_flat
 from replica.solvers.system import System, saddle_system
 
 __all__ = ["Curve", "every_curve"]

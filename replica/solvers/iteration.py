@@ -11,19 +11,31 @@ Each point has its own status, and points that are done stop working.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from replica.solvers.equations import Equations
+from replica.solvers.matrices import newton_step, scale
 from replica.solvers.solution import Status
-from replica.solvers.system import System, newton_step, scale
 
-__all__ = ["Anderson", "Damped", "Iterated", "LogNewton", "Newton", "iterate"]
+__all__ = [
+    "PROPOSALS",
+    "Anderson",
+    "Damped",
+    "Iterated",
+    "LogNewton",
+    "Newton",
+    "Proposal",
+    "iterate",
+]
 
 Array = NDArray[np.float64]
+Tried = tuple[Array, Array, Array]
+"""Points, their residuals and Jacobians."""
 
 _SHORTENINGS = 60
 _TRUSTED = 3.0  # in logarithms: beyond a factor of twenty a linear model says little
@@ -36,7 +48,7 @@ def _added(here: Array, step: Array, length: Array) -> Array:
 class Proposal(Protocol):
     """A way to propose the next point from residuals and Jacobians."""
 
-    def step(self, system: System, z: Array, residual: Array, jacobian: Array) -> Array:
+    def step(self, system: Equations, z: Array, residual: Array, jacobian: Array) -> Array:
         """Return the proposed change of every unknown at every point."""
         ...
 
@@ -46,6 +58,24 @@ class Proposal(Protocol):
 
     def instead(self, step: Array) -> Array:
         """Return the steps to take where those proposed leave the domain."""
+        ...
+
+    def completed(self, system: Equations, z: Array, parameters: Sequence[Array]) -> Array:
+        """Return the points from which to go on."""
+        ...
+
+    def corrected(
+        self,
+        system: Equations,
+        here: Array,
+        step: Array,
+        length: Array,
+        residual: Array,
+        tried: Tried,
+        parameters: Sequence[Array],
+        refinement: int,
+    ) -> Tried:
+        """Return the new points with residuals and Jacobians, after second thoughts."""
         ...
 
     def keep(self, active: NDArray[np.bool_]) -> None:
@@ -71,7 +101,7 @@ class Newton:
     def __init__(self, last_step: float = 1e-7) -> None:
         self.last_step = last_step
 
-    def step(self, system: System, z: Array, residual: Array, jacobian: Array) -> Array:
+    def step(self, system: Equations, z: Array, residual: Array, jacobian: Array) -> Array:
         """Return the Newton step."""
         return newton_step(jacobian, residual)
 
@@ -87,9 +117,41 @@ class Newton:
         """Return the largest of the residuals, each relative to a size."""
         return np.asarray(np.abs(residual / size).max(axis=1))
 
-    def completed(self, system: System, z: Array, parameters: Sequence[Array]) -> Array:
+    def completed(self, system: Equations, z: Array, parameters: Sequence[Array]) -> Array:
         """Return the point from which to go on."""
         return z
+
+    def corrected(
+        self,
+        system: Equations,
+        here: Array,
+        step: Array,
+        length: Array,
+        residual: Array,
+        tried: Tried,
+        parameters: Sequence[Array],
+        refinement: int,
+    ) -> Tried:
+        """Shorten Newton steps at the points where the residual grew."""
+        trial, new_residual, new_jacobian = tried
+        # an update next to an open end is compared with the distance to it: a gap of 1e-5 that is
+        # wrong by half is no smaller fault than a large conjugate that is
+        size = np.where(system.paired, system.room(here, parameters), scale(here))
+        size = np.maximum(size, 1e-300)
+        before = self.norm(residual, here, size)
+        for _ in range(5):
+            level = np.maximum(self.growth * before, 1e-13)
+            worse = ~(self.norm(new_residual, trial, size) <= level)
+            if not worse.any():
+                break
+            length[worse] /= 4
+            trial[worse] = self.moved(here[worse], np.nan_to_num(step[worse]), length[worse])
+            inner = [p[worse] for p in parameters]
+            trial[worse] = self.completed(system, trial[worse], inner)
+            new_residual[worse], new_jacobian[worse] = system.evaluate(
+                trial[worse], inner, refinement
+            )
+        return trial, new_residual, new_jacobian
 
     def keep(self, active: NDArray[np.bool_]) -> None:
         """Newton has no memory."""
@@ -105,7 +167,7 @@ class LogNewton(Newton):
     Norms and responses that diverge as powers of a control are affine on these scales.
     """
 
-    def step(self, system: System, z: Array, residual: Array, jacobian: Array) -> Array:
+    def step(self, system: Equations, z: Array, residual: Array, jacobian: Array) -> Array:
         """Return the Newton step in log z."""
         update = z + residual
         identity = np.eye(z.shape[1])
@@ -126,7 +188,7 @@ class LogNewton(Newton):
         """Return how far the logarithms of updates and unknowns are apart."""
         return np.asarray(np.abs(np.log1p(residual / z)).max(axis=1))
 
-    def completed(self, system: System, z: Array, parameters: Sequence[Array]) -> Array:
+    def completed(self, system: Equations, z: Array, parameters: Sequence[Array]) -> Array:
         """Return the point with explicit unknowns as functions of the others, not linearised."""
         return system.completed(z, parameters)
 
@@ -138,7 +200,7 @@ class Damped:
         self.damping = damping
         self.tolerance = tolerance
 
-    def step(self, system: System, z: Array, residual: Array, jacobian: Array) -> Array:
+    def step(self, system: Equations, z: Array, residual: Array, jacobian: Array) -> Array:
         """Return the damped step towards the update."""
         own = np.diagonal(jacobian, axis1=1, axis2=2)
         safe = np.where(own == 0, 1.0, own)
@@ -152,6 +214,24 @@ class Damped:
     def instead(self, step: Array) -> Array:
         """Return the same steps: they are shortened."""
         return step
+
+    def completed(self, system: Equations, z: Array, parameters: Sequence[Array]) -> Array:
+        """Return the points as they are."""
+        return z
+
+    def corrected(
+        self,
+        system: Equations,
+        here: Array,
+        step: Array,
+        length: Array,
+        residual: Array,
+        tried: Tried,
+        parameters: Sequence[Array],
+        refinement: int,
+    ) -> Tried:
+        """Return the new points as they are: a damped step may raise the residual."""
+        return tried
 
     def keep(self, active: NDArray[np.bool_]) -> None:
         """Plain damping has no memory."""
@@ -175,7 +255,7 @@ class Anderson(Damped):
         self._points: list[Array] = []
         self._steps: list[Array] = []
 
-    def step(self, system: System, z: Array, residual: Array, jacobian: Array) -> Array:
+    def step(self, system: Equations, z: Array, residual: Array, jacobian: Array) -> Array:
         """Return the mixed step."""
         plain = super().step(system, z, residual, jacobian)
         self._points.append(z)
@@ -201,6 +281,14 @@ class Anderson(Damped):
         """Keep the history of the points that go on."""
         self._points = [point[active] for point in self._points]
         self._steps = [step[active] for step in self._steps]
+
+
+PROPOSALS: dict[str, Callable[[], Proposal]] = {
+    "newton": Newton,
+    "damped": Damped,
+    "anderson": Anderson,
+}
+"""Methods by name; one of your own is added here."""
 
 
 @dataclass(frozen=True)
@@ -241,7 +329,7 @@ class Iterated:
 
 
 def iterate(
-    system: System,
+    system: Equations,
     start: Array,
     parameters: Sequence[Array],
     proposal: Proposal,
@@ -253,7 +341,7 @@ def iterate(
 
     Parameters
     ----------
-    system : System
+    system : Equations
     start : array, shape (points, unknowns)
     parameters : sequence of arrays, shape (points,)
     proposal : Newton, Damped or Anderson
@@ -276,8 +364,7 @@ def iterate(
         here = z[active]
         step = proposal.step(system, here, residual, jacobian)
         trial, length = _into_domain(proposal, system, here, step, chosen)
-        if isinstance(proposal, Newton):
-            trial = proposal.completed(system, trial, chosen)
+        trial = proposal.completed(system, trial, chosen)
         done = np.full(active.size, -1)
         stays = (trial == here).all(axis=1)
         last = proposal.converged(step, system.room(here, chosen)) & (length == 1.0)
@@ -297,10 +384,7 @@ def iterate(
         if active.size == 0:
             break
         tried = (trial, *evaluate(trial, chosen, refinement))
-        if isinstance(proposal, Newton):
-            tried = _descend(
-                proposal, system, here, step, length, residual, tried, chosen, refinement
-            )
+        tried = proposal.corrected(system, here, step, length, residual, tried, chosen, refinement)
         z[active], residual, jacobian = tried
         last_jacobian[active] = jacobian
     return Iterated(z, status, taken, last_jacobian, last_step)
@@ -308,7 +392,7 @@ def iterate(
 
 def _into_domain(
     proposal: Proposal,
-    system: System,
+    system: Equations,
     here: Array,
     step: Array,
     parameters: Sequence[Array],
@@ -330,34 +414,3 @@ def _into_domain(
     else:
         trial[outside] = here[outside]
     return trial, length
-
-
-def _descend(
-    proposal: Newton,
-    system: System,
-    here: Array,
-    step: Array,
-    length: Array,
-    residual: Array,
-    tried: tuple[Array, Array, Array],
-    parameters: Sequence[Array],
-    refinement: int,
-) -> tuple[Array, Array, Array]:
-    """Shorten Newton steps at the points where the residual grew."""
-    trial, new_residual, new_jacobian = tried
-    # an update next to an open end is compared with the distance to it: a gap of 1e-5 that is
-    # wrong by half is no smaller fault than a large conjugate that is
-    size = np.where(system.paired, system.room(here, parameters), scale(here))
-    size = np.maximum(size, 1e-300)
-    before = proposal.norm(residual, here, size)
-    for _ in range(5):
-        level = np.maximum(proposal.growth * before, 1e-13)
-        worse = ~(proposal.norm(new_residual, trial, size) <= level)
-        if not worse.any():
-            break
-        length[worse] /= 4
-        trial[worse] = proposal.moved(here[worse], np.nan_to_num(step[worse]), length[worse])
-        inner = [p[worse] for p in parameters]
-        trial[worse] = proposal.completed(system, trial[worse], inner)
-        new_residual[worse], new_jacobian[worse] = system.evaluate(trial[worse], inner, refinement)
-    return trial, new_residual, new_jacobian

@@ -22,13 +22,17 @@ from sympy import DiracDelta, Expr
 from replica.declarations.control import Control
 from replica.declarations.family import Family
 from replica.declarations.formula import Formula
-from replica.declarations.reading import resolve
+from replica.declarations.reading import read
 from replica.errors import ControlError, ConvergenceError, UnknownName
 from replica.language.means import nesting
+from replica.layout import labelled
 from replica.numerics.kernel import Kernel, compile_kernel
-from replica.solvers.saddle import solve, solve_flat
-from replica.solvers.solution import Solution, Status, with_error
+from replica.solvers.saddle import solve
+from replica.solvers.solution import Solution, Status, status_text
+from replica.solvers.strategies import solve_flat
 from replica.solvers.system import System, saddle_system
+from replica.solvers.verify import verify
+from replica.writing import heading, plain, shell_name, with_error
 
 __all__ = ["Optimum", "optimise"]
 
@@ -84,6 +88,37 @@ class Optimum:
 
     def __float__(self) -> float:
         return self.optimum
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and texts for JSON; None where there is no number."""
+        return {
+            "formula": self.formula.name,
+            "options": plain(self.formula.options),
+            "controls": plain(self.controls),
+            "over": shell_name(self.over),
+            "optimum": plain(self.optimum),
+            "optimum_error": plain(self.optimum_error),
+            "quantity": self.quantity,
+            "value": plain(self.value),
+            "error": plain(self.error),
+            "curvature": plain(self.curvature),
+            "status": plain(self.status),
+            "overlaps": plain(self.solution.overlaps),
+            "observables": plain(self.solution.observables),
+        }
+
+    def to_text(self, width: int = 80) -> str:
+        """Return the control, the quantity, and how flat this is there."""
+        given = {name: value for name, value in self.controls.items() if name != self.over}
+        over = shell_name(self.over)
+        rows = (
+            (self.quantity, with_error(self.value, self.error)),
+            (over, with_error(self.optimum, self.optimum_error)),
+            ("curvature", f"{self.curvature:.6g} of {self.quantity} in {over}"),
+            ("status", status_text(self.status, str(self.solution.validity))),
+        )
+        title = heading(self.formula.name, self.formula.options, given)
+        return "\n".join([title, *(labelled(name, text, width) for name, text in rows)])
 
     def __repr__(self) -> str:
         what = "largest" if self.maximise else "smallest"
@@ -179,18 +214,17 @@ def optimise(
 def _read(
     formula: Formula | Family, quantity: str, over: str, controls: Mapping[str, Any]
 ) -> tuple[Formula, dict[str, Any], Control]:
-    found, _ = resolve(formula, controls, optional={"*"})
-    if over not in found.controls:
-        raise UnknownName("control", over, found.controls, found.name)
-    if controls.get(over) is not None:
-        raise ControlError(f"{found.name}: {over} is tuned, so it takes no value; leave it out")
-    found.observable(quantity)
-    _, values = resolve(formula, controls, optional={over})
-    values.pop(over, None)
-    for name, value in values.items():
-        if np.ndim(value):
-            raise ControlError(f"{found.name}: optimise takes one value of {name} at a time")
-    return found, {name: float(value) for name, value in values.items()}, found.controls[over]
+    def tuned(found: Formula) -> set[str]:
+        """Return the control that is tuned; refuse a value of it."""
+        if over not in found.controls:
+            raise UnknownName("control", over, found.controls, found.name)
+        if controls.get(over) is not None:
+            raise ControlError(f"{found.name}: {over} is tuned, so it takes no value; leave it out")
+        found.observable(quantity)
+        return {over}
+
+    points = read(formula, controls, optional=tuned).without(over).single("optimise")
+    return points.formula, points.floats, points.formula.controls[over]
 
 
 def _range(
@@ -301,7 +335,7 @@ class _Place:
             value, error = float(found[self.quantity]), float(found.errors[self.quantity])
             return error / _STEP + _STEP**2 * abs(value)
         parameters = self.parameters(control)
-        verified = self.system.verify(self.point(control), parameters, 1e-10)
+        verified = verify(self.system, self.point(control), parameters, 1e-10)
         _, error = self.slopes(verified.z, parameters, verified.error)
         return error * self.scale(control)
 

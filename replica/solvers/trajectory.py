@@ -12,12 +12,19 @@ from sympy import Symbol
 
 from replica.declarations.family import Family
 from replica.declarations.formula import Formula
-from replica.declarations.reading import resolve
-from replica.errors import ControlError, ConvergenceError, DeclarationError, UnknownName
+from replica.declarations.reading import read
+from replica.errors import (
+    ControlError,
+    ConvergenceError,
+    DeclarationError,
+    UnknownName,
+    looked_up,
+)
 from replica.numerics.kernel import compile_kernel
-from replica.solvers.saddle import boundary_attracts, boundary_values
+from replica.solvers.boundary import boundary_attracts, boundary_values
 from replica.solvers.symmetry import refuse_symmetric
 from replica.solvers.system import System, saddle_system
+from replica.writing import listed, plain
 
 __all__ = ["Trajectory", "trajectory"]
 
@@ -51,21 +58,35 @@ class Trajectory:
         return len(next(iter(self.overlaps.values()))) - 1
 
     def __getitem__(self, name: str) -> Array:
-        for group in (self.overlaps, self.observables):
-            if name in group:
-                return group[name]
-        known = [*self.overlaps, *self.observables]
-        raise UnknownName("quantity", name, known, self.formula.name)
+        known = {**self.observables, **self.overlaps}
+        return looked_up("quantity", name, known, self.formula.name)
 
-    def __repr__(self) -> str:
-        controls = ", ".join(f"{k}={w:.10g}" for k, w in self.controls.items())
-        lines = [f"{self.formula.name} ({controls}), {self.start} start, {self.steps} steps"]
+    def to_dict(self) -> dict[str, Any]:
+        """Return one list per quantity for JSON."""
+        return {
+            "formula": self.formula.name,
+            "options": plain(self.formula.options),
+            "controls": plain(self.controls),
+            "start": self.start,
+            "steps": self.steps,
+            "overlaps": plain(self.overlaps),
+            "observables": plain(self.observables),
+            "status": "converged",
+        }
+
+    def to_text(self, width: int = 80) -> str:
+        """Return a table of about twelve steps and the first five quantities."""
+        title = f"{self.formula.name} ({listed(self.controls)})"
+        lines = [f"{title}, {self.start} start, {self.steps} steps"]
         names = [*self.overlaps, *self.observables]
         lines.append("  step" + "".join(name.rjust(14) for name in names[:5]))
         shown = np.unique(np.linspace(0, self.steps, min(self.steps + 1, 12)).round().astype(int))
         for k in shown:
             lines.append(f"  {k:4d}" + "".join(f"{self[name][k]:14.8g}" for name in names[:5]))
         return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return self.to_text()
 
 
 def trajectory(
@@ -117,14 +138,12 @@ def trajectory(
     whole = isinstance(steps, (int, np.integer)) and not isinstance(steps, bool)
     if not whole or not 1 <= steps <= _MOST_STEPS:
         raise ControlError(f"steps = {steps!r} must be a whole number from 1 to {_MOST_STEPS}")
-    found, values = resolve(formula, controls)
-    for name, value in values.items():
-        if np.ndim(value):
-            raise ControlError(f"{found.name}: trajectory takes one value of {name} at a time")
+    points = read(formula, controls).single("trajectory")
+    found = points.formula
     if set(found.conjugates) != set(found.overlaps):
         raise DeclarationError(f"{found.name}: state evolution needs a conjugate for every overlap")
     system = saddle_system(found)
-    parameters = [np.array([float(value)]) for value in values.values()]
+    parameters = points.columns
     z = _begin(found, system, start, parameters)
     rows = [z.copy()]
     conjugates = [k for k, s in enumerate(system.unknowns) if s not in found.overlaps]
@@ -158,7 +177,7 @@ def trajectory(
             seen[:, lost] = boundary_values(found, names, parameters).T
     return Trajectory(
         formula=found,
-        controls={name: float(value) for name, value in values.items()},
+        controls=points.floats,
         start=start if isinstance(start, str) else "given",
         overlaps={str(s): table[:, k] for k, s in enumerate(system.unknowns)},
         observables=dict(zip(names, seen, strict=True)),

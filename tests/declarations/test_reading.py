@@ -15,7 +15,8 @@ from sympy import Float, I, Integer, Interval, Rational, Symbol, nan, oo, pi, sq
 
 import replica as rp
 from replica.declarations.control import Control
-from replica.declarations.reading import exact, read_number, resolve
+from replica.declarations.numbers import exact, read_number
+from replica.declarations.reading import resolve
 from replica.errors import ControlError, DeclarationError, ReplicaError, UnknownName
 
 ALPHA = Control(Symbol("alpha", real=True), Interval.open(0, oo), None)

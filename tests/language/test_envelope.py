@@ -26,7 +26,8 @@ from sympy import (
 from sympy.core.function import ArgumentIndexError
 
 from replica.errors import DeclarationError
-from replica.language.envelope import Clip, Curve, Envelope, MoreauEnvelope, Proximal, t, unfold
+from replica.language.curves import Clip, Curve, Proximal, t
+from replica.language.envelope import Envelope, MoreauEnvelope, unfold
 from replica.language.means import Mean
 from replica.language.primitives import PositivePart, Softmax
 from replica.language.vocabulary import first_unknown_node

@@ -27,28 +27,25 @@ from sympy import (
 )
 from sympy.core.function import ArgumentIndexError, Function
 
-from replica.language.primitives import (
-    PRIMITIVES,
+from replica.language.bessel import (
     BesselQuotient,
     BesselRatio,
     BesselRatioSlope,
-    ExponentialCumulant,
-    ExponentialWeight,
-    IntervalCumulant,
-    IntervalWeight,
-    LogCosh,
-    LogH,
-    LogHDifference,
     LogScaledI0,
     LogScaledK0,
     LogScaledK1,
+    PhaseEntropy,
+    PhaseLogPartition,
+    PhaseVariance,
+)
+from replica.language.primitives import (
+    LogCosh,
+    LogH,
+    LogHDifference,
     LogSumExp,
     LowerMills,
     Mills,
     MillsExcess,
-    PhaseEntropy,
-    PhaseLogPartition,
-    PhaseVariance,
     PositivePart,
     ProductDifference,
     Sech,
@@ -56,6 +53,13 @@ from replica.language.primitives import (
     Tanh,
     UpperMills,
 )
+from replica.language.tilted import (
+    ExponentialCumulant,
+    ExponentialWeight,
+    IntervalCumulant,
+    IntervalWeight,
+)
+from replica.language.vocabulary import PRIMITIVES
 
 x, y, z, w = symbols("x y z w", real=True)
 ARGUMENTS = (x, y, z, w)

@@ -24,14 +24,7 @@ from sympy import (
 )
 
 from replica.language.means import Mean
-from replica.language.primitives import (
-    LogCosh,
-    LogH,
-    LogHDifference,
-    LogSumExp,
-    Sech,
-    Tanh,
-)
+from replica.language.primitives import LogCosh, LogH, LogHDifference, LogSumExp, Sech, Tanh
 from replica.language.rewriting import stabilise
 from replica.numerics.kernel import Kernel
 

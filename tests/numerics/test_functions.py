@@ -11,8 +11,8 @@ from mpmath import mpf
 from numerics import oracle
 
 from replica.language.bivariate import BIVARIATE
-from replica.language.primitives import PRIMITIVES
-from replica.numerics.functions import IMPLEMENTATIONS
+from replica.language.vocabulary import PRIMITIVES
+from replica.numerics.implementations import IMPLEMENTATIONS
 from replica.numerics.rounding import UNIT, Bounded, bounded_namespace
 
 TINY = 1e-300  # below this a result may underflow

@@ -12,30 +12,20 @@ import numpy as np
 import pytest
 from sympy import (
     Abs,
-    Function,
-    Heaviside,
     Max,
     Rational,
-    Symbol,
-    cos,
     exp,
-    gamma,
     log,
-    pi,
     sin,
     sqrt,
     symbols,
-    tan,
 )
 
 import replica as rp
-from replica.errors import LoweringError
 from replica.language.means import Mean
-from replica.language.primitives import LogCosh, LogH, LogSumExp, Mills, Tanh
+from replica.language.primitives import LogCosh, LogH, LogSumExp, Tanh
 from replica.numerics.kernel import MAX_REFINEMENT, Kernel, compile_kernel
-from replica.numerics.lowering import lower
 from replica.numerics.rounding import Bounded
-from replica.numerics.structure import Feature, find_features, has_kink
 
 x, z = symbols("x z", real=True)
 a, q, v = symbols("a q v", real=True)
@@ -261,13 +251,6 @@ def test_compiled_kernels_are_shared():
     assert compile_kernel((v,), (renamed,)) is compile_kernel((v,), (SMOOTH,))
 
 
-def test_means_over_one_variance_share_their_nodes():
-    layer = lower((q, v, a), (STEEP + Mean(Mills(x) ** 2, (x, q)), Mean(x**2, (x, q)), SMOOTH))
-    assert sorted(len(integral.results) for integral in layer.integrals) == [1, 3]
-    doubled = lower((q, a), (STEEP + a, STEEP * a))
-    assert [len(integral.results) for integral in doubled.integrals] == [1]
-
-
 def test_a_fork_after_a_threaded_grid_does_not_hang():
     """Worker processes are forked by default on Linux; threads do not follow them."""
     code = """
@@ -300,80 +283,3 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         process.communicate()
         pytest.fail("the forked process waits for threads that do not exist")
     assert out.strip() == "7"
-
-
-# ---- what has no numbers -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("expression", "shown"),
-    [
-        (Mean(tan(x), (x, v)), "tan(x)"),
-        (gamma(v), "gamma(v)"),
-        (Mean(Function("g")(x), (x, v)), "g(x)"),
-        (v + a, "symbol a"),
-        (Mean(x + z, (x, v)), "symbol z"),
-    ],
-    ids=["tan", "gamma", "unknown", "loose", "loose inside"],
-)
-def test_lowering_refuses_and_shows(expression, shown):
-    with pytest.raises(LoweringError, match=shown.replace("(", r"\(").replace(")", r"\)")):
-        Kernel((v,), (expression,))
-    assert issubclass(LoweringError, NotImplementedError)
-
-
-def test_constants_are_numbers():
-    (value,) = Kernel((v,), (pi * v + Rational(1, 3) + sqrt(2),))(2.0)
-    assert value == pytest.approx(2 * np.pi + 1 / 3 + np.sqrt(2), rel=1e-15)
-
-
-@pytest.mark.parametrize("power", [Rational(k, 2) for k in range(-9, 10)], ids=str)
-def test_every_power_is_printed_right(power):
-    base = Symbol("b", positive=True)
-    for expression in ((base + 1) ** power, base**power, (2 * base) ** power * base):
-        (value,) = Kernel((base,), (expression,))(1.7)
-        assert value == pytest.approx(float(expression.subs(base, 1.7)), rel=1e-14)
-
-
-# ---- features ----------------------------------------------------------------------------------
-
-
-def places(body, field=x):
-    return {(f.centre, f.width) for f in find_features((body,), field)}
-
-
-def test_affine_arguments_tell_place_and_width():
-    width = sqrt(1 - q)
-    assert places(LogH((a - x) / width)) == {(a, 1 / Abs(1 / width))}
-    assert places(Tanh(3 * x + a)) == {(-a / 3, Rational(1, 3))}
-
-
-def test_kinks_have_no_width():
-    found = find_features((Abs(x - a) + Heaviside(2 * x) + Max(x, 1),), x)
-    assert {(f.centre, f.width) for f in found} == {(a, 0), (0, 0), (1, 0)}
-    assert has_kink(found)
-    assert not has_kink(find_features((Tanh(x),), x))
-
-
-def test_an_inner_field_blurs():
-    ((centre, width),) = places(Mean(LogH(2 * x + 3 * z - a), (z, v)))
-    assert centre == a / 2
-    assert width.subs(v, 4) == sqrt(1 + 9 * 4) / 2
-
-
-def test_a_quadratic_exponent_has_a_vertex_that_tilts():
-    (feature,) = find_features((exp(-8 * (x - 3) ** 2),), x)
-    assert feature.centre == 3
-    assert feature.width == Rational(1, 4)
-    assert feature.tilts
-
-
-def test_smooth_integrands_have_no_features():
-    assert find_features((x**2 + 1,), x) == ()
-    assert find_features((LogH(a) * x,), x) == ()
-
-
-def test_features_are_found_once():
-    body = LogH(2 * x - a) + Mills(2 * x - a) ** 2 * cos(2 * x - a)
-    assert len(find_features((body, body**2), x)) == 1
-    assert isinstance(find_features((body,), x)[0], Feature)

@@ -9,10 +9,11 @@ from scipy.special import expit
 from sympy import Abs, Max, Symbol, cosh, exp, log, sqrt, symbols
 
 from replica.blocks.losses import Logistic
-from replica.language.envelope import CURVES, Curve, MoreauEnvelope, t
+from replica.language.curves import CURVES, Curve, t
+from replica.language.envelope import MoreauEnvelope
 from replica.language.means import Mean
 from replica.numerics import proximal as module
-from replica.numerics.functions import IMPLEMENTATIONS
+from replica.numerics.implementations import IMPLEMENTATIONS
 from replica.numerics.kernel import Kernel
 from replica.numerics.precise import PreciseKernel
 from replica.numerics.proximal import precise_proximal, proximal, proximal_rounding

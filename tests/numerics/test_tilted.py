@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mpmath import mpf
 
-from replica.numerics.functions import IMPLEMENTATIONS
+from replica.numerics.implementations import IMPLEMENTATIONS
 from replica.numerics.rounding import UNIT, Bounded, bounded_namespace
 
 LAWS = ("Interval", "Exponential")

@@ -8,10 +8,33 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from sympy import ITE, And, Eq, Interval, Ne, Not, Or, Rational, S, Symbol, Xor, log, oo, sqrt
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sympy import (
+    ITE,
+    And,
+    Eq,
+    Ge,
+    Gt,
+    Interval,
+    Le,
+    Lt,
+    Ne,
+    Not,
+    Or,
+    Rational,
+    S,
+    Symbol,
+    Xor,
+    exp,
+    log,
+    oo,
+    sqrt,
+    sympify,
+)
 
 import replica as rp
-from replica.declarations.reading import resolve
+from replica.declarations.reading import read
 from replica.solvers.conditions import holds
 
 a, b = Symbol("a", real=True), Symbol("b", real=True)
@@ -33,7 +56,7 @@ def toy(**changes) -> rp.Formula:
 
 def at(condition, **values) -> np.ndarray:
     formula = toy()
-    return holds(condition, formula, resolve(formula, values)[1])
+    return holds(condition, read(formula, values))
 
 
 CONDITIONS = [
@@ -86,6 +109,50 @@ def test_a_constant_is_the_double_next_to_it():
 def test_what_is_not_real_does_not_hold():
     assert at(log(a - 1) < 0, a=[0.5, 1.5, 3]).tolist() == [False, True, False]
     assert not at(log(a - 1) < 0, a=0.5)
+
+
+numbers = st.sampled_from([0, 1, 2, 3, Rational(1, 2), Rational(7, 3), sqrt(2)])
+sides = st.one_of(
+    st.sampled_from([a, b, a + b, a * b, a - 2 * b, a**2, exp(-a), a / (1 + b)]), numbers
+)
+comparisons = st.builds(
+    lambda kind, left, right: kind(left, right),
+    st.sampled_from([Lt, Le, Gt, Ge, Eq, Ne]),
+    sides,
+    sides,
+)
+booleans = st.recursive(
+    comparisons,
+    lambda inner: st.one_of(
+        inner.map(Not),
+        st.builds(And, inner, inner),
+        st.builds(Or, inner, inner),
+        st.builds(Xor, inner, inner),
+        st.builds(ITE, inner, inner, inner),
+    ),
+    max_leaves=5,
+)
+places = st.fractions(0, 10, max_denominator=12)
+
+
+@settings(max_examples=150, deadline=None)
+@given(booleans, places, places)
+def test_any_condition_is_what_sympy_says_of_exact_numbers(condition, x, y):
+    """Whatever the Boolean, on exact numbers, on doubles and on a grid."""
+    exact = {a: Rational(x.numerator, x.denominator), b: Rational(y.numerator, y.denominator)}
+    expected = S.true == sympify(condition).subs(exact)
+    assert bool(at(condition, a=x, b=y)) == expected
+    doubles = {a: Rational(float(x)), b: Rational(float(y))}
+    if S.true == sympify(condition).subs(doubles) == (S.true if expected else S.false):
+        assert at(condition, a=[float(x)], b=float(y)).tolist() == [expected]
+
+
+@settings(max_examples=60, deadline=None)
+@given(booleans, booleans, places, places)
+def test_conditions_obey_de_morgan(first, second, x, y):
+    both = at(And(first, second), a=x, b=y)
+    assert bool(both) == (not at(Or(Not(first), Not(second)), a=x, b=y))
+    assert bool(at(Not(first), a=x, b=y)) != bool(at(first, a=x, b=y))
 
 
 # ---- where they stand --------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from sympy import Interval, S, log, oo, symbols
 
 import replica as rp
-from replica.solvers.thresholds.transitions import sampled_curves
+from replica.solvers.thresholds.sampled import sampled_curves
 
 alpha, b = symbols("alpha b", real=True)
 D, mhat = symbols("D mhat", nonnegative=True)

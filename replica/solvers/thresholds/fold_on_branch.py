@@ -24,8 +24,10 @@ from replica.declarations.threshold import Fold
 from replica.errors import ConvergenceError, ThresholdNotFound
 from replica.solvers.continuation import follow, saddle_branches
 from replica.solvers.iteration import Newton, iterate
+from replica.solvers.saddle import solve
 from replica.solvers.solution import Status
 from replica.solvers.system import System
+from replica.solvers.verify import verify
 
 __all__ = ["fold_of_branch", "polished_fold"]
 
@@ -40,13 +42,12 @@ _TOLERANCE = 1e-11
 @lru_cache(maxsize=64)
 def _system_at(formula: Formula, control: Symbol, fixed: Symbol) -> System:
     """Return stationarity in all unknowns but one, and the control."""
-    controls = {c.symbol: c for c in formula.controls.values()}
     unknowns = [s for s in formula.unknowns if s != fixed]
     return System(
         tuple(formula.residuals[s] for s in formula.unknowns),
         (*unknowns, control),
-        (fixed, *(s for s in controls if s is not control)),
-        {**formula.domains, control: controls[control].domain},
+        (fixed, *(s for s in formula.symbols if s is not control)),
+        {**formula.domains, control: formula.control(control).domain},
     )
 
 
@@ -100,7 +101,7 @@ def polished_fold(
         options={"xatol": _PLACE * abs(place[1])},
     )
     parameter = float(best.x)
-    verified = system.verify(at(parameter)[None, :], [np.array([parameter]), *others], _TOLERANCE)
+    verified = verify(system, at(parameter)[None, :], [np.array([parameter]), *others], _TOLERANCE)
     value, error = float(verified.z[0, -1]), float(verified.error[0, -1])
     # what the place may still be wrong by, in second order
     curvature = float(guess[0, -1])
@@ -114,7 +115,7 @@ def _around_the_fold(formula: Formula, declaration: Fold, others: list[Array]) -
     """Return the branch up to the first point after its turn, the control last."""
     control = declaration.in_
     names = formula.unknowns
-    symbols = [c.symbol for c in formula.controls.values() if c.symbol is not control]
+    symbols = [symbol for symbol in formula.symbols if symbol is not control]
     rule = {s: float(value[0]) for s, value in zip(symbols, others, strict=True)}
     given = {s: float(v.subs(rule)) for s, v in declaration.start.items()}
     system = saddle_branches(formula, control)
@@ -140,8 +141,6 @@ def _around_the_fold(formula: Formula, declaration: Fold, others: list[Array]) -
 def _first_point(
     formula: Formula, given: dict[Symbol, float], wanted: float, others: list[Array]
 ) -> Array:
-    from replica.solvers.saddle import solve  # the two need each other
-
     controls = [name for name, c in formula.controls.items() if c.symbol in given]
     fixed = {
         name: float(value[0])

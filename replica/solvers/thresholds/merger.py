@@ -22,6 +22,7 @@ from sympy import Dummy, Interval, Symbol
 from replica.solvers.iteration import Newton, iterate
 from replica.solvers.solution import Status
 from replica.solvers.system import System
+from replica.solvers.verify import verify
 
 __all__ = ["Merger", "approaches", "merger"]
 
@@ -104,7 +105,7 @@ def merger(
                 break
         if found is None or found.status[0] not in (Status.CONVERGED, Status.MAX_STEPS):
             break
-        verified = system.verify(found.z, parameters, _ASKED, refinement=min(1, system.finest))
+        verified = verify(system, found.z, parameters, _ASKED, refinement=min(1, system.finest))
         if not (verified.error[0] <= _WORST * abs(value)).all():
             break
         values.append(value)

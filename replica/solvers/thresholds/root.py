@@ -1,4 +1,7 @@
-"""Where to begin the search for a root: the first sign change of its condition along a branch."""
+"""Roots and instabilities: where a condition vanishes along a branch.
+
+The search begins at the first sign change of the condition along the branch.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Expr, Interval, Symbol
+from sympy import Expr, Symbol
 
 from replica.declarations.control import control_name
 from replica.declarations.formula import Formula
-from replica.declarations.threshold import Instability, Root
+from replica.declarations.threshold import Root
+from replica.errors import ConvergenceError
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.continuation import follow, saddle_branches
 from replica.solvers.curve import ExplicitCurve, explicit_curve
+from replica.solvers.request import Request
 from replica.solvers.saddle import solve
-from replica.solvers.system import System
+from replica.solvers.solution import ThresholdResult
+from replica.solvers.system import System, augmented
 from replica.solvers.thresholds.merger import Merger, approaches, merger
-from replica.solvers.thresholds.request import Request
+from replica.solvers.thresholds.outcome import Outcome, one_by_one, outcomes
+from replica.solvers.thresholds.square import polished, solved
 
 __all__ = ["root_starts", "root_system"]
 
@@ -31,15 +38,9 @@ _FIRST_CONTROLS = (1e-3, 1e-2, 0.1, 0.5, 1.0, 2.0)  # from the low end: where a 
 @lru_cache(maxsize=64)
 def root_system(formula: Formula, declaration: Root) -> System:
     """Return stationarity and the conditions of a root."""
-    pinned = dict(declaration.at)
-    free = [symbol for symbol in formula.unknowns if symbol not in pinned]
-    shift = 1 if isinstance(declaration, Instability) else 0
-    equations = [formula.residuals[symbol].subs(pinned) for symbol in free]
-    equations += [(formula.observable(zero) - shift).subs(pinned) for zero in declaration.zeros]
-    symbols = {control.symbol: control for control in formula.controls.values()}
-    parameters = [symbol for symbol in symbols if symbol not in declaration.controls]
-    domains = {**formula.domains, **{s: symbols[s].domain for s in declaration.controls}}
-    return System(equations, (*free, *declaration.controls), parameters, domains)
+    shift = declaration.reaches
+    conditions = [formula.observable(zero) - shift for zero in declaration.zeros]
+    return augmented(formula, conditions, declaration.controls, declaration.at)
 
 
 def root_starts(
@@ -84,7 +85,7 @@ def root_starts(
     if end is not None:
         yield end
         return
-    shift = 1 if isinstance(declaration, Instability) else 0
+    shift = declaration.reaches
     heights, controls = np.concatenate(seen) + shift, np.concatenate(reached)
     if not heights.size or not controls.size:
         raise request.missing(f"no saddle point was found at any {control_name(control)} tried")
@@ -105,7 +106,7 @@ def _along_curve(
 ) -> tuple[Array, Array, Array]:
     """Return unknowns, control and the condition's value at places along the curve."""
     z, value, height = curve.points(place, request.others, (zero,), refinement=refinement)
-    domain = _domain(request.formula, curve.control)
+    domain = request.formula.control(curve.control).domain
     inside = (value > float(domain.start)) & (value < float(domain.end))
     along = z[inside], value[inside], height[inside]
     trivial = curve.trivial_branch(request.others, zero) if declaration.from_origin else None
@@ -122,13 +123,9 @@ def _end(
     last = approaches(height)
     if last is None:
         return None
-    domains = {**request.formula.domains, control: _domain(request.formula, control)}
+    domains = {**request.formula.domains, control: request.formula.control(control).domain}
     begin = np.array([*z[last], value[last]])
     return merger(system, domains, begin, float(height[last]), request.others)
-
-
-def _domain(formula: Formula, control: Symbol) -> Interval:
-    return formula.controls[control_name(control)].domain
 
 
 def _crossing(height: Array, z: Array, control: Array) -> Array | None:
@@ -172,7 +169,7 @@ def _across_starts(request: Request, control: Symbol, system: System) -> tuple[A
     high = float(domain.end) if domain.end.is_finite else 1e3
     grid = low + np.geomspace(1e-3, max(high - low, 2e-3), 60)
     grid = grid[[bool(domain.contains(float(g))) for g in grid]]
-    at: dict[str, Any] = {key: grid, **request.controls}
+    at: dict[str, Any] = {key: grid, **request.points.floats}
     solution = solve(formula, observables=(), **at)
     good = np.asarray(solution.converged)
     z = np.stack([solution.overlaps[str(s)] for s in formula.unknowns], axis=1)[good]
@@ -188,7 +185,7 @@ def _first_saddle(request: Request, control: Symbol) -> Array:
     high = float(domain.end) if domain.end.is_finite else np.inf
     tried = [low + step for step in _FIRST_CONTROLS if low + step < high]
     for first in tried:
-        at: dict[str, Any] = {key: first, **request.controls}
+        at: dict[str, Any] = {key: first, **request.points.floats}
         solution = solve(formula, observables=(), check=False, **at)
         if solution.converged:
             return np.array([*(solution.overlaps[str(s)] for s in formula.unknowns), first])
@@ -196,3 +193,29 @@ def _first_saddle(request: Request, control: Symbol) -> Array:
         f"no saddle point found at {key} = {', '.join(f'{x:g}' for x in tried)} from where to "
         f"follow a branch"
     )
+
+
+def _root(request: Request, declaration: Root) -> ThresholdResult:
+    system = root_system(request.formula, declaration)
+    method = "root: stationarity and condition = 0"
+    if declaration.reaches == 1:
+        method = "instability: stationarity and eigenvalue = 1"
+    outcome: Outcome = request.failed("has no start to begin with")
+    for start in root_starts(request, declaration, system):
+        pinned = {str(symbol): float(number) for symbol, number in declaration.at.items()}
+        if isinstance(start, Merger):
+            if request.digits is not None:
+                raise request.failed(
+                    "is where two branches merge, found by extrapolation: leave digits out"
+                )
+            method = "root where two branches merge: limit of condition = h, h -> 0"
+            z, error = start.z, start.error
+            return solved(request, declaration, system, z, error, False, method, pinned)
+        (outcome,) = polished([request], declaration, system, start, method, pinned)
+        if isinstance(outcome, ThresholdResult):
+            return outcome
+    assert isinstance(outcome, ConvergenceError)
+    raise outcome
+
+
+outcomes.register(Root)(one_by_one(_root))

@@ -1,15 +1,9 @@
-r"""Where branches turn back and where they cross: spinodals and first-order transitions.
-
-A fold is the system {stationarity, Jacobian singular}; a crossing is {two stationary points, equal
-potential}. Both are solved by Newton's method from the explicit curve of saddle points, on which
-a fold is an extremum of the control.
-"""
+"""Explicit curves of saddle points, sampled closely enough to show where they turn back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -17,21 +11,10 @@ from numpy.typing import NDArray
 from sympy import Expr, S, Symbol
 
 from replica.declarations.formula import Formula
-from replica.declarations.threshold import Crossing, Cusp, Fold
 from replica.errors import ThresholdNotFound
 from replica.solvers.curve import LEAVING, ExplicitCurve, explicit_curve
-from replica.solvers.system import System
 
-__all__ = [
-    "SampledCurve",
-    "crossing_start",
-    "crossing_system",
-    "cusp_start",
-    "cusp_system",
-    "fold_start",
-    "fold_system",
-    "sampled_curves",
-]
+__all__ = ["SampledCurve", "sampled_curves"]
 
 Array = NDArray[np.float64]
 
@@ -39,7 +22,6 @@ _ROUGH = -1  # refinement that a first guess needs
 _BESIDE = 2  # nodes on each side of a turn that must be known
 _CLOSER = 60  # nodes where the control hardly rises
 _KNOWN = 1e-4  # relative error up to which a point of the curve tells where it turns
-_BLUR, _BLURS = (1e-6, 10.0), 29  # where the end of a line of transitions is looked for
 _RISE = 1e-9  # relative: a smaller one is rounding
 
 
@@ -253,185 +235,3 @@ def _curve(formula: Formula, control: Symbol) -> ExplicitCurve:
             f"{control}, which this potential does not have"
         )
     return curve
-
-
-# ---- folds --------------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=64)
-def fold_system(formula: Formula, declaration: Fold) -> System:
-    """Return stationarity and the vanishing of the Jacobian's determinant."""
-    residuals = [formula.residuals[symbol] for symbol in formula.unknowns]
-    jacobian = [[r.diff(symbol) for symbol in formula.unknowns] for r in residuals]
-    controls = {c.symbol: c for c in formula.controls.values()}
-    control = declaration.in_
-    return System(
-        (*residuals, _determinant(jacobian)),
-        (*formula.unknowns, control),
-        tuple(symbol for symbol in controls if symbol is not control),
-        {**formula.domains, control: controls[control].domain},
-        symbolic=False,  # the determinant holds second derivatives already
-    )
-
-
-def fold_start(sampled: SampledCurve, declaration: Fold) -> Array | None:
-    """Return unknowns and control close to the fold, None if there is none."""
-    maxima, minima = sampled.turns()
-    if maxima.size == 0:
-        return None
-    top = maxima[np.argmax(sampled.control[maxima])]
-    if declaration.upper:
-        if top == sampled.junction:
-            return None  # the branch of no overlap ends there: that is weak recovery
-        chosen = top
-    else:
-        after = minima[minima > top]
-        if after.size == 0:
-            return None
-        chosen = after[np.argmin(sampled.control[after])]
-    return sampled.between(int(chosen))
-
-
-def _determinant(rows: list[list[Expr]]) -> Expr:
-    """Return the determinant as it stands: sympy's own would try to simplify it."""
-    if not rows:
-        return S.One
-    return sum((entry * _cofactor(rows, 0, k) for k, entry in enumerate(rows[0])), S.Zero)
-
-
-def _cofactor(rows: list[list[Expr]], row: int, column: int) -> Expr:
-    minor = [[*r[:column], *r[column + 1 :]] for k, r in enumerate(rows) if k != row]
-    return (-1) ** (row + column) * _determinant(minor)
-
-
-# ---- cusps --------------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=64)
-def cusp_system(formula: Formula, declaration: Cusp) -> System:
-    """Return stationarity, a singular Jacobian, and that it stays so along the branch."""
-    residuals = [formula.residuals[symbol] for symbol in formula.unknowns]
-    jacobian = [[r.diff(symbol) for symbol in formula.unknowns] for r in residuals]
-    determinant = _determinant(jacobian)
-    # cofactors of a row: the null vector, where the determinant vanishes
-    along = [_cofactor(jacobian, 0, k) for k in range(len(jacobian))]
-    turning = sum(
-        (t * determinant.diff(s) for t, s in zip(along, formula.unknowns, strict=True)), S.Zero
-    )
-    controls = {c.symbol: c for c in formula.controls.values()}
-    return System(
-        (*residuals, determinant, turning),
-        (*formula.unknowns, *declaration.controls),
-        tuple(symbol for symbol in controls if symbol not in declaration.controls),
-        {**formula.domains, **{s: controls[s].domain for s in declaration.controls}},
-        symbolic=False,
-    )
-
-
-def cusp_start(formula: Formula, declaration: Cusp, values: Mapping[str, float]) -> Array | None:
-    """Return a point close to where the two folds meet, None if there are no folds to begin with.
-
-    The first control is raised from small values until the folds are gone.
-    """
-    blur, control = declaration.controls
-    rest = [c for c in formula.controls.values() if c.symbol is not control]
-    last = None
-    grid = np.geomspace(_BLUR[0], _BLUR[1], _BLURS)
-    ratio = (_BLUR[1] / _BLUR[0]) ** (1 / (_BLURS - 1))
-    for _ in range(3):
-        for value in grid:
-            others = [float(value) if c.symbol is blur else values[c.name] for c in rest]
-            (sampled,) = sampled_curves(formula, control, [others])
-            maxima, minima = sampled.turns()
-            pairs = [(a, b) for a in maxima for b in minima if b > a]
-            if not pairs:
-                if last is not None:
-                    break
-                continue
-            top, bottom = min(pairs, key=lambda pair: pair[1] - pair[0])
-            z = np.sqrt(sampled.z[top] * sampled.z[bottom])
-            height = 0.5 * (sampled.control[top] + sampled.control[bottom])
-            last = float(value), np.array([[*z, value, height]])
-        if last is None:
-            return None
-        grid = np.geomspace(last[0], last[0] * ratio, 7)[1:-1]
-        ratio = ratio ** (1 / 6)
-    return last[1] if last is not None else None
-
-
-# ---- crossings ----------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=64)
-def crossing_system(
-    formula: Formula, declaration: Crossing, vanished: tuple[Symbol, ...] = ()
-) -> System:
-    """Return the stationarity of two saddle points and the difference of their potentials.
-
-    Overlaps of the informed one that are `vanished`, below all digits, are put to zero: what is
-    left of them changes nothing else.
-    """
-    control = declaration.in_
-    controls = {c.symbol: c for c in formula.controls.values()}
-    equations: list[Expr] = []
-    unknowns: list[Symbol] = []
-    domains = {control: controls[control].domain}
-    potentials: list[Expr] = []
-    for side in ("uninformed", "informed"):
-        renamed: Mapping[Symbol, Symbol] = {
-            symbol: Symbol(f"{symbol.name}_{side}", **symbol.assumptions0)
-            for symbol in formula.unknowns
-        }
-        gone = vanished if side == "informed" else ()
-        zero = {renamed[s]: S.Zero for s in gone}
-        kept = [s for s in formula.unknowns if s not in gone]
-        equations += [formula.residuals[s].xreplace(dict(renamed)).subs(zero) for s in kept]
-        unknowns += [renamed[s] for s in kept]
-        domains |= {renamed[s]: d.xreplace(dict(renamed)) for s, d in formula.domains.items()}
-        potentials.append(formula.potential.xreplace(dict(renamed)).subs(zero))
-    return System(
-        (*equations, potentials[0] - potentials[1]),
-        (*unknowns, control),
-        tuple(symbol for symbol in controls if symbol is not control),
-        domains,
-    )
-
-
-def crossing_start(sampled: SampledCurve) -> Array | None:
-    """Return both saddle points where the outer branches have the same potential."""
-    maxima, minima = sampled.turns()
-    if maxima.size == 0:
-        return None
-    top = int(maxima[np.argmax(sampled.control[maxima])])
-    after = minima[minima > top]
-    if after.size == 0:
-        return None
-    bottom = int(after[np.argmin(sampled.control[after])])
-    first = slice(int(np.argmin(sampled.control[: top + 1])), top + 1)
-    second = slice(bottom, bottom + 1 + int(np.argmax(sampled.control[bottom:])))
-    low = max(sampled.control[first].min(), sampled.control[second].min())
-    high = min(sampled.control[first].max(), sampled.control[second].max())
-    if not low < high:
-        return None
-    far = low > 0 and high > 10 * low
-    control = np.geomspace(low, high, 400) if far else np.linspace(low, high, 400)
-    gap = _at(sampled, first, control, sampled.potential) - _at(
-        sampled, second, control, sampled.potential
-    )
-    change = np.flatnonzero(gap[:-1] * gap[1:] <= 0)
-    if change.size == 0:
-        return None
-    k = int(change[0])
-    share = gap[k] / (gap[k] - gap[k + 1]) if gap[k] != gap[k + 1] else 0.5
-    where = np.array([control[k] + share * (control[k + 1] - control[k])])
-    columns = [
-        _at(sampled, part, where, sampled.z[:, j])[0]
-        for part in (first, second)
-        for j in range(sampled.z.shape[1])
-    ]
-    return np.array([*columns, where[0]])
-
-
-def _at(sampled: SampledCurve, part: slice, control: Array, column: Array) -> Array:
-    """Interpolate along a rising part of the curve."""
-    return np.interp(control, sampled.control[part], column[part])

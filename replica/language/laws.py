@@ -1,0 +1,38 @@
+"""Laws of the field that a mean averages over, as objects that numerics dispatches on.
+
+A new kind of mean is a `Law` and a node here, and in `replica.numerics` what it is lowered to.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sympy import Basic, Expr, sympify
+
+__all__ = ["GaussianLaw", "Law"]
+
+
+class Law(Basic):
+    """What the bound field of a mean is drawn from."""
+
+
+class GaussianLaw(Law):
+    r"""A centred Gaussian, :math:`\mathcal N(0, v)`.
+
+    Parameters
+    ----------
+    variance : Expr
+        Not negative; at zero the field is zero.
+    """
+
+    def __new__(cls, variance: Any) -> GaussianLaw:
+        """Return the law with this variance."""
+        return super().__new__(cls, sympify(variance, strict=True))
+
+    @property
+    def variance(self) -> Expr:
+        """Variance of the field."""
+        return self.args[0]
+
+    def _sympystr(self, printer: Any) -> str:
+        return str(printer._print(self.variance))

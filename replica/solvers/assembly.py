@@ -1,0 +1,150 @@
+"""Solutions from where an iteration ended: verified, with errors, observables and statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import mpmath
+import numpy as np
+from numpy.typing import NDArray
+from sympy import Expr
+
+from replica.declarations.point import Points
+from replica.solvers.boundary import boundary_values
+from replica.solvers.iteration import Iterated
+from replica.solvers.precision import decimal_text, precise_solution
+from replica.solvers.solution import Solution, Status
+from replica.solvers.symmetry import attracts
+from replica.solvers.system import System
+from replica.solvers.verify import poorly_known, unresolved, verify
+
+__all__ = ["assembled", "with_digits"]
+
+Array = NDArray[np.float64]
+
+_STABLE = 1 + 1e-9
+_UNSTABLE = "state evolution leaves this saddle point: it is unstable within its ansatz"
+
+
+def assembled(
+    points: Points,
+    wanted: Mapping[str, Expr],
+    system: System,
+    ended: Iterated,
+    tolerance: float,
+) -> Solution:
+    """Return what an iteration found as a Solution, verified, with errors and statuses."""
+    formula, flat, shape = points.formula, points.columns, points.shape
+    z, status = ended.z, ended.status
+    error = np.full_like(z, np.inf)
+    rows = np.full((z.shape[0], len(wanted)), np.nan)
+    bounds = np.full_like(rows, np.inf)
+    edge = np.zeros(status.shape, dtype=bool) if ended.boundary is None else ended.boundary
+    if edge.any():
+        rows[edge] = boundary_values(formula, wanted, [p[edge] for p in flat])
+        error[edge], bounds[edge] = 0.0, 0.0
+    good = (status == Status.CONVERGED) & ~edge
+    if good.any():
+        inner = [p[good] for p in flat]
+        # a point without a Jacobian of its own is corrected by itself, whatever the others have
+        known = bool(np.isfinite(ended.jacobian[good]).all(axis=(1, 2)).any())
+        found = verify(
+            system,
+            z[good],
+            inner,
+            tolerance,
+            tuple(wanted.values()),
+            jacobian=ended.jacobian[good] if known else None,
+            step=ended.step[good] if known else None,
+        )
+        z[good], error[good], rows[good], bounds[good] = (
+            found.z,
+            found.error,
+            found.values,
+            found.bounds,
+        )
+        poor = poorly_known(system, z[good], error[good], inner, tolerance).any(axis=1)
+        status[np.flatnonzero(good)[poor]] = Status.INACCURATE
+        # a point no further from the edge than its error is an artefact of the nodes
+        lost = unresolved(system, z[good], error[good], inner, 0.3).any(axis=1)
+        status[np.flatnonzero(good)[lost]] = Status.LEFT_DOMAIN
+    observables = dict(zip(wanted, rows.T, strict=True))
+    spreads = dict(zip(wanted, bounds.T, strict=True))
+    stable = np.ones(status.shape, dtype=bool)
+    leaves = np.zeros(status.shape, dtype=bool)
+    if system.evolves and good.any():
+        leaves[good] = ~attracts(system, z[good], inner, _jacobians(ended, good))
+    status_word = formula.status
+    if formula.stability and formula.stability not in observables:
+        status_word = "unchecked"
+    elif formula.stability:
+        replicon = observables[formula.stability]
+        stable = ~(replicon > _STABLE)
+    failed = ~np.isin(status, (Status.CONVERGED, Status.INACCURATE))
+
+    def shaped(array: Array) -> Any:
+        masked = np.where(failed, np.nan, array)
+        return float(masked[0]) if shape == () else masked.reshape(shape)
+
+    names = [str(symbol) for symbol in system.unknowns]
+    errors = {name: shaped(error[:, k]) for k, name in enumerate(names)}
+    errors.update({name: shaped(spread) for name, spread in spreads.items()})
+    validity = np.where(stable, np.where(leaves, "unstable", status_word), "rs-unstable")
+    validity = np.where(failed, "", validity)
+    note = _UNSTABLE if shape == () and bool(leaves[0]) and not failed[0] else ""
+    if shape == () and status[0] == Status.INACCURATE:
+        k = int(np.argmax(error[0] / np.maximum(np.abs(z[0]), 1.0)))
+        note = (
+            f"an error of {tolerance:g} was asked for, that of {system.unknowns[k]} is "
+            f"{error[0, k]:.1g}"
+        )
+    return Solution(
+        formula=formula,
+        controls={
+            name: (float(value) if np.ndim(value) == 0 else value)
+            for name, value in points.values.items()
+        },
+        overlaps={name: shaped(z[:, k]) for k, name in enumerate(names)},
+        observables={name: shaped(value) for name, value in observables.items()},
+        errors=errors,
+        status=Status(int(status[0])) if shape == () else status.reshape(shape),
+        validity=str(validity[0]) if shape == () else validity.reshape(shape),
+        steps=ended.steps,
+        note=note,
+    )
+
+
+def _jacobians(ended: Iterated, good: NDArray[np.bool_]) -> Array | None:
+    """Return the Jacobians next to the points that converged, None if some are not known."""
+    jacobian = ended.jacobian[good]
+    return jacobian if np.isfinite(jacobian).all() else None
+
+
+def with_digits(solution: Solution, system: System, points: Points, digits: int) -> Solution:
+    """Return the solution in multi-precision."""
+    formula = solution.formula
+    roots, spreads, observed, felt = precise_solution(
+        system,
+        [solution.overlaps[str(symbol)] for symbol in system.unknowns],
+        list(points.values.values()),
+        tuple(formula.observable(name) for name in solution.observables),
+        digits,
+    )
+    names = [*map(str, system.unknowns), *solution.observables]
+    texts = {
+        name: decimal_text(number, digits)
+        for name, number in zip(names, [*roots, *observed], strict=True)
+    }
+    errors = {
+        name: float(max(error, mpmath.mpf(10) ** -digits * abs(number)))
+        for name, number, error in zip(names, [*roots, *observed], [*spreads, *felt], strict=True)
+    }
+    return replace(
+        solution,
+        texts=texts,
+        errors=errors,
+        overlaps={name: float(number) for name, number in zip(names, roots, strict=False)},
+        status=Status.CONVERGED,
+    )

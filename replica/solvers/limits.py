@@ -1,0 +1,115 @@
+"""Thresholds known as a limit: a value made stationary over auxiliary variables.
+
+No saddle point is needed, so that they can say where there is none.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from sympy import Expr, Interval, S, oo
+
+from replica.declarations.control import control_name
+from replica.declarations.formula import Formula
+from replica.declarations.threshold import Limit
+from replica.language.means import nesting
+from replica.numerics.kernel import compile_kernel
+from replica.solvers.iteration import Newton, iterate
+from replica.solvers.precision import precise_solution
+from replica.solvers.request import TOLERANCE, Request, decimal, stated
+from replica.solvers.solution import Status, ThresholdResult
+from replica.solvers.system import System
+from replica.solvers.verify import verify
+
+__all__ = ["exceeds_one", "limit_value"]
+
+Array = NDArray[np.float64]
+
+_NESTED_TOLERANCE = 1e-9  # a mean within a mean is not refined for digits nobody asked for
+_STEPS = 60
+_STABLE = 1 + 1e-9
+
+
+@lru_cache(maxsize=64)
+def _limit_system(formula: Formula, declaration: Limit) -> System:
+    used = declaration.value.free_symbols
+    if declaration.stability is not None:
+        used |= declaration.stability.free_symbols
+    symbols = formula.symbols
+    # a value without controls is computed at one point all the same
+    parameters = [symbol for symbol in symbols if symbol in used] or symbols[:1]
+    equations = [declaration.value.diff(symbol) for symbol in declaration.over]
+    domains = {symbol: interval for symbol, (interval, _) in declaration.over.items()}
+    return System(equations, tuple(declaration.over), parameters, domains)
+
+
+def limit_value(
+    request: Request, declaration: Limit, method: str = "limit along the branch"
+) -> ThresholdResult:
+    """Return the value of a limit, stationary over its auxiliary variables."""
+    formula = request.formula
+    system = _limit_system(formula, declaration)
+    used = [request.points.values.get(control_name(symbol), 1.0) for symbol in system.parameters]
+    parameters = [np.array([float(value)]) for value in used]
+    z = np.zeros((1, 0))
+    if system.size:
+        z = _stationary(request, declaration, system, parameters)
+    tolerance = TOLERANCE if nesting(declaration.value) < 2 else _NESTED_TOLERANCE
+    verified = verify(system, z, parameters, tolerance, (declaration.value,))
+    z = verified.z
+    value, spread = float(verified.values[0, 0]), float(verified.bounds[0, 0])
+    if not np.isfinite(value):
+        raise request.failed("is not finite")
+    unstable = False
+    if declaration.stability is not None:
+        unstable = bool(exceeds_one(declaration.stability, system, z, parameters)[0])
+    text = ""
+    if request.digits is not None:
+        _, _, observed, errors = precise_solution(
+            system, z[0], used, (declaration.value,), request.digits
+        )
+        value, text, spread = decimal(observed[0], errors[0], request.digits)
+    overlaps = {str(s): float(x) for s, x in zip(system.unknowns, z[0], strict=True)}
+    method += ", stationary value" if system.size else ""
+    return stated(request, declaration, value, spread, overlaps, method, unstable, text)
+
+
+def _stationary(
+    request: Request, declaration: Limit, system: System, parameters: list[Array]
+) -> Array:
+    """Solve for the auxiliary variables, from the declared start and then from a lattice."""
+    starts = tuple(S(start) for _, start in declaration.over.values())
+    declared = [[x.item() for x in compile_kernel(system.parameters, starts)(*parameters)]]
+    if not np.isfinite(declared).all():  # beyond the range of doubles on the way
+        declared = [[float(start.subs(request.points.rule)) for start in starts]]
+    lattice = itertools.product(*(_spread(interval) for interval, _ in declaration.over.values()))
+    for guess in itertools.chain(declared, lattice):
+        start = np.array([guess])
+        if not system.inside(start, parameters)[0]:
+            continue
+        found = iterate(system, start, parameters, Newton(), _STEPS)
+        if found.status[0] == Status.CONVERGED:
+            return found.z
+    raise request.missing(
+        f"its value has no stationary point in {', '.join(map(str, declaration.over))}"
+    )
+
+
+def _spread(interval: Interval) -> list[float]:
+    low = float(interval.start)
+    if interval.end is oo:
+        return [low + x for x in (1.0, 10.0, 100.0)]
+    width = float(interval.end) - low
+    return [low + width * x for x in (0.2, 0.5, 0.8)]
+
+
+def exceeds_one(
+    replicon: Expr, system: System, z: Array, parameters: Sequence[Array]
+) -> NDArray[np.bool_]:
+    """Tell at which points a replicon exceeds one."""
+    (value,) = compile_kernel(system.arguments, (replicon,))(*z.T, *parameters)
+    return np.asarray(np.broadcast_to(value > _STABLE, z.shape[:1]))

@@ -1,0 +1,157 @@
+"""Ways from starts to saddle points, elementwise over a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sympy import Symbol
+
+from replica.declarations.formula import Formula
+from replica.solvers.iteration import PROPOSALS, Damped, Iterated, LogNewton, Newton, iterate
+from replica.solvers.solution import Status
+from replica.solvers.starts import initial
+from replica.solvers.symmetry import attracted, attracts
+from replica.solvers.system import System
+
+__all__ = ["reached", "solve_flat", "where_present"]
+
+Array = NDArray[np.float64]
+
+_BASIN_STEPS = 12  # damped steps before Newton takes over
+_NEWTON_STEPS = 100
+_NEARLY = 1e-5  # the step that a coarse Newton iteration may leave to the verification
+
+
+def solve_flat(
+    system: System,
+    attempts: Sequence[Mapping[Symbol, Any]],
+    parameters: Sequence[Array],
+    method: str = "auto",
+    max_steps: int = 2000,
+) -> Iterated:
+    """Solve every point from each start in turn until one converges."""
+    points, n = parameters[0].shape[0], system.size
+    z = np.full((points, n), np.nan)
+    jacobian, step = np.full((points, n, n), np.nan), np.full((points, n), np.nan)
+    status = np.full(points, -1)
+    left = np.arange(points)
+    total = 0
+    for attempt in attempts:
+        chosen = [p[left] for p in parameters]
+        found = from_start(system, initial(system, attempt, chosen), chosen, method, max_steps)
+        total = max(total, found.steps)
+        done = found.status == Status.CONVERGED
+        better = done | np.isnan(z[left]).any(axis=1)
+        z[left[better]], jacobian[left[better]] = found.z[better], found.jacobian[better]
+        step[left[better]] = found.step[better]
+        status[left] = np.where(done, found.status, np.maximum(status[left], found.status))
+        left = left[~done]
+        if left.size == 0:
+            break
+    return Iterated(z, status, total, jacobian, step)
+
+
+def reached(
+    formula: Formula,
+    system: System,
+    run: Callable[[list[Array]], Iterated],
+    attempt: Mapping[Symbol, Any],
+    parameters: list[Array],
+    max_steps: int,
+) -> Iterated:
+    """Return what a solver finds, or what state evolution reaches where that does not attract.
+
+    Newton's method is drawn to a saddle point that is close, such as one that symmetry keeps,
+    also where the iteration from the same start runs away from it.
+    """
+    found = run(parameters)
+    good = found.status == Status.CONVERGED
+    leaves = good.copy()
+    leaves[good] = ~attracts(system, found.z[good], [p[good] for p in parameters])
+    if not leaves.any():
+        return found
+    inner = [p[leaves] for p in parameters]
+    begin = initial(system, attempt, inner)
+    never = np.zeros(begin.shape[0], dtype=bool)
+    settled = attracted(formula, system, inner, begin, lambda name: begin, never, max_steps)
+    better = np.flatnonzero(leaves)[settled.status == Status.CONVERGED]
+    if not better.size:
+        return found
+    other = found.merged(leaves, found)
+    other.z[leaves], other.status[leaves] = settled.z, settled.status
+    other.jacobian[leaves], other.step[leaves] = np.nan, np.nan
+    chosen = np.zeros_like(good)
+    chosen[better] = True
+    return found.merged(chosen, other)
+
+
+def where_present(
+    run: Callable[[list[Array]], Iterated],
+    system: System,
+    parameters: list[Array],
+    absent: NDArray[np.bool_],
+) -> Iterated:
+    """Run a solver at the points that may have a saddle point."""
+    if not absent.any():
+        return run(parameters)
+    points, n = absent.size, system.size
+    z, step = np.full((points, n), np.nan), np.full((points, n), np.nan)
+    jacobian = np.full((points, n, n), np.nan)
+    status, steps, boundary = np.full(points, int(Status.NO_SADDLE)), 0, None
+    note = ""
+    rest = ~absent
+    if rest.any():
+        found = run([p[rest] for p in parameters])
+        z[rest], jacobian[rest], step[rest] = found.z, found.jacobian, found.step
+        status[rest], steps, note = found.status, found.steps, found.note
+        if found.boundary is not None:
+            boundary = np.zeros(points, dtype=bool)
+            boundary[rest] = found.boundary
+    return Iterated(z, status, steps, jacobian, step, boundary, note)
+
+
+def from_start(
+    system: System, begin: Array, parameters: list[Array], method: str, max_steps: int
+) -> Iterated:
+    """Return where the iteration from one start ends, by a method or by basin steps and Newton."""
+    if method != "auto":
+        return iterate(system, begin, parameters, PROPOSALS[method](), max_steps)
+    limit = min(_NEWTON_STEPS, max_steps)
+    if not system.paired.any():
+        return iterate(system, begin, parameters, Newton(), limit)
+    cheap = system.deep and bool(system.paired.all()) and not system.logarithmic
+    if system.logarithmic:
+        first = iterate(system, begin, parameters, LogNewton(), limit)
+        go_on = first.status != Status.CONVERGED  # an unknown may vanish, which has no logarithm
+        middle = begin
+    else:
+        first = iterate(
+            system,
+            begin,
+            parameters,
+            Damped(0.2),
+            min(_BASIN_STEPS, max_steps),
+            refinement=-1 if cheap else 0,
+            slopes=not cheap,
+        )
+        go_on = (first.status == Status.MAX_STEPS) | (first.status == Status.CONVERGED)
+        middle = first.z
+    if not go_on.any():
+        return first
+    inner = [p[go_on] for p in parameters]
+    z, status, jacobian = first.z.copy(), first.status.copy(), first.jacobian.copy()
+    step = first.step.copy()
+    if cheap:  # a coarse rule leads to the root; the verification takes the last step
+        second = iterate(system, middle[go_on], inner, Newton(_NEARLY), limit, refinement=-1)
+        second = replace(
+            second, jacobian=np.full_like(second.jacobian, np.nan), step=second.step * np.nan
+        )
+    else:
+        second = iterate(system, middle[go_on], inner, Newton(), limit)
+    z[go_on], status[go_on], jacobian[go_on] = second.z, second.status, second.jacobian
+    step[go_on] = second.step
+    return Iterated(z, status, first.steps + second.steps, jacobian, step)

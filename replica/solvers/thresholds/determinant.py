@@ -1,0 +1,28 @@
+"""Determinants of Jacobians as expressions."""
+
+from __future__ import annotations
+
+from sympy import Expr, S
+
+from replica.declarations.formula import Formula
+
+__all__ = ["cofactor", "determinant", "jacobian"]
+
+
+def jacobian(formula: Formula) -> list[list[Expr]]:
+    """Return the derivatives of the stationarity equations."""
+    residuals = [formula.residuals[symbol] for symbol in formula.unknowns]
+    return [[r.diff(symbol) for symbol in formula.unknowns] for r in residuals]
+
+
+def determinant(rows: list[list[Expr]]) -> Expr:
+    """Return the determinant as it stands: sympy's own would try to simplify it."""
+    if not rows:
+        return S.One
+    return sum((entry * cofactor(rows, 0, k) for k, entry in enumerate(rows[0])), S.Zero)
+
+
+def cofactor(rows: list[list[Expr]], row: int, column: int) -> Expr:
+    """Return the cofactor of an entry."""
+    minor = [[*r[:column], *r[column + 1 :]] for k, r in enumerate(rows) if k != row]
+    return (-1) ** (row + column) * determinant(minor)
