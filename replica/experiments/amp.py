@@ -57,51 +57,35 @@ _ROUNDING_UNITS = 100.0
 
 
 class MessagePassingModel(Protocol):
-    """A prior and a channel in numbers: what the iteration needs to know of them.
-
-    Attributes
-    ----------
-    title : str
-        For messages and tables.
-    unit : float or ndarray, shape (K, K)
-        One, as a variance of the fields.
-    second_moment, variance : float
-        Of one weight, before any label is seen.
-    sign_is_free : bool
-        Whether neither the labels nor the prior tell w from -w.
-    adapts_damping : bool
-        Whether damping is raised where the estimate swings or wanders.
-    continuous_labels : bool
-        Whether labels scatter as numbers, so that their scatter can contradict the model.
-    """
+    """A prior and a channel in numbers: what the iteration needs to know of them."""
 
     @property
     def title(self) -> str:
-        """Words for messages."""
+        """Words for messages and tables."""
 
     @property
     def unit(self) -> Variance:
-        """One, as a variance."""
+        """One, as a variance of the fields: a number, or the identity of shape (K, K)."""
 
     @property
     def second_moment(self) -> float:
-        """Second moment of a weight."""
+        """Second moment of one weight, before any label is seen."""
 
     @property
     def variance(self) -> float:
-        """Variance of a weight."""
+        """Variance of one weight, before any label is seen."""
 
     @property
     def sign_is_free(self) -> bool:
-        """Whether w and -w are alike."""
+        """Whether neither the labels nor the prior tell w from -w."""
 
     @property
     def adapts_damping(self) -> bool:
-        """Whether damping is raised where it seems to be missing."""
+        """Whether damping is raised where the estimate swings or wanders."""
 
     @property
     def continuous_labels(self) -> bool:
-        """Whether labels are continuous."""
+        """Whether labels scatter as numbers, so that their scatter can contradict the model."""
 
     def start(self, rng: np.random.Generator, p: int) -> tuple[FloatArray, FloatArray]:
         """Return the first means, (p,) or (p, K), and variances, as of `denoise`."""

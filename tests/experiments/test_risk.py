@@ -10,7 +10,7 @@ from sympy import Abs, Max, cosh, log, symbols
 
 import replica as rp
 from replica.blocks.losses import loss as named
-from replica.experiments.erm import minimise_risk
+from replica.experiments.minimisers import minimise_risk
 
 RISK = rp.formulas["empirical-risk"]
 y, u = symbols("y u", real=True)
