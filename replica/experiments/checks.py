@@ -56,7 +56,7 @@ def positive_integer(
     """
     allowed = "1, 2, 3, ..." if largest is None else f"1 to {largest}"
     integer: int | None = None
-    # bool is an int in Python, and one True among sizes is a misplaced flag
+    # bool is an int in Python, but True as a size is a slip: a flag in the wrong place
     if type(value).__name__ not in ("bool", "bool_"):
         try:
             integer = operator.index(value)
@@ -185,4 +185,5 @@ def shown(value: Any) -> str:
 
 
 def _is_whole_float(value: Any) -> bool:
-    return isinstance(value, float) and value.is_integer() and value >= 1
+    # beyond 2^53 a double is an integer because it has no digits left, not because one was meant
+    return isinstance(value, float) and value.is_integer() and 1 <= value <= 2**53
