@@ -45,11 +45,13 @@ __all__ = ["Inference", "MessagePassingModel", "Settings", "amp", "infer"]
 FloatArray = NDArray[np.float64]
 Variance = Any  # a number for one field, an array of shape (K, K) for K
 
-# Variances are in units of the prior's. Full recovery: a mean posterior variance below this,
+# Variances are in units of the prior's. The weights count as recovered exactly where their mean
+# posterior variance is below the first, and the labels ask to move the fields by no more than the
+# second, mean square.
 _RECOVERED = 1e-12
-# and labels that ask to move the fields by no more than this, mean square.
 _ASKED = 1e-6
-_DISAGREEMENT = 10.0  # of the labels' scatter with what the channel lets it be
+# Continuous labels contradict the model where E g^2 is this many times what the posterior expects.
+_DISAGREEMENT = 10.0
 # No posterior mean is this large, mean square, in units of rho.
 _LARGEST_ESTIMATE = 100.0
 # Rounding of the products with X keeps the estimate moving by about this many units.
@@ -381,11 +383,11 @@ def infer(
         return Inference(mean, variance, status, len(changes), np.array(changes), model, note)
 
     def contradicted(asked: FloatArray, slope: FloatArray, known: Variance) -> bool:
-        # E g^2 = -E g' for a posterior; the scatter of the labels is seen where they are numbers
+        # a posterior has E g^2 = -E g'; only continuous labels can scatter more than that
         curvature = -_total(slope.mean(axis=0))
         if model.continuous_labels and _square(asked) / n > _DISAGREEMENT * curvature > 0:
             return True
-        # V E g^2 <= 1 for a posterior: once the weights are known the labels ask for nothing
+        # a posterior has V E g^2 <= 1, so as V vanishes the labels ask for ever smaller changes
         moved = _square(np.dot(asked, known)) / n
         return bool(moved > _total(known) + _ASKED * width * units)
 
@@ -406,7 +408,8 @@ def infer(
         if not (_square(denoised) / p <= largest and np.isfinite(new_variance).all()):
             return ended(Status.DIVERGED, f"the estimate diverged at step {step}: {remedy}")
         left = model.mean_variance(new_variance)
-        # a single weight may be certain and wrong: then the labels disagree, and turn it
+        # The variance can vanish while a weight is wrong. Then the labels still ask for a change,
+        # and the iteration goes on until they do not.
         if _total(left) < _RECOVERED * width:
             known = max(_RECOVERED * width, least) * unit
             if not contradicted(*output(_product(X, denoised), known), known):
@@ -424,10 +427,12 @@ def infer(
             if _total(spread) < _ASKED * width and contradicted(fresh, slope, seen):
                 note = f"at step {step} no variance is left and the labels disagree: {remedy}"
                 return ended(Status.DIVERGED, note)
-            # next to full recovery errors and their estimates shrink together, to the tolerance
+            # Close to full recovery the error falls with the changes, so at the end its square is
+            # of the order of the tolerance squared.
             exact = _total(spread) < (10 * tolerance) ** 2 * width
             return ended(Status.CONVERGED, _EXACT if exact else "")
-        if lost:  # what it wandered into holds it: begin again, with the damping it lacked
+        # Damping that starts late does not undo what the iteration did without it: start again.
+        if lost:
             (mean, variance), spread, fresh_start = start, width * unit, True
             message = np.zeros_like(message)
     note = (
@@ -454,7 +459,7 @@ def _mixed(new: Any, old: Any, kept: float) -> Any:
 
 
 def _product(matrix: NDArray[Any], vector: FloatArray) -> FloatArray:
-    with np.errstate(all="ignore"):  # what overflows is seen in the estimate
+    with np.errstate(all="ignore"):  # an overflow is found in the estimate
         return np.asarray(matrix @ vector.astype(matrix.dtype, copy=False), dtype=np.float64)
 
 

@@ -11,10 +11,14 @@ __all__ = ["Swings", "kept"]
 
 FloatArray = NDArray[np.float64]
 
-# So many steps, each opposite to the one before (cosine) and not shrinking, are a cycle of two.
+# A cycle of two is met after _SWINGS steps, each opposite to the one before (the cosine
+# of the two below -_OPPOSITE), that do not shrink by more than the factor _SWINGS_STAY.
 _SWINGS, _OPPOSITE, _SWINGS_STAY = 10, 0.9, 0.9
+# What is left undamped falls by this fraction each time.
 _DAMPING_STEP = 0.3
-_PATIENCE, _UNSETTLED = 40, 0.3  # steps whose changes, of the size of the prior, do not fall
+# It wanders where the smallest change of _PATIENCE steps, in standard deviations of the prior, is
+# above _UNSETTLED and not below that of the _PATIENCE steps before, times _SWINGS_STAY.
+_PATIENCE, _UNSETTLED = 40, 0.3
 
 
 class Swings:

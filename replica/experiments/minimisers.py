@@ -31,7 +31,7 @@ __all__ = ["Minimiser", "loss_functions", "minimise_risk", "minimiser_of", "pena
 FloatArray = NDArray[np.float64]
 Solver = Callable[[ConvexLoss, FloatArray, FloatArray, float], FloatArray | None]
 
-_FREE = 1e-10  # a penalty that no digit sees, where a solver needs one
+_FREE = 1e-10  # penalty in place of none for solvers that need one: it changes no digit
 _y, _u, _w = Symbol("y", real=True), Symbol("u", real=True), Symbol("w", real=True)
 
 

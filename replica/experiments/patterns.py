@@ -83,7 +83,7 @@ def check_data(X: NDArray[Any], y: FloatArray) -> None:
 def _warn_of_scale(X: NDArray[Any], squares: FloatArray) -> None:
     """Tell how to scale X, which the theory and the algorithm take as iid of variance 1/p."""
     n, p = X.shape
-    scale = float(squares.sum()) / n  # one
+    scale = float(squares.sum()) / n  # 1 for variances 1/p
     columns = squares * p / n
     if abs(scale - 1) > _SCALE_SLACK + 6 * math.sqrt(2 / (n * p)):
         hint = f"divide X by {math.sqrt(scale):.6g}" if scale > 0 else "X is zero"
@@ -94,7 +94,7 @@ def _warn_of_scale(X: NDArray[Any], squares: FloatArray) -> None:
             f"column {worst} of X has variance {columns[worst]:.4g}/p and not 1/p: divide each "
             "column by sqrt(p) times its root mean square"
         )
-    # a common mean is one large singular value, sqrt(n p) times the mean
+    # a mean common to all entries adds one large singular value to X, sqrt(n p) times the mean
     common = np.linalg.norm(X.sum(axis=0, dtype=np.float64)) / math.sqrt(n)
     if common > math.sqrt(max(scale, 0.0)) * (1.5 + 6 / math.sqrt(2 * p)):
         _warn(

@@ -44,10 +44,10 @@ _field, _precision = Dummy("r", real=True), Dummy("g", positive=True)
 # Derivatives of means over the field (logistic, discrete channels) have all their digits with
 # half of the default nodes: 2e-15 measured from V = 1e-20 to 1, against rules four times finer.
 _REFINEMENT = -1
-# Where the labels are discrete, the patterns that still tell something have |field| ~ sqrt(V).
-# Below this times 1/n, squared, the n patterns at hand hold none and would undo what they said.
 PATTERNS_LEFT = 5.0
-# A curvature within this many standard errors of zero, over the patterns, has no known sign.
+"""Patterns of discrete labels that still tell something have a field of the order sqrt(V). Where
+sqrt(V) is below this number divided by n, there is none among n patterns, and V is not lowered."""
+# The sign of a mean over the patterns counts as known beyond this many standard errors.
 _SIGNIFICANT = 3.0
 # Below this precision (times the prior's variance) the data say nothing; log-partitions of
 # continuous priors lose eps/g^2 of the variance there.

@@ -25,7 +25,7 @@ __all__ = ["PlantedPair"]
 
 FloatArray = NDArray[np.float64]
 
-_ALIGNED = 1 - 1e-10  # correlation of two fields, short of one
+_ALIGNED = 1 - 1e-10  # largest correlation of two fields: at one the integrals are singular
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class PlantedPair:
     variance = 1.0
     sign_is_free = False
     continuous_labels = False
-    adapts_damping = False  # damped estimates of pairs swing the more: raising it freezes them
+    # measured: damped estimates of pairs swing more, and raising their damping stops them short
+    adapts_damping = False
 
     @property
     def title(self) -> str:

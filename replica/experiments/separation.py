@@ -97,9 +97,8 @@ class SphericalStorage(Storage):
         if self.request.n is not None:
             candidates = sorted(set(self.grid))
             first, last = 0, len(candidates)
-            while (
-                first < last
-            ):  # invariant: candidates[:first] are separable, candidates[last:] not
+            # candidates[:first] are separable and candidates[last:] are not, at every step
+            while first < last:
                 middle = (first + last) // 2
                 if separable(candidates[middle]):
                     first = middle + 1
