@@ -93,8 +93,8 @@ class Simulation(ABC, Generic[T]):
     A class that is registered by `register_simulation` serves all formulas whose ``experiment``,
     a mapping of roles to blocks, it takes. One object of it serves one call of `simulate`.
 
-    Class attributes
-    ----------------
+    Attributes
+    ----------
     roles : mapping of str to type
         The roles of ``Formula.experiment`` and the type of block in each.
     arguments : tuple of str
@@ -119,19 +119,21 @@ class Simulation(ABC, Generic[T]):
 
     Examples
     --------
-    The largest overlap of a vector of signs with n random patterns:
+    The largest field of n random patterns, for a vector of weights on the sphere. With
+    ``@rp.register_simulation`` before the class, `replica.simulate` would serve every formula that
+    has ``experiment={"alone": rp.Sphere()}``:
 
     >>> import replica as rp
-    >>> class Aligned(rp.Simulation):
-    ...     roles = {"alone": rp.Rademacher().__class__}
-    ...     method = "overlaps"
+    >>> class LargestField(rp.Simulation):
+    ...     roles = {"alone": rp.Sphere}
+    ...     method = "largest of n fields"
     ...
     ...     def instance(self, rng):
-    ...         w = self.request.blocks["alone"].sample(rng, self.request.p, {})
-    ...         X = rng.standard_normal((max(self.request.n), self.request.p))
-    ...         fields = np.abs(X @ w) / np.sqrt(self.request.p)
-    ...         return [{"largest": fields[:n].max()} for n in self.request.n]
-    >>> Aligned.takes({"alone": rp.Rademacher()}), Aligned.takes({"weights": rp.Rademacher()})
+    ...         p = self.request.p
+    ...         w = self.request.blocks["alone"].sample(rng, p)
+    ...         fields = rng.standard_normal((max(self.grid), p)) @ w / np.sqrt(p)
+    ...         return [{"largest": fields[:n].max()} for n in self.grid]
+    >>> LargestField.takes({"alone": rp.Sphere()}), LargestField.takes({"weights": rp.Sphere()})
     (True, False)
     """
 

@@ -184,27 +184,25 @@ def _lines(loss: ConvexLoss, y: FloatArray) -> list[tuple[FloatArray, FloatArray
     them is repeated.
     """
     if not np.isin(y, (-1, 1)).all():  # the same curve around each label
-        around = loss(S.Zero, t)
-        if not same(loss(_y, _y + t), around, t, _y):
-            raise ControlError(f"the loss {loss} of continuous labels is no function of y - u")
-        lines = _pieces(around)
-        return [(np.full(len(y), slope), at - slope * y) for slope, at in lines]
-    found = {label: _pieces(loss(label, t)) for label in (S.One, S.NegativeOne)}
+        return [(np.full(len(y), slope), at - slope * y) for slope, at in _pieces(loss, 0)]
+    found = {label: _pieces(loss, label) for label in (1, -1)}
     longest = max(map(len, found.values()))
     rows = []
     for k in range(longest):
         slopes, intercepts = np.empty(len(y)), np.empty(len(y))
         for label, lines in found.items():
-            own = y == int(label)
+            own = y == label
             slopes[own], intercepts[own] = lines[min(k, len(lines) - 1)]
         rows.append((slopes, intercepts))
     return rows
 
 
 @lru_cache(maxsize=64)
-def _pieces(expression: Expr) -> list[tuple[float, float]]:
-    """Return slope and intercept of the linear pieces that are not zero."""
-    pieces = [piece.expression for piece in Curve(expression).pieces]
+def _pieces(loss: ConvexLoss, label: int) -> list[tuple[float, float]]:
+    """Return slope and intercept of the linear pieces that are not zero; 0 stands for any label."""
+    if label == 0 and not same(loss(_y, _y + t), loss(S.Zero, t), t, _y):
+        raise ControlError(f"the loss {loss} of continuous labels is no function of y - u")
+    pieces = [piece.expression for piece in Curve(loss(S(label), t)).pieces]
     return [(float(p.diff(t)), float(p.subs(t, 0))) for p in pieces if p != 0]
 
 

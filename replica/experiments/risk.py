@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from replica.blocks.channels import Channel
 from replica.blocks.losses import ConvexLoss, Penalty
+from replica.blocks.priors import Gaussian
 from replica.declarations.frozen import FrozenMapping
 from replica.experiments.driver import Request, Simulation, register_simulation
 from replica.experiments.minimisers import loss_functions, minimiser_of, penalty_of
@@ -78,7 +79,7 @@ class Minimisation(Simulation[list[dict[str, float]]]):
         super().__init__(request)
         channel, self.loss = request.blocks["channel"], request.blocks["loss"]
         own = {k: value for k, value in request.controls.items() if k in channel.controls}
-        self.model = planted_model(request.where, "gaussian", channel, own)
+        self.model = planted_model(request.where, Gaussian(), channel, own)
         self.minimiser = minimiser_of(self.loss, penalty, request.where)
         self.penalty = penalty_of(penalty)
         self.strength = request.controls.get("lambda_", 1.0)
