@@ -120,3 +120,88 @@ def test_options_choose_the_blocks():
 def test_what_is_missing_or_too_large(name, given, words):
     with pytest.raises(rp.ControlError, match=words):
         rp.simulate(rp.formulas[name], **given)
+
+
+# ---- numbers that a seed must go on giving ------------------------------------------------------
+
+RISK = {"p": 40, "alpha": [0.5, 1.4], "instances": 2, "rho": 1.5}
+FEATURES = {"p": 40, "instances": 2, "loss": "square", "features_per_dimension": 1.5}
+DRAWN = [
+    ("binary-perceptron", {"p": 10, "instances": 5, "rng": 3}, "capacity", 0.96),
+    (
+        "symmetric-binary-perceptron",
+        {"p": 9, "instances": 4, "constraint": "rectangle"},
+        "capacity",
+        1.5,
+    ),
+    ("spherical-perceptron", {"p": 12, "instances": 4}, "capacity", 2.25),
+    (
+        "bayes-optimal-glm",
+        {"p": 120, "alpha": [0.6, 1.7], "instances": 2, "prior": "rademacher"},
+        "m",
+        [0.328457064685, 1.0],
+    ),
+    (
+        "bayes-optimal-glm",
+        {"p": 120, "alpha": [0.6, 1.7], "instances": 2, "prior": "gaussian", "channel": "relu"},
+        "mse",
+        [0.593395462661, 0.030488890874],
+    ),
+    (
+        "committee-machine",
+        {"p": 200, "alpha": [0.5, 1.0, 2.6], "instances": 2},
+        "q00",
+        [0.126059668889, 0.214120337394, 0.466604605331],
+    ),
+    (
+        "empirical-risk",
+        {**RISK, "loss": "square", "lambda_": 0.2},
+        "eps_g",
+        [0.346042576367, 0.224615760842],
+    ),
+    (
+        "empirical-risk",
+        {**RISK, "loss": "hinge", "penalty": "l1", "lambda_": 0.2},
+        "training_objective",
+        [0.223978449392, 0.208709298434],
+    ),
+    ("empirical-risk", {**RISK, "loss": "max-margin"}, "margin", [1.155741133444, 0.526796710025]),
+    (
+        "hidden-manifold",
+        {**FEATURES, "alpha": [0.5, 1.2], "lambda_": 0.2, "activation": "sign"},
+        "eps_g",
+        [0.3522, 0.37505],
+    ),
+    (
+        "hidden-manifold",
+        {**FEATURES, "samples_per_feature": 2, "lambda_": 0.1},
+        "test_loss",
+        [0.3440343535338],
+    ),
+    (
+        "gaussian-covariates",
+        {"p": 100, "alpha": [0.5, 2], "instances": 2, "loss": "square", "lambda_": 0.1},
+        "training_loss",
+        [0.244601554449, 0.247681090320],
+    ),
+    (
+        "gaussian-covariates",
+        {
+            "p": 100,
+            "samples_per_feature": 1.5,
+            "instances": 2,
+            "loss": "square",
+            "inputs": "power-law",
+            "lambda_": 0.1,
+        },
+        "norm",
+        [0.98122870825],
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "given", "observable", "numbers"), DRAWN)
+def test_a_seed_gives_the_numbers_it_gave(name, given, observable, numbers):
+    """Recorded before the experiments had one driver; message passing stops at 1e-6."""
+    result = rp.simulate(rp.formulas[name], **given)
+    assert result[observable] == pytest.approx(numbers, abs=2e-6, rel=2e-6)
