@@ -61,6 +61,7 @@ def _recovery() -> Limit:
         needed,
         over={t: (Interval(0, oo), start)},
         doc="measurements per weight from which the least l1 norm is that of the true weights",
+        line=2,
     )
 
 

@@ -15,6 +15,7 @@ recovery 1 - m/rho has no digits, D has all; so have the terms above, where thos
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from sympy import Eq, Expr, Interval, S, asin, exp, oo, pi, sqrt, symbols
 
@@ -25,7 +26,17 @@ from replica.declarations.family import Family, Option
 from replica.declarations.formula import Formula
 from replica.declarations.landmarks import Boundary
 from replica.declarations.published import Published
-from replica.declarations.threshold import Cases, Crossing, Cusp, Fold, Limit, Root, Threshold
+from replica.declarations.threshold import (
+    EASY,
+    POSSIBLE,
+    Cases,
+    Crossing,
+    Cusp,
+    Fold,
+    Limit,
+    Root,
+    Threshold,
+)
 from replica.language.means import Mean
 
 alpha = symbols("alpha", real=True)
@@ -142,11 +153,12 @@ def _thresholds(prior: Prior, channel: Channel, potential: Expr) -> dict[str, Th
         full = Fold(alpha, upper=fold.upper, otherwise=ends[name], doc=fold.doc)
         return _by_noise(channel, full, fold, fold.doc)
 
+    first = _by_noise(channel, exact, first_order, "information-theoretic transition")
     thresholds = {
-        "alpha_WR": _weak_recovery(prior, channel),
-        "alpha_IT": _by_noise(channel, exact, first_order, "information-theoretic transition"),
-        "alpha_AMP": with_end(upper, "alpha_AMP"),
-        "alpha_sp": with_end(lower, "alpha_sp"),
+        "alpha_WR": replace(_weak_recovery(prior, channel), line=3),
+        "alpha_IT": replace(first, phases=POSSIBLE, line=0),
+        "alpha_AMP": replace(with_end(upper, "alpha_AMP"), phases=EASY, line=1),
+        "alpha_sp": replace(with_end(lower, "alpha_sp"), line=4),
     }
     if channel.noise is not None:
         end_of_line = "noise beyond which there is no first-order transition"

@@ -30,7 +30,7 @@ from replica.declarations.control import Control
 from replica.declarations.family import Family, Option
 from replica.declarations.formula import Formula
 from replica.declarations.landmarks import Boundary
-from replica.declarations.threshold import Fold, Instability, Root, Threshold
+from replica.declarations.threshold import EASY, POSSIBLE, Fold, Instability, Root, Threshold
 
 alpha = symbols("alpha", real=True)
 D_plus, D_minus = symbols("D_plus D_minus", nonnegative=True)
@@ -126,12 +126,16 @@ def _thresholds(
             at=UNSPECIALISED,
             doc="full recovery has the larger free entropy from here",
             unless=continuous,
+            phases=POSSIBLE,
+            line=0,
         ),
         "alpha_AMP": Fold(
             alpha,
             start={alpha: S(18) / 10, D_plus: S(3) / 10, D_minus: S(785) / 1000},
             doc="the branch of message passing ends",
             unless=continuous,
+            phases=EASY,
+            line=1,
         ),
     }
 

@@ -22,7 +22,7 @@ from replica.blocks.priors import Gaussian
 from replica.declarations.control import Control
 from replica.declarations.formula import Formula
 from replica.declarations.published import Published
-from replica.declarations.threshold import Crossing, Fold, Limit
+from replica.declarations.threshold import EASY, POSSIBLE, Crossing, Fold, Limit
 from replica.language.means import Mean
 from replica.language.primitives import LogH, Mills
 
@@ -84,9 +84,14 @@ COMMITTEE_MACHINE_LARGE_K = Formula(
     },
     thresholds={
         "alpha_spec": Fold(alpha, upper=False, doc="a state that tells the units apart appears"),
-        "alpha_IT": Crossing(alpha, doc="it has the largest free entropy from here"),
+        "alpha_IT": Crossing(
+            alpha, doc="it has the largest free entropy from here", phases=POSSIBLE, line=0
+        ),
         "alpha_AMP": Limit(
-            constant(), doc="message passing specialises, in units of K^2 p patterns"
+            constant(),
+            doc="message passing specialises, in units of K^2 p patterns",
+            phases=EASY,
+            line=1,
         ),
     },
     published=(

@@ -8,8 +8,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -75,6 +73,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "Fold",
         "Instability",
         "Limit",
+        "Phases",
         "Root",
     ),
     "replica.errors": (
@@ -127,7 +126,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "Tanh",
     ),
     "replica.language.spectral": ("SpectralMean",),
-    "replica.plot": ("plot",),
+    "replica.figures.plot": ("plot",),
     "replica.registry": (
         "cite",
         "formulas",
@@ -152,10 +151,8 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "Trajectory",
         "trajectory",
     ),
-    "replica.sweep": (
-        "Sweep",
-        "sweep",
-    ),
+    "replica.grids.grid": ("Sweep",),
+    "replica.grids.run": ("sweep",),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 
@@ -199,6 +196,7 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.declarations.threshold import Fold as Fold
     from replica.declarations.threshold import Instability as Instability
     from replica.declarations.threshold import Limit as Limit
+    from replica.declarations.threshold import Phases as Phases
     from replica.declarations.threshold import Root as Root
     from replica.errors import ControlError as ControlError
     from replica.errors import ConvergenceError as ConvergenceError
@@ -218,6 +216,9 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.experiments.readout import simulate_on_data as simulate_on_data
     from replica.experiments.result import Experiment as Experiment
     from replica.experiments.simulate import simulate as simulate
+    from replica.figures.plot import plot as plot
+    from replica.grids.grid import Sweep as Sweep
+    from replica.grids.run import sweep as sweep
     from replica.language.bivariate import BivariateMills as BivariateMills
     from replica.language.bivariate import BivariateNormalCDF as BivariateNormalCDF
     from replica.language.bivariate import LogBivariateNormalCDF as LogBivariateNormalCDF
@@ -236,7 +237,6 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.language.primitives import Softmax as Softmax
     from replica.language.primitives import Tanh as Tanh
     from replica.language.spectral import SpectralMean as SpectralMean
-    from replica.plot import plot as plot
     from replica.registry import cite as cite
     from replica.registry import formulas as formulas
     from replica.solvers.branches import Branches as Branches
@@ -251,8 +251,6 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.solvers.thresholds.verb import threshold as threshold
     from replica.solvers.trajectory import Trajectory as Trajectory
     from replica.solvers.trajectory import trajectory as trajectory
-    from replica.sweep import Sweep as Sweep
-    from replica.sweep import sweep as sweep
 else:
     __all__ = sorted(_HOME)
 
@@ -265,15 +263,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(_HOME)
-
-
-class _Package(ModuleType):
-    """`replica.sweep` and `replica.plot` are the functions, also once their modules are loaded."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, ModuleType) and _HOME.get(name) == value.__name__:
-            value = getattr(value, name)
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -13,7 +13,7 @@ def main() -> NoReturn:
     ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if ours:  # nothing is there yet that would have to be cleaned up
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from replica.cli import main as run
+    from replica.cli.main import main as run
 
     if ours:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import importlib.resources
 import pkgutil
-import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -19,11 +17,11 @@ from typing import Any
 from replica.declarations.family import Family
 from replica.declarations.formula import Formula
 from replica.declarations.published import Published
-from replica.errors import DeclarationError, UnknownName
+from replica.errors import DeclarationError, looked_up
+from replica.references import BUILT_IN, bibliography
 
-__all__ = ["Registry", "bibliography", "cite", "formulas"]
+__all__ = ["Registry", "cite", "formulas"]
 
-_BUILT_IN = "replica_formulas"
 _GROUP = "replica.formulas"
 
 
@@ -48,9 +46,9 @@ class Registry(Mapping[str, Formula | Family]):
         return self._loaded
 
     def _load_built_in(self) -> None:
-        package = importlib.import_module(_BUILT_IN)
+        package = importlib.import_module(BUILT_IN)
         for module in sorted(m.name for m in pkgutil.iter_modules(package.__path__)):
-            self._add(importlib.import_module(f"{_BUILT_IN}.{module}").FORMULAS, _BUILT_IN)
+            self._add(importlib.import_module(f"{BUILT_IN}.{module}").FORMULAS, BUILT_IN)
 
     def _load_plugins(self) -> None:
         for point in sorted(importlib.metadata.entry_points(group=_GROUP), key=lambda p: p.name):
@@ -81,11 +79,7 @@ class Registry(Mapping[str, Formula | Family]):
             self.origins[formula.name] = origin
 
     def __getitem__(self, name: str) -> Formula | Family:
-        known = self._formulas()
-        try:
-            return known[name]
-        except (KeyError, TypeError):
-            raise UnknownName("formula", name, known) from None
+        return looked_up("formula", name, self._formulas())
 
     def __contains__(self, name: object) -> bool:
         return name in self._formulas()
@@ -102,23 +96,6 @@ class Registry(Mapping[str, Formula | Family]):
 
 formulas = Registry()
 """The registry that users see: ``replica.formulas[name]``."""
-
-
-def bibliography(package: str = _BUILT_IN) -> dict[str, str]:
-    """Return the entries of a package's ``references.bib`` by key."""
-    source = importlib.resources.files(package) / "references.bib"
-    if not source.is_file():
-        return {}
-    text = source.read_text(encoding="utf-8")
-    entries = {}
-    for start in re.finditer(r"^@\w+\{([^,\s]+),", text, flags=re.MULTILINE):
-        depth, end = 0, start.start()
-        for end in range(start.start(), len(text)):
-            depth += {"{": 1, "}": -1}.get(text[end], 0)
-            if depth == 0 and text[end] == "}":
-                break
-        entries[start.group(1)] = text[start.start() : end + 1]
-    return entries
 
 
 def cite(subject: Any) -> str:
@@ -150,12 +127,9 @@ def cite(subject: Any) -> str:
         name = subject.name
     else:
         raise DeclarationError(f"nothing to cite in {subject!r}: give a formula or a result")
-    entries = bibliography()
-    origin = formulas.origins.get(name, _BUILT_IN) if name in formulas else _BUILT_IN
-    if origin != _BUILT_IN:
-        entries = {**entries, **bibliography(origin)}
+    known = bibliography()
+    origin = formulas.origins.get(name, BUILT_IN) if name in formulas else BUILT_IN
+    if origin != BUILT_IN:
+        known = {**known, **bibliography(origin)}
     wanted = dict.fromkeys(key for key in keys if key)
-    for key in wanted:
-        if key not in entries:
-            raise UnknownName("citation key", key, entries, "references.bib")
-    return "\n\n".join(entries[key] for key in wanted)
+    return "\n\n".join(looked_up("citation key", key, known, "references.bib") for key in wanted)

@@ -17,6 +17,7 @@ from replica.registry import formulas
 from replica.solvers.published import verdict
 from replica.solvers.saddle import solve
 from replica.solvers.thresholds.verb import threshold
+from replica.writing import plain
 
 __all__ = ["Constant", "constants", "published_constants"]
 
@@ -56,6 +57,22 @@ class Constant:
     def passed(self) -> bool:
         """Whether nothing speaks against the published value, or against ours."""
         return self.verdict not in ("disagrees", "failed")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and texts for JSON; None where there is no number."""
+        return {
+            "formula": self.formula.name,
+            **self.published.to_dict(),
+            "options": plain(self.formula.options),
+            "published": plain(float(self.published.value)),
+            "value": plain(self.value),
+            "error": plain(self.error),
+            "difference": plain(self.difference),
+            "verdict": self.verdict,
+            "validity": self.validity,
+            "note": self.note,
+            "seconds": round(self.seconds, 4),
+        }
 
 
 def published_constants(

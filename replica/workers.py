@@ -34,16 +34,22 @@ class Lost:
     chunk: Any
 
 
-def positive(name: str, value: Any) -> int:
-    """Return `value` if it is a whole number from 1."""
+def positive(verb: str, name: str, value: Any) -> int:
+    """Return `value` if it is a whole number from 1; `verb` is what complains.
+
+    Examples
+    --------
+    >>> positive("sweep", "workers", 4)
+    4
+    """
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or value < 1:
-        raise ControlError(f"sweep: {name} = {value!r:.60} must be a whole number from 1")
+        raise ControlError(f"{verb}: {name} = {value!r:.60} must be a whole number from 1")
     return int(value)
 
 
 @contextmanager
-def mapper(workers: Any) -> Iterator[tuple[Map, bool]]:
+def mapper(workers: Any, verb: str, preload: str) -> Iterator[tuple[Map, bool]]:
     """Give a map, and whether what it is given may travel to another process.
 
     Parameters
@@ -53,24 +59,34 @@ def mapper(workers: Any) -> Iterator[tuple[Map, bool]]:
         of a cluster) is given a few chunks at a time, and a chunk again whose worker died. Else a
         method ``map``, a function like ``map``, or one that calls delayed functions as joblib
         does.
+    verb : str
+        For whom they work: messages begin with it.
+    preload : str
+        The module of what is computed, which new processes load before there is work.
 
     Raises
     ------
     ControlError
         For anything else, and for workers that take no work.
+
+    Examples
+    --------
+    >>> with mapper(None, "sweep", "replica") as (apply, travels):
+    ...     list(apply(abs, [-1, 2])), travels
+    ([1, 2], False)
     """
     if workers is None:
         yield map, False
     elif hasattr(workers, "submit"):
-        yield _Fed(workers).map, True
+        yield _Fed(workers, verb).map, True
     elif hasattr(workers, "map"):
         yield workers.map, True
     elif callable(workers):
         yield (_delayed(workers) if _takes_one_argument(workers) else workers), True
-    elif positive("workers", workers) == 1:
+    elif positive(verb, "workers", workers) == 1:
         yield map, False
     else:
-        with _processes(int(workers)) as apply:
+        with _processes(int(workers), verb, preload) as apply:
             yield apply, True
 
 
@@ -94,6 +110,8 @@ class _Fed:
     Parameters
     ----------
     executor : object with a method ``submit`` whose futures have a method ``result``
+    verb : str
+        For whom they work: messages begin with it.
     window : int
         Chunks in flight.
     renew : callable, optional
@@ -101,9 +119,13 @@ class _Fed:
     """
 
     def __init__(
-        self, executor: Any, window: int | None = None, renew: Callable[[], Any] | None = None
+        self,
+        executor: Any,
+        verb: str,
+        window: int | None = None,
+        renew: Callable[[], Any] | None = None,
     ) -> None:
-        self._executor, self._renew = executor, renew
+        self._executor, self._verb, self._renew = executor, verb, renew
         known = getattr(executor, "_max_workers", None)
         self._window = window or (2 * known if isinstance(known, int) else _IN_FLIGHT)
 
@@ -111,7 +133,9 @@ class _Fed:
         """Yield the results; one of class Lost for a chunk whose worker died twice."""
         running: deque[tuple[Any, Any]] = deque()
         waiting = iter(chunks)
-        suspects: deque[Any] = deque()  # in flight when a worker died: one of them did it
+        suspects: deque[Any] = (
+            deque()
+        )  # in flight when a worker died: one of them may have killed it
         while True:
             while not suspects and len(running) < self._window:
                 chunk = next(waiting, None)
@@ -151,8 +175,8 @@ class _Fed:
                 return self._executor.submit(_guarded, function, attempt, chunk)
         except Exception as error:
             raise ControlError(
-                f"sweep: the workers take no work, they may be closed: {type(error).__name__}: "
-                f"{error}"
+                f"{self._verb}: the workers take no work, they may be closed: "
+                f"{type(error).__name__}: {error}"
             ) from None
 
     @staticmethod
@@ -200,14 +224,14 @@ def _keep_memory() -> None:
 
 
 @contextmanager
-def _processes(workers: int) -> Iterator[Map]:
+def _processes(workers: int, verb: str, preload: str) -> Iterator[Map]:
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
     # never a plain fork: this process may have threads, which a copy of it would wait for
     method = {"forkserver", "spawn"} & set(multiprocessing.get_all_start_methods())
     context = multiprocessing.get_context(min(method))
-    context.set_forkserver_preload(["replica.sweep"])
+    context.set_forkserver_preload([preload])
     pools: list[ProcessPoolExecutor] = []
 
     def renew() -> ProcessPoolExecutor:
@@ -219,7 +243,7 @@ def _processes(workers: int) -> Iterator[Map]:
         return pools[0]
 
     try:
-        yield _Fed(renew(), 2 * workers, renew).map
+        yield _Fed(renew(), verb, 2 * workers, renew).map
     finally:
         pools[0].shutdown(wait=True, cancel_futures=True)
 

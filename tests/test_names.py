@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import doctest
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,21 @@ SOURCE = Path(rp.__file__).read_text(encoding="utf-8")
 def test_every_public_name_is_there(name):
     assert getattr(rp, name) is not None
     assert name in dir(rp)
+
+
+def is_function(name):
+    return inspect.isfunction(getattr(rp, name))
+
+
+@pytest.mark.parametrize("name", list(filter(is_function, rp.__all__)))
+def test_every_public_function_has_an_example(name):
+    found = doctest.DocTestFinder(recurse=False).find(getattr(rp, name), name)
+    assert any(test.examples for test in found)  # tests/test_doctests.py runs them
+
+
+@pytest.mark.parametrize("name", rp.__all__)
+def test_every_public_name_says_what_it_is(name):
+    assert inspect.getdoc(getattr(rp, name))
 
 
 def test_a_star_import_brings_them_all():

@@ -332,7 +332,7 @@ def test_broken_third_party_formulas_are_named_and_break_nothing(third_party):
 
 
 def test_command_line_lists_third_party_formulas(third_party):
-    command = "import sys; from replica.cli import main; sys.exit(main())"
+    command = "import sys; from replica.cli.main import main; sys.exit(main())"
     process = run_python("-c", command, "list", path=[third_party])
     listed = checked(process)
     assert "third-party-formula" in listed

@@ -166,7 +166,7 @@ def test_own_potential_takes_a_dozen_lines():
 
 
 def test_shell_lines_name_real_verbs():
-    from replica.cli import app
+    from replica.cli.verbs import app
 
     text = README.read_text(encoding="utf-8")
     verbs = re.findall(r"^replica (\w+)", text, flags=re.MULTILINE)

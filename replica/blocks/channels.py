@@ -537,7 +537,13 @@ def Sign() -> Channel:
 
 
 def Linear() -> Channel:
-    """Return y = z + sqrt(Delta) xi."""
+    """Return y = z + sqrt(Delta) xi.
+
+    Examples
+    --------
+    >>> Linear().noise
+    Delta
+    """
     return _Linear(
         "linear",
         dimension=S.One,
@@ -548,7 +554,13 @@ def Linear() -> Channel:
 
 
 def Absolute() -> Channel:
-    """Return y = |z|, real phase retrieval; y = z^2 says the same."""
+    """Return y = |z|, real phase retrieval; y = z^2 says the same.
+
+    Examples
+    --------
+    >>> Absolute().weak_recovery(1)
+    2
+    """
     return _Absolute("abs", dimension=S.One, even=True)
 
 
@@ -566,22 +578,46 @@ def ComplexAbsolute() -> Channel:
 
 
 def ReLU() -> Channel:
-    """Return y = max(0, z)."""
+    """Return y = max(0, z).
+
+    Examples
+    --------
+    >>> ReLU().dimension
+    1/2
+    """
     return _ReLU("relu", dimension=Rational(1, 2))
 
 
 def Door() -> Channel:
-    """Return y = sign(|z| - K); by default K makes both labels equally frequent at rho = 1."""
+    """Return y = sign(|z| - K); by default K makes both labels equally frequent at rho = 1.
+
+    Examples
+    --------
+    >>> Door().controls["K"].default
+    0.6744897501960817432
+    """
     return _Door("door", (-1, 1), jumps=True, even=True, controls=FrozenMapping({"K": _WIDTH}))
 
 
 def Probit() -> Channel:
-    """Return labels with P(y|z) = H(-y z)."""
+    """Return labels with P(y|z) = H(-y z).
+
+    Examples
+    --------
+    >>> Probit().log_partition(1, omega, V)
+    LogH(-omega/sqrt(V + 1))
+    """
     return _Probit("probit", (-1, 1), deterministic=False, noisy_sign=True)
 
 
 def Logistic() -> Channel:
-    """Return labels with P(y|z) = 1 / (1 + exp(-y z))."""
+    """Return labels with P(y|z) = 1 / (1 + exp(-y z)).
+
+    Examples
+    --------
+    >>> Logistic().labels
+    (-1, 1)
+    """
     return _Logistic("logistic", (-1, 1), deterministic=False)
 
 

@@ -275,7 +275,14 @@ class _Uniform(_Continuous):
 
 
 def Gaussian() -> Prior:
-    """Return the standard normal prior, rho = 1."""
+    """Return the standard normal prior, rho = 1.
+
+    Examples
+    --------
+    >>> from sympy import symbols
+    >>> Gaussian().gap(symbols("g", positive=True))
+    1/(g + 1)
+    """
     return Mixture("gaussian", S.One, S.Zero, S.One, components=((S.One, S.Zero, S.One),))
 
 
@@ -300,7 +307,13 @@ def Rademacher() -> Prior:
 
 
 def GaussBernoulli() -> Prior:
-    """Return the sparse prior: zero, or with probability `density` a standard normal."""
+    """Return the sparse prior: zero, or with probability `density` a standard normal.
+
+    Examples
+    --------
+    >>> GaussBernoulli().second_moment
+    density
+    """
     control = Control(density, Interval.Lopen(0, 1), S(1) / 10, "fraction of non-zero weights")
     return Mixture(
         "gauss-bernoulli",
@@ -313,12 +326,24 @@ def GaussBernoulli() -> Prior:
 
 
 def Laplace() -> Prior:
-    """Return the two-sided exponential prior of unit variance."""
+    """Return the two-sided exponential prior of unit variance.
+
+    Examples
+    --------
+    >>> Laplace().second_moment
+    1
+    """
     return _Laplace("laplace", S.One, S.Zero, S.One)
 
 
 def Uniform(low: Any = None, high: Any = None) -> Prior:
-    """Return the uniform prior between `low` and `high`; by default centred with rho = 1."""
+    """Return the uniform prior between `low` and `high`; by default centred with rho = 1.
+
+    Examples
+    --------
+    >>> Uniform(0, 1).second_moment
+    1/3
+    """
     a = -sqrt(3) if low is None else _number("low", low)
     b = sqrt(3) if high is None else _number("high", high)
     if not a < b:

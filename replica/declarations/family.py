@@ -11,7 +11,7 @@ from replica.declarations.frozen import FrozenMapping, freeze
 from replica.declarations.published import Published
 from replica.errors import ControlError, UnknownName
 
-__all__ = ["Family", "Option"]
+__all__ = ["Family", "Option", "default_formula"]
 
 
 @dataclass(frozen=True)
@@ -121,3 +121,8 @@ def _build(family: Family, options: FrozenMapping) -> Formula:
         built = family.build(**options)
         _BUILT[key] = replace(built, options=options)
     return _BUILT[key]
+
+
+def default_formula(target: Formula | Family) -> Formula:
+    """Return a formula as it is, and that of a family with its default options."""
+    return target() if isinstance(target, Family) else target

@@ -275,6 +275,10 @@ class Formula:
         """Return the controls that a threshold determines or does not depend on."""
         return self.threshold(name).determined(self.controls)
 
+    def value_of(self, name: str) -> str:
+        """Return the control whose value a threshold is."""
+        return self.threshold(name).value_of(name, self.controls)
+
     def resolve(self, given: Mapping[str, Any]) -> tuple[Formula, dict[str, Any]]:
         """Return the formula and its controls; a formula has no options of its own."""
         for name in given:

@@ -14,16 +14,9 @@ import sympy
 
 from replica.declarations.control import Control
 from replica.errors import ControlError
+from replica.writing import domain_text
 
-__all__ = ["exact", "interval_text", "read_number"]
-
-
-def interval_text(control: Control) -> str:
-    """Return the domain of a control as a message shows it."""
-    domain = control.domain
-    left = "(" if domain.left_open else "["
-    right = ")" if domain.right_open else "]"
-    return f"{left}{domain.start}, {domain.end}{right}".replace("oo", "inf")
+__all__ = ["exact", "read_number"]
 
 
 def read_number(value: Any, control: Control, formula: str) -> Any:
@@ -43,7 +36,7 @@ def read_number(value: Any, control: Control, formula: str) -> Any:
     if isinstance(value, (bool, np.bool_, str, bytes, complex, np.complexfloating)):
         raise ControlError(
             f"{formula}: {control.name} = {value!r} is not a real number; give a value in "
-            f"{interval_text(control)}"
+            f"{domain_text(control.domain)}"
         )
     if isinstance(value, (list, tuple, range)) or (isinstance(value, np.ndarray) and value.ndim):
         return _read_array(value, control, formula)
@@ -61,22 +54,22 @@ def read_number(value: Any, control: Control, formula: str) -> Any:
             except OverflowError:
                 raise ControlError(
                     f"{formula}: {control.name} is too large for a double; give a value in "
-                    f"{interval_text(control)}"
+                    f"{domain_text(control.domain)}"
                 ) from None
     number = exact(value)
     if number is None:
         raise ControlError(
             f"{formula}: {control.name} = {value!r} is not a real number; give a value in "
-            f"{interval_text(control)}"
+            f"{domain_text(control.domain)}"
         )
     if not number.is_finite:
         raise ControlError(
             f"{formula}: {control.name} = {value} is not finite; give a value in "
-            f"{interval_text(control)}"
+            f"{domain_text(control.domain)}"
         )
     if control.domain.contains(number) != sympy.true:
         raise ControlError(
-            f"{formula}: {control.name} = {value} is outside {interval_text(control)}"
+            f"{formula}: {control.name} = {value} is outside {domain_text(control.domain)}"
         )
     if _is_double(number):
         return float(number)
@@ -146,7 +139,7 @@ def _read_array(value: Any, control: Control, formula: str) -> np.ndarray[Any, A
         worst = array[~inside].flat[0]
         raise ControlError(
             f"{formula}: {control.name} = {worst} (among {array.size} values) is outside "
-            f"{interval_text(control)}"
+            f"{domain_text(control.domain)}"
         )
     return array
 

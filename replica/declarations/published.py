@@ -8,6 +8,7 @@ from typing import Any
 
 from replica.declarations.frozen import FrozenMapping, freeze
 from replica.errors import DeclarationError
+from replica.writing import plain
 
 __all__ = ["Published"]
 
@@ -61,3 +62,28 @@ class Published:
         if self.relation == ">":
             return value > self.value - slack
         return abs(value - self.value) <= slack
+
+    @property
+    def value_text(self) -> str:
+        """The value, a bound with its sign: ``"< 0.9973"``."""
+        sign = "" if self.relation == "=" else f"{self.relation} "
+        return f"{sign}{self.value:.12g}"
+
+    @property
+    def source(self) -> str:
+        """Citation key and place."""
+        return ", ".join(filter(None, [self.cite, self.where]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and texts for JSON; None where there is no number."""
+        return {
+            "quantity": self.quantity,
+            "relation": self.relation,
+            "value": plain(float(self.value)),
+            "tol": plain(float(self.tol)),
+            "at": plain({name: float(value) for name, value in self.at.items()}),
+            "options": plain(self.options),
+            "cite": self.cite,
+            "where": self.where,
+            "disputed": self.disputed,
+        }

@@ -7,10 +7,11 @@ from typing import Any
 
 from replica.declarations.family import Family
 from replica.declarations.formula import Formula
-from replica.declarations.numbers import interval_text, read_number
+from replica.declarations.numbers import read_number
 from replica.declarations.point import Points
 from replica.declarations.relation import settle
 from replica.errors import ControlError, DeclarationError
+from replica.writing import domain_text
 
 __all__ = ["read", "resolve"]
 
@@ -58,7 +59,7 @@ def read(
         elif name not in missing and "*" not in missing:
             raise ControlError(
                 f"{formula.name}: control {name} is missing; give {name}=... in "
-                f"{interval_text(control)}"
+                f"{domain_text(control.domain)}"
             )
     return Points(formula, values)
 

@@ -20,23 +20,77 @@ from replica.declarations.frozen import FrozenMapping, freeze
 from replica.errors import DeclarationError
 
 __all__ = [
+    "EASY",
+    "POSSIBLE",
     "Cases",
     "Crossing",
     "Cusp",
     "Determining",
+    "Drawn",
     "Fold",
     "Instability",
     "Limit",
+    "Phases",
     "Root",
     "Threshold",
     "Unless",
     "a_threshold",
+    "named_after",
 ]
 
 Unless = tuple[tuple[Boolean, str], ...]  # conditions under which there is none, and why
 
 
-class Threshold:
+@dataclass(frozen=True)
+class Phases:
+    """The phases on either side of a threshold, and so what several of them tell together.
+
+    Where the phases above one threshold and those below another have one in common, this is the
+    phase between them.
+
+    Parameters
+    ----------
+    below, above : tuple of str
+        The phases that are possible where the control is smaller, and where it is larger.
+
+    Examples
+    --------
+    >>> sorted(set(POSSIBLE.above) & set(EASY.below))
+    ['hard']
+    """
+
+    below: tuple[str, ...]
+    above: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+
+POSSIBLE = Phases(below=("impossible",), above=("hard", "easy"))
+"""From here the observations suffice, whatever the algorithm: the information-theoretic one."""
+
+EASY = Phases(below=("impossible", "hard"), above=("easy",))
+"""From here a known efficient algorithm finds what there is to find: the algorithmic one."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """How a threshold appears in a phase diagram, beside its value.
+
+    Parameters
+    ----------
+    phases : Phases, optional
+        The phases that it parts.
+    line : int, optional
+        The line style of `replica.plot` that it has in every figure, counted from 0; by default
+        the first that is free.
+    """
+
+    phases: Phases | None = field(default=None, kw_only=True, repr=False)
+    line: int | None = field(default=None, kw_only=True, repr=False)
+
+
+class Threshold(Drawn):
     """What all kinds of thresholds have in common: frozen dataclasses with these fields.
 
     Attributes
@@ -47,6 +101,8 @@ class Threshold:
         Conditions on the other controls under which there is no such threshold.
     caveat : str
         What the value means where the replica-symmetric saddle is unstable.
+    phases, line
+        As in `Drawn`.
     """
 
     doc: str
@@ -55,6 +111,8 @@ class Threshold:
 
     def __post_init__(self) -> None:
         freeze(self)
+        if self.phases is not None and not isinstance(self.phases, Phases):
+            raise DeclarationError(f"phases of a threshold must be Phases, not {self.phases!r}")
 
     @property
     def controls(self) -> tuple[Symbol, ...]:
@@ -69,6 +127,27 @@ class Threshold:
     def determined(self, controls: Mapping[str, Control]) -> set[str]:
         """Return the names of the controls that it determines or does not depend on."""
         return {control_name(symbol) for symbol in self.controls}
+
+    def value_of(self, name: str, controls: Mapping[str, Control]) -> str:
+        """Return the name of the control whose value it is; `name` is that of the threshold."""
+        return control_name(self.controls[0]) if self.controls else named_after(name)
+
+    def one_value_along(self, name: str, controls: Mapping[str, Control]) -> set[str]:
+        """Return the names of the controls along which it is the same value everywhere."""
+        return self.determined(controls) - {self.value_of(name, controls)}
+
+    @property
+    def kind(self) -> str:
+        """The name of the kind, in small letters."""
+        return type(self).__name__.lower()
+
+    @property
+    def meaning(self) -> str:
+        """What it means, its kind, and the controls that are solved for."""
+        kind = self.kind
+        if self.controls:
+            kind += f" in {', '.join(map(str, self.controls))}"
+        return f"{self.doc} ({kind})" if self.doc else kind
 
     def checked(self, checks: Checks, name: str, solved: tuple[Symbol, ...] = ()) -> Self:
         """Return the threshold with its expressions checked and made stable.
@@ -86,7 +165,7 @@ class Threshold:
         for condition, _ in self.unless:
             checks.condition(what, condition, self.controls or solved)
         unless = tuple((sympify(c, strict=True), reason) for c, reason in self.unless)
-        return replace(self, unless=unless)  # type: ignore[type-var]
+        return replace(self, unless=unless)  # type: ignore[call-arg]
 
     def refuse_as_case(self, checks: Checks, what: str, solved: tuple[Symbol, ...]) -> None:
         """Refuse to be one of several cases that determine other controls."""
@@ -97,6 +176,17 @@ class Threshold:
 
 def _not_what_all_determine(fault: str, solved: tuple[Symbol, ...]) -> str:
     return f"a case {fault}, but all determine {', '.join(map(str, solved))}"
+
+
+def named_after(name: str) -> str:
+    """Return the control after which the field names a threshold.
+
+    Examples
+    --------
+    >>> named_after("alpha_G"), named_after("kappa_star")
+    ('alpha', 'kappa')
+    """
+    return name.split("_")[0]
 
 
 def a_threshold(checks: Checks, name: str, declared: Any) -> Threshold:
@@ -233,6 +323,12 @@ class Limit(Threshold):
         used = self.value.free_symbols.union(*(c.free_symbols for c, _ in self.unless))
         return {key for key, control in controls.items() if control.symbol not in used}
 
+    def value_of(self, name: str, controls: Mapping[str, Control]) -> str:
+        """Return the only control that the value does not depend on, or that of the name."""
+        used = self.value.free_symbols
+        unused = [key for key, control in controls.items() if control.symbol not in used]
+        return unused[0] if len(unused) == 1 else named_after(name)
+
     def checked(self, checks: Checks, name: str, solved: tuple[Symbol, ...] = ()) -> Self:
         """Return the threshold with its expressions checked and made stable."""
         stable = super().checked(checks, name, solved)
@@ -340,6 +436,10 @@ class Cusp(Determining):
                 f"branches turn in, not {self.in_}"
             )
 
+    def one_value_along(self, name: str, controls: Mapping[str, Control]) -> set[str]:
+        """Return all that it determines: along its own control as well it is a point."""
+        return self.determined(controls)
+
 
 @dataclass(frozen=True)
 class Cases(Determining):
@@ -362,6 +462,11 @@ class Cases(Determining):
     def needs_saddle(self) -> bool:
         """Whether saddle points must be known in one of the cases."""
         return any(case.needs_saddle for _, case in self.cases)
+
+    @property
+    def kind(self) -> str:
+        """The kinds of its cases."""
+        return " or ".join(dict.fromkeys(case.kind for _, case in self.cases))
 
     def checked(self, checks: Checks, name: str, solved: tuple[Symbol, ...] = ()) -> Self:
         """Return the threshold with the expressions of every case checked and made stable."""

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from replica.errors import UnknownName
+from replica.errors import looked_up
+from replica.writing import listed, plain
 
 __all__ = ["Experiment", "averaged", "fraction_with_error", "mean_with_error"]
 
@@ -178,37 +179,34 @@ class Experiment:
         return np.asarray(self.n / self.p, dtype=np.float64)
 
     def __getitem__(self, name: str) -> float | FloatArray:
-        try:
-            return self.observables[name]
-        except KeyError:
-            raise UnknownName(
-                "observable", name, self.observables, f"the experiment on {self.formula}"
-            ) from None
+        where = f"the experiment on {self.formula}"
+        return looked_up("observable", name, self.observables, where)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists, numbers and texts for JSON; None where there is no number."""
         return {
             "formula": self.formula,
-            "options": {name: _plain(value) for name, value in self.options.items()},
-            "controls": {name: _plain(value) for name, value in self.controls.items()},
+            "options": {name: plain(value) for name, value in self.options.items()},
+            "controls": {name: plain(value) for name, value in self.controls.items()},
             "method": self.method,
             "p": self.p,
             "instances": self.instances,
             "seed": self.seed,
-            "n": _plain(self.n),
-            "alpha": _plain(self.alpha),
-            "observables": {name: _plain(value) for name, value in self.observables.items()},
-            "errors": {name: _plain(value) for name, value in self.errors.items()},
-            "largest_n": _plain(self.largest_n),
-            "overlap_by_step": _plain(self.overlap_by_step),
-            "overlap_by_step_error": _plain(self.overlap_by_step_error),
+            "n": plain(self.n),
+            "alpha": plain(self.alpha),
+            "observables": {name: plain(value) for name, value in self.observables.items()},
+            "errors": {name: plain(value) for name, value in self.errors.items()},
+            "largest_n": plain(self.largest_n),
+            "overlap_by_step": plain(self.overlap_by_step),
+            "overlap_by_step_error": plain(self.overlap_by_step_error),
         }
 
-    def __repr__(self) -> str:
-        settings = {**self.options, **self.controls}
+    def to_text(self, width: int = _WIDTH) -> str:
+        """Return what was done, and means with errors in columns, whatever the width."""
         title = f"{self.formula}: {self.method}"
         facts = [f"p = {self.p}", f"instances = {self.instances}", f"seed = {self.seed}"]
-        facts += [f"{name} = {_short(value)}" for name, value in settings.items()]
+        settings = {**self.options, **self.controls}
+        facts += [listed(settings, " = ", digits=6)] if settings else []
         lines = [*textwrap.wrap(title, _WIDTH), *textwrap.wrap(", ".join(facts), _WIDTH)]
         curves = {}
         for name, value in self.observables.items():
@@ -232,6 +230,9 @@ class Experiment:
             lines.append(f"({len(rows)} of {size} rows shown)")
         return "\n".join(lines)
 
+    def __repr__(self) -> str:
+        return self.to_text()
+
 
 def _with_error(value: Any, error: Any) -> str:
     if not math.isfinite(value):
@@ -239,18 +240,3 @@ def _with_error(value: Any, error: Any) -> str:
     digits = 4 if abs(value) < 100 else 1
     bar = f"{error:.{digits}f}" if math.isfinite(error) else "?"
     return f"{value:.{digits}f} +- {bar}"
-
-
-def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _plain(value: Any) -> Any:
-    """Turn arrays into lists, and what JSON cannot say into None or its text."""
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if isinstance(value, bool | int | str | None) else str(value)

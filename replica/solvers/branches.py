@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from replica.declarations.family import Family
 from replica.declarations.formula import Formula
 from replica.declarations.point import Points
 from replica.declarations.reading import read
-from replica.errors import ControlError, ConvergenceError, UnknownName
+from replica.errors import ControlError, ConvergenceError, UnknownName, looked_up
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.boundary import boundary_attracts
 from replica.solvers.curve import ExplicitCurve, explicit_curve
@@ -24,6 +24,7 @@ from replica.solvers.states import no_overlap
 from replica.solvers.symmetry import attracts
 from replica.solvers.system import saddle_system
 from replica.solvers.thresholds.fold_on_branch import polished_fold
+from replica.writing import listed, plain
 
 __all__ = ["Branches", "branches"]
 
@@ -32,6 +33,13 @@ Array = NDArray[np.float64]
 _NODES = 400
 _FEW, _BESIDE = 17, 1e-4  # points of a state that does not change, and beside where it turns
 _NOISE = 1e-8  # relative: a turn of the control smaller than this is rounding
+
+
+class Turn(NamedTuple):
+    """Where a branch turns back: the control there, its maximum or minimum along the branch."""
+
+    value: float
+    kind: str
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,7 +75,7 @@ class Branches:
     overlaps: Mapping[str, Array]
     observables: Mapping[str, Array]
     stable: NDArray[np.bool_]
-    folds: tuple[tuple[float, str], ...]
+    folds: tuple[Turn, ...]
     boundary: str = ""
     begins: tuple[int, ...] = (0,)
     cut: tuple[str, ...] = ()
@@ -78,13 +86,8 @@ class Branches:
         return self.observables["potential"]
 
     def __getitem__(self, name: str) -> Array:
-        if name == self.name:
-            return self.control
-        for group in (self.overlaps, self.observables):
-            if name in group:
-                return group[name]
-        known = [self.name, *self.overlaps, *self.observables]
-        raise UnknownName("quantity", name, known, self.formula.name)
+        known = {**self.observables, **self.overlaps, self.name: self.control}
+        return looked_up("quantity", name, known, self.formula.name)
 
     def pieces(self) -> list[slice]:
         """Return the runs of points of one stability on one curve: each is one branch."""
@@ -92,9 +95,25 @@ class Branches:
         ends = sorted({*self.begins, *change.tolist(), self.control.size})
         return [slice(a, b) for a, b in pairwise(ends) if b > a]
 
-    def __repr__(self) -> str:
-        controls = ", ".join(f"{k}={w:.10g}" for k, w in self.controls.items())
-        lines = [f"{self.formula.name} ({controls}): branches in {self.name}"]
+    def to_dict(self) -> dict[str, Any]:
+        """Return arrays along the curves, folds and stability for JSON."""
+        return {
+            "formula": self.formula.name,
+            "options": plain(self.formula.options),
+            "controls": plain(self.controls),
+            "control": self.name,
+            self.name: plain(self.control),
+            "overlaps": plain(self.overlaps),
+            "observables": plain(self.observables),
+            "stable": self.stable.tolist(),
+            "folds": [{"value": value, "kind": kind} for value, kind in self.folds],
+            "boundary": self.boundary,
+            "status": "converged",
+        }
+
+    def to_text(self, width: int = 80) -> str:
+        """Return a table of the branches, then folds, cuts and the boundary."""
+        lines = [f"{self.formula.name} ({listed(self.controls)}): branches in {self.name}"]
         lines.append("  " + "branch".ljust(10) + self.name.rjust(22) + "potential".rjust(26))
         for piece in self.pieces():
             kind = "stable" if self.stable[piece][0] else "unstable"
@@ -107,6 +126,9 @@ class Branches:
         if self.boundary:
             lines.append(f"  boundary   {self.boundary}")
         return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return self.to_text()
 
 
 def branches(formula: Formula | Family, **controls: Any) -> Branches:
@@ -243,11 +265,11 @@ def _turns(control: Array) -> NDArray[np.intp]:
     return np.asarray(np.flatnonzero(turned[:-1] * turned[1:] < 0) + 1)
 
 
-def _folds(control: Array, low: float, high: float) -> list[tuple[float, str]]:
+def _folds(control: Array, low: float, high: float) -> list[Turn]:
     """Return where a curve turns back, in order along it; the range ends in no fold."""
     turns = [k for k in _turns(control) if low < control[k] < high]
     kinds = ["maximum" if control[k] > control[k - 1] else "minimum" for k in turns]
-    return [(float(control[k]), kind) for k, kind in zip(turns, kinds, strict=True)]
+    return [Turn(float(control[k]), kind) for k, kind in zip(turns, kinds, strict=True)]
 
 
 def _onto_folds(formula: Formula, name: str, curve: Curve, others: list[float]) -> Curve:

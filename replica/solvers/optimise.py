@@ -25,12 +25,14 @@ from replica.declarations.formula import Formula
 from replica.declarations.reading import read
 from replica.errors import ControlError, ConvergenceError, UnknownName
 from replica.language.means import nesting
+from replica.layout import labelled
 from replica.numerics.kernel import Kernel, compile_kernel
 from replica.solvers.saddle import solve
-from replica.solvers.solution import Solution, Status, with_error
+from replica.solvers.solution import Solution, Status, status_text
 from replica.solvers.strategies import solve_flat
 from replica.solvers.system import System, saddle_system
 from replica.solvers.verify import verify
+from replica.writing import heading, plain, shell_name, with_error
 
 __all__ = ["Optimum", "optimise"]
 
@@ -86,6 +88,37 @@ class Optimum:
 
     def __float__(self) -> float:
         return self.optimum
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and texts for JSON; None where there is no number."""
+        return {
+            "formula": self.formula.name,
+            "options": plain(self.formula.options),
+            "controls": plain(self.controls),
+            "over": shell_name(self.over),
+            "optimum": plain(self.optimum),
+            "optimum_error": plain(self.optimum_error),
+            "quantity": self.quantity,
+            "value": plain(self.value),
+            "error": plain(self.error),
+            "curvature": plain(self.curvature),
+            "status": plain(self.status),
+            "overlaps": plain(self.solution.overlaps),
+            "observables": plain(self.solution.observables),
+        }
+
+    def to_text(self, width: int = 80) -> str:
+        """Return the control, the quantity, and how flat this is there."""
+        given = {name: value for name, value in self.controls.items() if name != self.over}
+        over = shell_name(self.over)
+        rows = (
+            (self.quantity, with_error(self.value, self.error)),
+            (over, with_error(self.optimum, self.optimum_error)),
+            ("curvature", f"{self.curvature:.6g} of {self.quantity} in {over}"),
+            ("status", status_text(self.status, str(self.solution.validity))),
+        )
+        title = heading(self.formula.name, self.formula.options, given)
+        return "\n".join([title, *(labelled(name, text, width) for name, text in rows)])
 
     def __repr__(self) -> str:
         what = "largest" if self.maximise else "smallest"

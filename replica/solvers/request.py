@@ -13,7 +13,8 @@ from replica.errors import ConvergenceError, ThresholdNotFound
 from replica.solvers.conditions import holds
 from replica.solvers.precision import decimal_text
 from replica.solvers.published import compare
-from replica.solvers.solution import Status, ThresholdResult, with_error
+from replica.solvers.solution import Status, ThresholdResult
+from replica.writing import with_error
 
 __all__ = ["TOLERANCE", "Request", "applicable", "decimal", "stated"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +11,12 @@ import numpy as np
 
 from replica.declarations.formula import Formula
 from replica.declarations.point import Points
-from replica.declarations.published import Published
-from replica.errors import ConvergenceError, UnknownName
+from replica.errors import ConvergenceError, looked_up
+from replica.layout import filled, labelled
+from replica.solvers.published import Comparison, compare, compared_dicts, compared_lines
+from replica.writing import heading, listed, plain, with_error
 
-__all__ = ["Solution", "Status", "ThresholdResult", "with_error"]
+__all__ = ["Solution", "Status", "ThresholdResult", "failure", "status_text"]
 
 
 class Status(enum.IntEnum):
@@ -50,30 +52,16 @@ _SENTENCES = {
 }
 
 
-_SMALL = 1e-5  # below this a number is written with a power of ten
-
-
-def with_error(value: float, error: float) -> str:
-    """Write a value with as many digits as its error supports.
+def status_text(status: Any, validity: str) -> str:
+    """Return how a computation ended and what is known of the value: "converged; theorem".
 
     Examples
     --------
-    >>> with_error(0.83307859973, 2e-6)
-    '0.8330786 +- 2e-06'
-    >>> with_error(4.29542676e-21, 3e-28)
-    '4.29542676e-21 +- 3e-28'
+    >>> status_text(0, "rs-unstable")
+    'converged; rs-unstable'
     """
-    if not np.isfinite(value):
-        return "none"
-    if not np.isfinite(error):
-        return f"{value:.6g} +- ?"
-    if error <= 0:
-        return f"{value:.15g}"
-    if error < abs(value) < _SMALL:  # its digits begin far behind the point
-        digits = int(np.clip(np.ceil(np.log10(abs(value) / error)), 1, 15))
-        return f"{value:.{digits}e} +- {error:.0e}"
-    digits = int(np.clip(np.ceil(-np.log10(error)) + 1, 0, 16))
-    return f"{value:.{digits}f} +- {error:.0e}"
+    sentence = str(Status(int(status)))
+    return f"{sentence}; {validity}" if validity else sentence
 
 
 @dataclass(frozen=True)
@@ -130,11 +118,8 @@ class Solution:
         return found if found.ndim else bool(found)
 
     def __getitem__(self, name: str) -> Any:
-        for group in (self.overlaps, self.observables, self.controls):
-            if name in group:
-                return group[name]
-        known = [*self.overlaps, *self.observables, *self.controls]
-        raise UnknownName("quantity", name, known, self.formula.name)
+        known = {**self.controls, **self.observables, **self.overlaps}
+        return looked_up("quantity", name, known, self.formula.name)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -143,29 +128,60 @@ class Solution:
             return self.overlaps[name]
         raise AttributeError(f"{name!r}: neither an attribute nor an overlap of this solution")
 
-    def __repr__(self) -> str:
-        controls = ", ".join(f"{k}={_short(w)}" for k, w in self.controls.items())
-        lines = [f"{self.formula.name} ({controls})"]
+    def _published(self) -> Iterator[Comparison]:
+        if np.ndim(self.status):
+            return  # a grid is not compared
+        for name, value in {**self.overlaps, **self.observables}.items():
+            yield from compare(self.formula, name, self.controls, value, float(self.errors[name]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain lists, numbers and texts for JSON; None where there is no number."""
+        return {
+            "formula": self.formula.name,
+            "options": plain(self.formula.options),
+            "controls": plain(self.controls),
+            "status": plain(self.status),
+            "overlaps": plain(self.overlaps),
+            "observables": plain(self.observables),
+            "potential": plain(self.potential),
+            "error": plain(self.error),
+            "errors": plain(self.errors),
+            **({"text": plain(self.texts)} if self.texts else {}),
+            "validity": plain(self.validity),
+            "note": self.note,
+            "steps": int(self.steps),
+            "published": compared_dicts(self._published()),
+        }
+
+    def _values(self) -> Iterator[tuple[str, str]]:
+        """Yield each quantity and its value with the digits that its error supports."""
         for name, value in {**self.overlaps, **self.observables}.items():
             if np.ndim(value) == 0:
-                text = self.texts.get(name) or with_error(float(value), float(self.errors[name]))
+                found = self.texts.get(name)
+                yield name, found or with_error(float(value), float(self.errors[name]))
             else:
-                text = f"array of shape {np.shape(value)}"
-            lines.append(f"  {name:12s} {text}")
+                yield name, f"array of shape {np.shape(value)}"
+
+    def _ending(self) -> str:
         if np.ndim(self.status) == 0:
-            lines.append(f"  status       {Status(self.status)}; {self.validity}")
-        else:
-            done = int(np.sum(self.converged))
-            lines.append(f"  status       {done} of {np.size(self.status)} points converged")
+            return status_text(self.status, str(self.validity))
+        return f"{int(np.sum(self.converged))} of {np.size(self.status)} points converged"
+
+    def to_text(self, width: int = 80) -> str:
+        """Return overlaps and observables with errors, how it ended, and what was published."""
+        lines = [heading(self.formula.name, self.formula.options, self.controls)]
+        lines += [labelled(name, text, width) for name, text in self._values()]
+        lines.append(labelled("status", self._ending(), width))
         if self.note:
-            lines.append(f"  note         {self.note}")
+            lines.append(labelled("note", self.note, width))
+        lines += compared_lines(self._published(), width)
         return "\n".join(lines)
 
-
-def _short(value: Any) -> str:
-    if np.ndim(value):
-        return f"array{np.shape(value)}"
-    return f"{float(value):.10g}"
+    def __repr__(self) -> str:
+        rows = [*self._values(), ("status", self._ending())]
+        rows += [("note", self.note)] if self.note else []
+        title = f"{self.formula.name} ({listed(self.controls)})"
+        return "\n".join([title, *(f"  {name:12s} {text}" for name, text in rows)])
 
 
 @dataclass(frozen=True)
@@ -201,10 +217,47 @@ class ThresholdResult:
     note: str = ""
     digits: int | None = None
     text: str = ""
-    published: tuple[tuple[Published, float, str], ...] = ()
+    published: tuple[Comparison, ...] = ()
 
     def __float__(self) -> float:
         return self.value
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and texts for JSON; None where there is no number."""
+        digits = {} if self.digits is None else {"digits": self.digits, "text": self.text}
+        return {
+            "formula": self.formula.name,
+            "options": plain(self.formula.options),
+            "threshold": self.name,
+            "controls": plain(self.controls),
+            "status": plain(self.status),
+            "value": plain(self.value),
+            "error": plain(self.error),
+            **digits,
+            "validity": self.validity,
+            "note": self.note,
+            "method": self.method,
+            "overlaps": plain(self.overlaps),
+            "published": compared_dicts(self.published),
+        }
+
+    def to_text(self, width: int = 80) -> str:
+        """Return the value with its error, validity, and what was published."""
+        controls = {name: value for name, value in self.controls.items() if name != self.name}
+        value = self.text or with_error(self.value, self.error)
+        lines = [heading(self.formula.name, self.formula.options, controls)]
+        lines.append(filled(f"{self.name} = {value}", width, "  ", "    "))
+        if self.text:
+            lines.append(labelled("error", f"{self.error:.0e}", width))
+        lines.append(labelled("status", status_text(self.status, self.validity), width))
+        if self.note:
+            lines.append(labelled("note", self.note, width))
+        if self.overlaps:
+            there = ", ".join(f"{name} = {value:.12g}" for name, value in self.overlaps.items())
+            lines.append(labelled("there", there, width))
+        if self.method:
+            lines.append(labelled("method", self.method, width))
+        return "\n".join([*lines, *compared_lines(self.published, width)])
 
     def __repr__(self) -> str:
         parts = [f"{self.name} = {self.text or with_error(self.value, self.error)}"]
@@ -219,7 +272,7 @@ class ThresholdResult:
 
 def failure(points: Points, solution: Solution) -> ConvergenceError:
     """Return the error for a saddle point that was not found, carrying what was."""
-    where = ", ".join(f"{k} = {_short(w)}" for k, w in points.values.items())
+    where = listed(points.values, " = ")
     status = Status(int(solution.status))
     note = f" ({solution.note})" if solution.note else ""
     return ConvergenceError(

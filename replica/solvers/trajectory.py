@@ -13,11 +13,18 @@ from sympy import Symbol
 from replica.declarations.family import Family
 from replica.declarations.formula import Formula
 from replica.declarations.reading import read
-from replica.errors import ControlError, ConvergenceError, DeclarationError, UnknownName
+from replica.errors import (
+    ControlError,
+    ConvergenceError,
+    DeclarationError,
+    UnknownName,
+    looked_up,
+)
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.boundary import boundary_attracts, boundary_values
 from replica.solvers.symmetry import refuse_symmetric
 from replica.solvers.system import System, saddle_system
+from replica.writing import listed, plain
 
 __all__ = ["Trajectory", "trajectory"]
 
@@ -51,21 +58,35 @@ class Trajectory:
         return len(next(iter(self.overlaps.values()))) - 1
 
     def __getitem__(self, name: str) -> Array:
-        for group in (self.overlaps, self.observables):
-            if name in group:
-                return group[name]
-        known = [*self.overlaps, *self.observables]
-        raise UnknownName("quantity", name, known, self.formula.name)
+        known = {**self.observables, **self.overlaps}
+        return looked_up("quantity", name, known, self.formula.name)
 
-    def __repr__(self) -> str:
-        controls = ", ".join(f"{k}={w:.10g}" for k, w in self.controls.items())
-        lines = [f"{self.formula.name} ({controls}), {self.start} start, {self.steps} steps"]
+    def to_dict(self) -> dict[str, Any]:
+        """Return one list per quantity for JSON."""
+        return {
+            "formula": self.formula.name,
+            "options": plain(self.formula.options),
+            "controls": plain(self.controls),
+            "start": self.start,
+            "steps": self.steps,
+            "overlaps": plain(self.overlaps),
+            "observables": plain(self.observables),
+            "status": "converged",
+        }
+
+    def to_text(self, width: int = 80) -> str:
+        """Return a table of about twelve steps and the first five quantities."""
+        title = f"{self.formula.name} ({listed(self.controls)})"
+        lines = [f"{title}, {self.start} start, {self.steps} steps"]
         names = [*self.overlaps, *self.observables]
         lines.append("  step" + "".join(name.rjust(14) for name in names[:5]))
         shown = np.unique(np.linspace(0, self.steps, min(self.steps + 1, 12)).round().astype(int))
         for k in shown:
             lines.append(f"  {k:4d}" + "".join(f"{self[name][k]:14.8g}" for name in names[:5]))
         return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return self.to_text()
 
 
 def trajectory(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from replica.cli import run
+from replica.cli.main import run
 
 
 @dataclass

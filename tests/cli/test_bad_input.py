@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from replica.cli import app, run
+from replica.cli.main import run
+from replica.cli.verbs import app
 
 GRID = "sweep binary-perceptron alpha=0.1:1:3"
 

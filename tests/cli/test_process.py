@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(sys.executable).with_name("replica")
-STARTED = "import replica.cli, replica.sweep; print('ready', flush=True); replica.cli.main()"
+STARTED = (
+    "from replica.cli.main import main; import replica.grids.run; "
+    "print('ready', flush=True); main()"
+)
 
 
 def finished(*words, **environment):
@@ -43,7 +46,7 @@ def test_a_narrow_encoding_does_not_break_the_output():
         [
             sys.executable,
             "-c",
-            "import replica.cli; replica.cli.main()",
+            "from replica.cli.main import main; main()",
             "cite",
             "binary-perceptron",
         ],
@@ -63,7 +66,7 @@ def test_a_closed_pipe_is_quiet():
         [
             sys.executable,
             "-c",
-            "import replica.cli; replica.cli.main()",
+            "from replica.cli.main import main; main()",
             "show",
             "binary-perceptron",
         ],

@@ -8,8 +8,8 @@ from fractions import Fraction
 import pytest
 
 import replica as rp
-from replica.cli import app
-from replica.report import shell_name
+from replica.cli.verbs import app
+from replica.writing import shell_name
 
 KRAUTH_MEZARD = "0.8330785997395792336890868932669659080521"
 
@@ -200,7 +200,7 @@ def test_sweep_writes_a_file(replica, tmp_path, ending):
 
 
 def test_sweep_resumes_what_was_interrupted(replica, tmp_path, monkeypatch):
-    module = importlib.import_module("replica.sweep")
+    module = importlib.import_module("replica.grids.run")
 
     calls = []
     thresholds = module.thresholds

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import replica as rp
-from replica.solvers.solution import with_error
+from replica.writing import with_error
 
 BINARY = rp.formulas["binary-perceptron"]
 
@@ -32,24 +32,6 @@ def test_status_serves_as_a_code_and_in_a_format():
     assert rp.Status.CONVERGED == 0
     assert np.array([0, 5])[1] == rp.Status.NO_SADDLE
     assert rp.Status(5) is rp.Status.NO_SADDLE
-
-
-@pytest.mark.parametrize(
-    ("value", "error", "text"),
-    [
-        (0.83307859973, 2e-6, "0.8330786 +- 2e-06"),
-        (2.0, 0.0, "2"),
-        (0.5, float("inf"), "0.5 +- ?"),
-        (float("nan"), 1.0, "none"),
-        (float("inf"), 1.0, "none"),
-        (1234.5, 20.0, "1234 +- 2e+01"),
-        (0.0, 1e-16, "0.0000000000000000 +- 1e-16"),
-    ],
-)
-def test_numbers_are_written_with_the_digits_their_error_supports(
-    value: float, error: float, text: str
-):
-    assert with_error(value, error) == text
 
 
 def test_solution_gives_quantities_by_name():

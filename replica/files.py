@@ -1,14 +1,12 @@
-"""What leaves the program: files that are whole or absent, and progress on a terminal."""
+"""Files that are whole or absent: results, figures, and checkpoints of long work."""
 
 from __future__ import annotations
 
 import json
 import os
 import secrets
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,13 +16,8 @@ from numpy.typing import NDArray
 
 from replica.errors import ControlError
 
-__all__ = ["Checkpoint", "Report", "busy", "progress_bar", "whole_file", "writable"]
+__all__ = ["Checkpoint", "whole_file", "writable"]
 
-Report = Callable[[int, int], None]
-"""Called with (done, total) while long work goes on."""
-
-_PATIENCE = 1.0  # seconds before a bar appears: quick work stays silent
-_REFRESH = 0.1
 _SAVE_EVERY = 30.0  # seconds between checkpoints
 
 
@@ -89,10 +82,14 @@ class Checkpoint:
     path : path
     identity : mapping of str to str
         What the arrays belong to; a file of something else is refused.
+    verb : str
+        Of what work it is, for messages: "sweep".
     """
 
-    def __init__(self, path: str | os.PathLike[str], identity: Mapping[str, str]) -> None:
-        self.path = writable(path)
+    def __init__(
+        self, path: str | os.PathLike[str], identity: Mapping[str, str], verb: str
+    ) -> None:
+        self.path, self.verb = writable(path), verb
         self.identity = dict(identity)
         self._saved = time.monotonic()
 
@@ -115,14 +112,14 @@ class Checkpoint:
                 parts = {name: file[name] for name in arrays}
                 identity = dict(json.loads(str(file["identity"])))
         except Exception:  # whatever a foreign file makes the reader do
-            raise ControlError(f"{self.path} is not a checkpoint of a sweep") from None
+            raise ControlError(f"{self.path} is not a checkpoint of a {self.verb}") from None
         differs = [key for key, value in self.identity.items() if identity.get(key) != value]
         for name, part in parts.items():
             if (part.shape, part.dtype) != (arrays[name].shape, arrays[name].dtype):
                 differs.append(name)
         if differs:
             raise ControlError(
-                f"{self.path} is the checkpoint of another sweep, it differs in "
+                f"{self.path} is the checkpoint of another {self.verb}, it differs in "
                 f"{', '.join(differs)}: give another path or remove it"
             )
         for name, part in parts.items():
@@ -136,72 +133,3 @@ class Checkpoint:
         with whole_file(self.path) as temporary, temporary.open("xb") as file:
             np.savez(file, **columns)
         self._saved = time.monotonic()
-
-
-def _on_terminal() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()
-
-
-@contextmanager
-def busy(title: str) -> Iterator[None]:
-    """Say on stderr, if it is a terminal, that what takes longer than a moment goes on."""
-    if not _on_terminal():
-        yield
-        return
-    shown: list[Any] = []
-
-    def show() -> None:
-        from rich.console import Console
-
-        shown.append(Console(stderr=True).status(f"{title}: still computing, Ctrl-C stops"))
-        shown[0].start()
-
-    timer = threading.Timer(_PATIENCE, show)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
-        for status in shown:
-            status.stop()
-
-
-@contextmanager
-def progress_bar(title: str) -> Iterator[Report]:
-    """Give a function that shows progress on stderr if it is a terminal, and else does nothing."""
-    if not _on_terminal():
-        yield lambda done, total: None
-        return
-    due = time.monotonic() + _PATIENCE
-    bar: Any = None
-    task: Any = None
-
-    def report(done: int, total: int) -> None:
-        nonlocal bar, task, due
-        if time.monotonic() < due:
-            return
-        due = time.monotonic() + _REFRESH
-        if bar is None:
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-            bar = Progress(
-                "{task.description}",
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-                transient=True,
-                auto_refresh=False,  # no thread, which worker processes would not survive
-            )
-            bar.start()
-            task = bar.add_task(title)
-        bar.update(task, completed=done, total=total, refresh=True)
-
-    try:
-        yield report
-    finally:
-        if bar is not None:
-            bar.stop()

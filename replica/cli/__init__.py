@@ -1,0 +1,1 @@
+"""The command line: the program, the words it reads, and its verbs."""

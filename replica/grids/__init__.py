@@ -1,0 +1,1 @@
+"""Grids of controls: what is asked, the work, and the labelled results."""
