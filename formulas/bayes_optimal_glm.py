@@ -22,7 +22,6 @@ from sympy import Eq, Expr, Interval, S, asin, exp, oo, pi, sqrt, symbols
 from replica.blocks.channels import CHANNELS, Channel, channel
 from replica.blocks.priors import PRIORS, Prior, prior
 from replica.declarations.control import Control
-from replica.declarations.experiment import TeacherStudent
 from replica.declarations.family import Family, Option
 from replica.declarations.formula import Formula
 from replica.declarations.landmarks import Boundary
@@ -87,7 +86,7 @@ def build(prior: Prior, channel: Channel) -> Formula:
         published=_published(prior, channel),
         cites=("barbier2019",),
         status="theorem",
-        experiment=TeacherStudent(prior, channel),
+        experiment={"prior": prior, "channel": channel},
         options={"prior": prior, "channel": channel},
     )
 

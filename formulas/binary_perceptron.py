@@ -8,8 +8,8 @@ r"""Storage capacity of the binary perceptron, replica symmetric (Krauth & Mezar
 from sympy import Interval, log, oo, symbols
 
 from replica.blocks.constraints import constraint
+from replica.blocks.priors import Rademacher
 from replica.declarations.control import Control
-from replica.declarations.experiment import StorageExperiment
 from replica.declarations.formula import Formula
 from replica.declarations.published import Published
 from replica.declarations.threshold import Instability, Root
@@ -85,7 +85,7 @@ BINARY_PERCEPTRON = Formula(
     ),
     cites=("krauth1989", "ding2019", "huang2024"),
     status="conjecture",
-    experiment=StorageExperiment(weights="binary", constraint="step"),
+    experiment={"weights": Rademacher(), "constraint": constraint("step")},
 )
 
 FORMULAS = (BINARY_PERCEPTRON,)

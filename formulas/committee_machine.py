@@ -27,7 +27,6 @@ from replica.blocks.committees import (
     plus,
 )
 from replica.declarations.control import Control
-from replica.declarations.experiment import CommitteeStudent
 from replica.declarations.family import Family, Option
 from replica.declarations.formula import Formula
 from replica.declarations.landmarks import Boundary
@@ -79,7 +78,7 @@ def build(K: int, prior: PairPrior, channel: CommitteeChannel) -> Formula:
         thresholds=_thresholds(prior, channel, potential),
         cites=("aubin2018",),
         status="theorem",
-        experiment=CommitteeStudent(prior, channel),
+        experiment={"prior": prior, "channel": channel},
         options={"K": K, "prior": prior, "channel": channel},
     )
 

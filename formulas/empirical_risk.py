@@ -31,7 +31,6 @@ from replica.blocks.risk import (
     test_error,
 )
 from replica.declarations.control import Control
-from replica.declarations.experiment import RiskMinimisation
 from replica.declarations.family import Family, Option
 from replica.declarations.formula import Formula
 from replica.declarations.landmarks import Absence
@@ -93,7 +92,7 @@ def build(loss: ConvexLoss, penalty: Penalty, teacher: Channel) -> Formula:
         absences=_absences(loss),
         cites=("thrampoulidis2018", "aubin2020", "candes2020"),
         status="theorem",
-        experiment=RiskMinimisation(teacher, loss, penalty),
+        experiment={"channel": teacher, "loss": loss, "penalty": penalty},
         options={"loss": loss, "penalty": penalty, "teacher": teacher},
     )
 

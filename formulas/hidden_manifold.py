@@ -54,7 +54,6 @@ from replica.blocks.risk import (
     test_error,
 )
 from replica.declarations.control import Control, Relation
-from replica.declarations.experiment import LinearReadout
 from replica.declarations.family import Family, Option
 from replica.declarations.formula import Formula
 from replica.declarations.landmarks import Absence
@@ -143,7 +142,7 @@ def _formula(
         relations=_relations(inputs),
         cites=("gerace2020", "goldt2020", "loureiro2021", "mei2022"),
         status="theorem",
-        experiment=LinearReadout(inputs, teacher, loss),
+        experiment={"inputs": inputs, "channel": teacher, "loss": loss},
     )
 
 

@@ -15,8 +15,8 @@ One step of replica symmetry breaking, with z ~ N(0, q1 - q0) inside u ~ N(0, q0
 from sympy import Expr, Interval, S, exp, log, oo, pi, sqrt, symbols
 
 from replica.blocks.constraints import constraint
+from replica.blocks.sphere import Sphere
 from replica.declarations.control import Control
-from replica.declarations.experiment import StorageExperiment
 from replica.declarations.family import Family, Option
 from replica.declarations.formula import Formula
 from replica.declarations.published import Published
@@ -81,7 +81,7 @@ def _replica_symmetric() -> Formula:
         ),
         cites=("gardner1988", "shcherbina2003"),
         status="theorem",
-        experiment=StorageExperiment(weights="spherical", constraint="step"),
+        experiment={"weights": Sphere(), "constraint": STEP},
     )
 
 

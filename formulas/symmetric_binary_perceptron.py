@@ -13,8 +13,8 @@ The saddle q = 0 always exists and gives the annealed capacity
 from sympy import Expr, Interval, S, log, oo, symbols
 
 from replica.blocks.constraints import constraint
+from replica.blocks.priors import Rademacher
 from replica.declarations.control import Control
-from replica.declarations.experiment import StorageExperiment
 from replica.declarations.family import Family, Option
 from replica.declarations.formula import Formula
 from replica.declarations.published import Published
@@ -65,7 +65,7 @@ def _build(constraint_name: str) -> Formula:
         published=_published(constraint_name),
         cites=("aubin2019", "abbe2021", "perkins2021"),
         status="theorem",
-        experiment=StorageExperiment(weights="binary", constraint=constraint_name),
+        experiment={"weights": Rademacher(), "constraint": constraint(constraint_name)},
         options={"constraint": constraint_name},
     )
 

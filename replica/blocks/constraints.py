@@ -53,10 +53,23 @@ def _u(mean: Any, variance: Any, kappa: Any) -> sympy.Expr:
     return LogSumExp(LogH((kappa - mean) / width), LogH((kappa + mean) / width))
 
 
+# functions with a name, so that a formula that holds a constraint travels between processes
+def _above(fields: Any, kappa: float) -> Any:
+    return np.asarray(fields) > kappa
+
+
+def _inside(fields: Any, kappa: float) -> Any:
+    return np.abs(fields) < kappa
+
+
+def _outside(fields: Any, kappa: float) -> Any:
+    return np.abs(fields) > kappa
+
+
 CONSTRAINTS = {
-    "step": Constraint("step", _step, lambda z, kappa: np.asarray(z) > kappa),
-    "rectangle": Constraint("rectangle", _rectangle, lambda z, kappa: np.abs(z) < kappa),
-    "u": Constraint("u", _u, lambda z, kappa: np.abs(z) > kappa),
+    "step": Constraint("step", _step, _above),
+    "rectangle": Constraint("rectangle", _rectangle, _inside),
+    "u": Constraint("u", _u, _outside),
 }
 
 

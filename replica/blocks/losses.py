@@ -41,7 +41,7 @@ from replica.language.primitives import LogH, MillsExcess
 
 __all__ = ["LOSSES", "PENALTIES", "ConvexLoss", "Loss", "Penalty", "loss", "penalty"]
 
-_y, _u = Symbol("y", real=True), Symbol("u", real=True)
+_y, _u, _w = Symbol("y", real=True), Symbol("u", real=True), Symbol("w", real=True)
 _LINE = np.concatenate([np.arange(0.001, 8, 0.05), np.geomspace(8, 100, 50)])
 
 
@@ -253,13 +253,20 @@ class Penalty:
     ----------
     name : str
         ``"l2"`` for :math:`r = w^2/2`, ``"l1"`` for :math:`r = |w|`.
+    expression : Expr
+        r in the symbol w.
     free_energy : callable
         ``(variance, stiffness, strength) -> Expr``: the mean over h ~ N(0, variance) of
         :math:`\min_w [\hat V w^2 / 2 - h w + \lambda r(w)]`, stiffness being :math:`\hat V`.
     """
 
     name: str
+    expression: Expr
     free_energy: Callable[[Any, Any, Any], Expr]
+
+    def __call__(self, weight: Any) -> Expr:
+        """Return the penalty of a weight, in units of its strength."""
+        return self.expression.subs(_w, weight)
 
     def __str__(self) -> str:
         return self.name
@@ -275,7 +282,10 @@ def _absolute(variance: Any, stiffness: Any, strength: Any) -> Expr:
     return -variance * exp(LogH(level)) * (1 - level * MillsExcess(level)) / stiffness
 
 
-PENALTIES = {"l2": Penalty("l2", _quadratic), "l1": Penalty("l1", _absolute)}
+PENALTIES = {
+    "l2": Penalty("l2", _w**2 / 2, _quadratic),
+    "l1": Penalty("l1", Abs(_w), _absolute),
+}
 
 
 def penalty(name: str) -> Penalty:

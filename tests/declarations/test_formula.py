@@ -40,7 +40,6 @@ from sympy import (
 )
 
 from replica.declarations.control import Control
-from replica.declarations.experiment import StorageExperiment
 from replica.declarations.family import Family, Option
 from replica.declarations.formula import Formula
 from replica.declarations.frozen import FrozenMapping
@@ -206,7 +205,7 @@ def test_names_of_fields_do_not_matter():
         {"thresholds": {}},
         {"published": (Published("alpha_G", 0.833, 5e-4, {"kappa": 0}),)},
         {"cites": ("krauth1989",)},
-        {"experiment": StorageExperiment("binary", "step")},
+        {"experiment": {"weights": "binary", "constraint": "step"}},
         {"options": {"rsb": 1}},
     ],
     ids=lambda changes: next(iter(changes)),
@@ -220,7 +219,8 @@ def test_different_content_is_different(changes):
     "duplicate", [copy.copy, copy.deepcopy, None], ids=["copy", "deep", "pickle"]
 )
 def test_copies(duplicate):
-    formula = make(starts={"uninformed": {q: S.Half}}, experiment=StorageExperiment("binary", "u"))
+    blocks = {"weights": "binary", "constraint": "u"}
+    formula = make(starts={"uninformed": {q: S.Half}}, experiment=blocks)
     if duplicate is None:
         twin = pickle.loads(pickle.dumps(formula))
     else:
