@@ -65,7 +65,7 @@ def test_numbers_are_read(value):
 
 
 @pytest.mark.parametrize(
-    "value", [math.nan, math.inf, "1", None, [1.0], np.ones(1), 1j, 10**400, object()], ids=repr
+    "value", [math.nan, math.inf, "1", None, [1.0], np.ones(1), 1j, 10**400, {1.0}], ids=repr
 )
 def test_what_is_not_one_number(value):
     with pytest.raises(ControlError, match=r"here: kappa = .* is not one finite number"):
