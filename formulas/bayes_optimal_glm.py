@@ -45,7 +45,7 @@ def build(
         published=TRANSITIONS_OF_BINARY_SIGNS if binary_signs else (),
         cites=("barbier2019",),
         status="theorem",
-        experiment=rp.TeacherStudent(prior, channel),
+        experiment={"prior": prior, "channel": channel},
     )
 
 

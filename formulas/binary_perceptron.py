@@ -48,7 +48,7 @@ BINARY_PERCEPTRON = discrete_weights(
     ),
     cites=("krauth1989", "ding2019", "huang2024"),
     status="conjecture",
-    experiment=rp.StorageExperiment(weights="binary", constraint="step"),
+    experiment={"weights": rp.Rademacher(), "constraint": rp.Step()},
 )
 
 FORMULAS = (BINARY_PERCEPTRON,)

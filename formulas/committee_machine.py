@@ -35,7 +35,7 @@ def build(
         "known; entropies per input",
         cites=("aubin2018",),
         status="theorem",
-        experiment=rp.CommitteeStudent(prior, channel),
+        experiment={"prior": prior, "channel": channel},
     )
 
 

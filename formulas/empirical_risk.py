@@ -39,7 +39,7 @@ def build(
         "student minimises a convex loss, summed over patterns, and a penalty.",
         cites=("thrampoulidis2018", "aubin2020", "candes2020"),
         status="theorem",
-        experiment=rp.RiskMinimisation(teacher, loss, penalty),
+        experiment={"channel": teacher, "loss": loss, "penalty": penalty},
     )
 
 

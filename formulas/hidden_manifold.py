@@ -55,7 +55,7 @@ def build_hidden_manifold(
         "random teacher linear in c; the student is linear in v.",
         cites=CITES,
         status="theorem",
-        experiment=rp.LinearReadout(inputs, teacher, loss),
+        experiment={"inputs": inputs, "channel": teacher, "loss": loss},
     )
 
 
@@ -74,7 +74,7 @@ def build_gaussian_covariates(
         "labels; the student is linear in the inputs.",
         cites=CITES,
         status="theorem",
-        experiment=rp.LinearReadout(inputs, teacher, loss),
+        experiment={"inputs": inputs, "channel": teacher, "loss": loss},
     )
 
 

@@ -62,7 +62,7 @@ def _replica_symmetric() -> rp.Formula:
         ),
         cites=("gardner1988", "shcherbina2003"),
         status="theorem",
-        experiment=rp.StorageExperiment(weights="spherical", constraint="step"),
+        experiment={"weights": rp.Sphere(), "constraint": STEP},
     )
 
 

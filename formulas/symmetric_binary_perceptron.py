@@ -35,7 +35,7 @@ def build(
         + ACCEPTED[constraint],
         cites=("aubin2019", "abbe2021", "perkins2021"),
         status="theorem",
-        experiment=rp.StorageExperiment(weights="binary", constraint=constraint),
+        experiment={"weights": rp.Rademacher(), "constraint": accept},
     )
     return _beyond_the_origin(formula) if accept == rp.Outside() else formula
 

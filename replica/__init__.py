@@ -67,16 +67,10 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "ContinuousChannel",
         "DiscreteChannel",
     ),
+    "replica.blocks.sphere": ("Sphere",),
     "replica.declarations.control": (
         "Control",
         "Relation",
-    ),
-    "replica.declarations.experiment": (
-        "CommitteeStudent",
-        "LinearReadout",
-        "RiskMinimisation",
-        "StorageExperiment",
-        "TeacherStudent",
     ),
     "replica.declarations.family": (
         "Family",
@@ -111,6 +105,10 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "replica.experiments.amp": (
         "Inference",
         "amp",
+    ),
+    "replica.experiments.driver": (
+        "Simulation",
+        "register_simulation",
     ),
     "replica.experiments.counting": (
         "cover_count",
@@ -209,15 +207,11 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.blocks.random_features import FeatureMap as FeatureMap
     from replica.blocks.random_features import FeatureMatrix as FeatureMatrix
     from replica.blocks.random_features import RandomFeatures as RandomFeatures
+    from replica.blocks.sphere import Sphere as Sphere
     from replica.blocks.written_channels import ContinuousChannel as ContinuousChannel
     from replica.blocks.written_channels import DiscreteChannel as DiscreteChannel
     from replica.declarations.control import Control as Control
     from replica.declarations.control import Relation as Relation
-    from replica.declarations.experiment import CommitteeStudent as CommitteeStudent
-    from replica.declarations.experiment import LinearReadout as LinearReadout
-    from replica.declarations.experiment import RiskMinimisation as RiskMinimisation
-    from replica.declarations.experiment import StorageExperiment as StorageExperiment
-    from replica.declarations.experiment import TeacherStudent as TeacherStudent
     from replica.declarations.family import Family as Family
     from replica.declarations.family import Option as Option
     from replica.declarations.formula import Formula as Formula
@@ -245,6 +239,8 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.experiments.counting import cover_count as cover_count
     from replica.experiments.counting import cover_probability as cover_probability
     from replica.experiments.counting import vc_dimension_bound as vc_dimension_bound
+    from replica.experiments.driver import Simulation as Simulation
+    from replica.experiments.driver import register_simulation as register_simulation
     from replica.experiments.readout import simulate_on_data as simulate_on_data
     from replica.experiments.result import Experiment as Experiment
     from replica.experiments.simulate import simulate as simulate

@@ -11,7 +11,7 @@ from typing import Any
 from replica.declarations.family import Family
 from replica.declarations.formula import Formula
 from replica.declarations.published import Published
-from replica.declarations.reading import resolve
+from replica.declarations.reading import read
 from replica.errors import ReplicaError
 from replica.registry import formulas
 from replica.solvers.published import verdict
@@ -174,10 +174,9 @@ def constants(
 def _values(formula: Formula, published: Published) -> dict[str, float]:
     """Return the controls with their defaults, so that equal computations are recognised."""
     try:
-        _, values = resolve(formula, published.at, optional={"*"})
+        return read(formula, published.at, optional={"*"}).floats
     except ReplicaError:
-        values = dict(published.at)
-    return {name: float(value) for name, value in values.items()}
+        return {name: float(value) for name, value in published.at.items()}
 
 
 def _computed(

@@ -43,7 +43,7 @@ from replica.language.excess import squared_excess
 
 __all__ = ["ConvexLoss", "Loss", "Penalty"]
 
-_y, _u = Symbol("y", real=True), Symbol("u", real=True)
+_y, _u, _w = Symbol("y", real=True), Symbol("u", real=True), Symbol("w", real=True)
 # Margins at which `beyond_zero` sums: dense where losses bend, sparse in their tails.
 _LINE = np.concatenate([np.arange(0.001, 8, 0.05), np.geomspace(8, 100, 50)])
 
@@ -236,6 +236,8 @@ class Penalty(Block):
     ----------
     name : str
         The shipped ones are ``"l2"`` for :math:`r = w^2/2` and ``"l1"`` for :math:`r = |w|`.
+    expression : Expr
+        r in the symbol w.
     free_energy : callable
         ``(variance, stiffness, strength) -> Expr``: the mean over h ~ N(0, variance) of
         :math:`\min_w [\hat V w^2 / 2 - h w + \lambda r(w)]`, stiffness being :math:`\hat V`.
@@ -246,9 +248,14 @@ class Penalty(Block):
     -1/2
     """
 
+    expression: Expr
     free_energy: Callable[[Any, Any, Any], Expr]
 
     shipped: ClassVar[Shipped[Penalty]] = Shipped("penalty", "replica.blocks.losses")
+
+    def __call__(self, weight: Any) -> Expr:
+        """Return the penalty of a weight, in units of its strength."""
+        return self.expression.subs(_w, weight)
 
 
 def _quadratic(variance: Any, stiffness: Any, strength: Any) -> Expr:
@@ -266,6 +273,6 @@ BLOCKS = (
     Absolute(),
     Huber(),
     HardMargin(),
-    Penalty("l2", _quadratic),
-    Penalty("l1", _absolute),
+    Penalty("l2", _w**2 / 2, _quadratic),
+    Penalty("l1", Abs(_w), _absolute),
 )

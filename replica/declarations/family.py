@@ -69,7 +69,8 @@ class Family:
     The parameters of `build` are the options; everything else a user passes is a control. Each has
     a default and an annotation, ``Annotated[type, "what it means"]``, whose type is
 
-    * ``Literal[0, 1]``: one of these values;
+    * ``Literal[0, 1]``: one of these values, or a tuple of them beside the meaning where they are
+      no literals;
     * a kind of blocks, such as `Prior`: one of one's own, or the name of a shipped one (of
       ``Prior.shipped``). A condition beside the meaning leaves out the shipped ones for which it
       does not hold; the default is then listed first.
@@ -159,8 +160,10 @@ def _option(where: str, hint: Any, default: Any) -> Option:
     condition = next((note for note in notes if callable(note)), None)
     if default is inspect.Parameter.empty:
         raise DeclarationError(f"{where} has no default: give one in the signature of build")
-    if get_origin(kind) is Literal:
-        return Option(get_args(kind), default, doc)
+    stated = next((note for note in notes if isinstance(note, tuple)), ())
+    values = get_args(kind) if get_origin(kind) is Literal else stated
+    if values:
+        return Option(values, default, doc)
     shipped = getattr(kind, "shipped", None)
     if not isinstance(shipped, Mapping):
         raise DeclarationError(

@@ -66,8 +66,10 @@ class Formula:
         Keys of ``references.bib``.
     status : {"theorem", "conjecture", "heuristic"}
         What is known of the formula where it is stable.
-    experiment : object, optional
-        Finite-size twin.
+    experiment : mapping of str to block, optional
+        What finite-size instances are drawn from, by role: ``{"prior": prior, "channel": channel}``
+        for a teacher and a student, ``{"weights": weights, "constraint": constraint}`` for a
+        storage problem. `replica.simulate` serves the roles that a `Simulation` is registered for.
     options : mapping of str to value
         Structural options, filled in by a family.
 
@@ -95,7 +97,7 @@ class Formula:
     published: tuple[Published, ...] = ()
     cites: tuple[str, ...] = ()
     status: str = "conjecture"
-    experiment: Any = None
+    experiment: Mapping[str, Any] | None = None
     options: Mapping[str, Any] = field(default_factory=FrozenMapping)
     relations: Mapping[str, Relation] = field(default_factory=FrozenMapping)
 
@@ -135,6 +137,11 @@ class Formula:
         if self.stability and self.stability not in self.observables:
             raise DeclarationError(
                 f"formula {self.name}: stability names {self.stability!r}, which is no observable"
+            )
+        if not (self.experiment is None or isinstance(self.experiment, FrozenMapping)):
+            raise DeclarationError(
+                f"formula {self.name}: experiment must be a mapping of roles to blocks, not "
+                f"{self.experiment!r}"
             )
         checks.names()
         checks.places("start", self.starts)

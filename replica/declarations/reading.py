@@ -13,7 +13,7 @@ from replica.declarations.relation import settle
 from replica.errors import ControlError, DeclarationError
 from replica.writing import domain_text
 
-__all__ = ["read", "resolve"]
+__all__ = ["read"]
 
 
 def read(
@@ -62,17 +62,6 @@ def read(
                 f"{domain_text(control.domain)}"
             )
     return Points(formula, values)
-
-
-def resolve(
-    target: Formula | Family,
-    given: Mapping[str, Any],
-    *,
-    optional: Collection[str] = (),
-) -> tuple[Formula, dict[str, Any]]:
-    """Return formula and values; see `read`."""
-    points = read(target, given, optional=optional)
-    return points.formula, dict(points.values)
 
 
 def _related_numbers(formula: Formula, given: Mapping[str, Any]) -> dict[str, Any]:

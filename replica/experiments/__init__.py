@@ -2,22 +2,20 @@
 
 from replica.experiments.amp import Inference, amp
 from replica.experiments.counting import cover_count, cover_probability, vc_dimension_bound
-from replica.experiments.erm import minimise_risk, simulate_risk
+from replica.experiments.driver import Simulation, register_simulation
+from replica.experiments.minimisers import minimise_risk
 from replica.experiments.result import Experiment
 from replica.experiments.simulate import simulate
-from replica.experiments.storage import simulate_storage
-from replica.experiments.teacher_student import simulate_teacher_student
 
 __all__ = [
     "Experiment",
     "Inference",
+    "Simulation",
     "amp",
     "cover_count",
     "cover_probability",
     "minimise_risk",
+    "register_simulation",
     "simulate",
-    "simulate_risk",
-    "simulate_storage",
-    "simulate_teacher_student",
     "vc_dimension_bound",
 ]

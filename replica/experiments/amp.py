@@ -1,4 +1,4 @@
-r"""Approximate message passing on one instance of a generalised linear model.
+r"""Approximate message passing on one instance, for weights and fields of one or K components.
 
 With the log-partitions L of prior and channel and V the mean posterior variance, one step is
 
@@ -11,52 +11,109 @@ With the log-partitions L of prior and channel and V the mean posterior variance
 The terms V g and A a are the Onsager terms: they take back what each variable told the others one
 step before, and without them the overlap does not follow state evolution.
 
+A generalised linear model has one weight for each input: a and r have the shape (p,), omega and g
+the shape (n,), and V and A are numbers. A committee of K hidden units has K weights for each input:
+then the shapes are (p, K), (n, K) and (K, K). What depends on the model is asked of it
+(`MessagePassingModel`).
+
 References
 ----------
 Rangan, *Generalized approximate message passing*, arXiv:1010.5141. Javanmard and Montanari,
-*State evolution for general approximate message passing algorithms*, arXiv:1211.5164.
+*State evolution for general approximate message passing algorithms*, arXiv:1211.5164. Aubin,
+Maillard, Barbier, Krzakala, Macris and Zdeborová, arXiv:1806.05451, for K fields.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from replica.errors import ControlError, ConvergenceError
-from replica.experiments.checks import instance_streams, one_number, positive_integer, shown
-from replica.experiments.planted import SMALLEST_VARIANCE, PlantedModel, planted_model
+from replica.experiments.checks import instance_streams, one_number, positive_integer
+from replica.experiments.damping import Swings, kept
+from replica.experiments.patterns import check_data, real_array
+from replica.experiments.planted import planted_model
 from replica.solvers.solution import Status
 
-__all__ = ["Inference", "amp", "infer"]
+__all__ = ["Inference", "MessagePassingModel", "Settings", "amp", "infer"]
 
 FloatArray = NDArray[np.float64]
+Variance = Any  # a number for one field, an array of shape (K, K) for K
 
-# Variances are in units of the prior's. Full recovery: a mean posterior variance below this,
+# Variances are in units of the prior's. The weights count as recovered exactly where their mean
+# posterior variance is below the first, and the labels ask to move the fields by no more than the
+# second, mean square.
 _RECOVERED = 1e-12
-# and labels that ask to move the fields by no more than this, mean square.
-_DISAGREEMENT = 10.0  # of the labels' scatter with what the channel lets it be
 _ASKED = 1e-6
-# Where the labels are discrete, the patterns that still tell something have |field| ~ sqrt(V).
-# Below this times 1/n, squared, the n patterns at hand hold none and would undo what they said.
-_PATTERNS_LEFT = 5.0
-# A curvature within this many standard errors of zero, over the patterns, has no known sign.
-_SIGNIFICANT = 3.0
+# Continuous labels contradict the model where E g^2 is this many times what the posterior expects.
+_DISAGREEMENT = 10.0
 # No posterior mean is this large, mean square, in units of rho.
 _LARGEST_ESTIMATE = 100.0
-# So many steps, each opposite to the one before (cosine) and not shrinking, are a cycle of two.
-_SWINGS, _OPPOSITE, _SWINGS_STAY = 10, 0.9, 0.9
-_DAMPING_STEP = 0.3
-_PATIENCE, _UNSETTLED = 40, 0.3  # steps whose changes, of the size of the prior, do not fall
 # Rounding of the products with X keeps the estimate moving by about this many units.
 _ROUNDING_UNITS = 100.0
-# Scale of X: what is tolerated besides six standard deviations of Gaussian entries.
-_SCALE_SLACK, _COLUMN_SLACK = 0.1, 0.5
+
+
+class MessagePassingModel(Protocol):
+    """A prior and a channel in numbers: what the iteration needs to know of them."""
+
+    @property
+    def title(self) -> str:
+        """Words for messages and tables."""
+
+    @property
+    def unit(self) -> Variance:
+        """One, as a variance of the fields: a number, or the identity of shape (K, K)."""
+
+    @property
+    def second_moment(self) -> float:
+        """Second moment of one weight, before any label is seen."""
+
+    @property
+    def variance(self) -> float:
+        """Variance of one weight, before any label is seen."""
+
+    @property
+    def sign_is_free(self) -> bool:
+        """Whether neither the labels nor the prior tell w from -w."""
+
+    @property
+    def adapts_damping(self) -> bool:
+        """Whether damping is raised where the estimate swings or wanders."""
+
+    @property
+    def continuous_labels(self) -> bool:
+        """Whether labels scatter as numbers, so that their scatter can contradict the model."""
+
+    def start(self, rng: np.random.Generator, p: int) -> tuple[FloatArray, FloatArray]:
+        """Return the first means, (p,) or (p, K), and variances, as of `denoise`."""
+
+    def least_variance(self, n: int) -> float:
+        """Return the variance below which n patterns cannot tell a field."""
+
+    def at_least(self, variance: Variance, least: float) -> Variance:
+        """Return the variance of the fields, kept from vanishing."""
+
+    def output(
+        self, labels: FloatArray
+    ) -> Callable[[FloatArray, Variance], tuple[FloatArray, FloatArray]]:
+        """Return g and its derivative, (n,) or (n, K) and (n, K, K), given fields and variance."""
+
+    def precision(self, message: FloatArray, slope: FloatArray, p: int) -> Variance:
+        """Return A of messages g and their derivatives."""
+
+    def denoise(self, field: FloatArray, precision: Variance) -> tuple[FloatArray, FloatArray]:
+        """Return posterior means, and variances (p,) of each weight or their mean (K, K)."""
+
+    def mean_variance(self, variance: FloatArray) -> Variance:
+        """Return the mean of variances over the weights."""
+
+    def predicted_label(self, fields: FloatArray, variance: Variance) -> FloatArray:
+        """Return the mean label of new patterns, given the means of their fields."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -65,15 +122,17 @@ class Inference:
 
     Attributes
     ----------
-    mean, variance : ndarray, shape (p,)
+    mean : ndarray, shape (p,) or (p, K)
         Of each weight, given the data.
+    variance : ndarray, shape (p,) or (K, K)
+        Of each weight; of K weights for each input, the mean covariance over the inputs.
     status : Status
     steps : int
         Iterations taken.
     changes : ndarray, shape (steps,)
         Root mean square by which each step asked to change the mean, in standard deviations of
         the prior.
-    model : PlantedModel
+    model : PlantedModel or PlantedPair
         Prior, channel and their controls.
     note : str
         What happened, and the remedy where there is one.
@@ -84,7 +143,7 @@ class Inference:
     status: Status
     steps: int
     changes: FloatArray
-    model: PlantedModel
+    model: Any
     note: str = ""
 
     @property
@@ -95,14 +154,15 @@ class Inference:
     def overlap(self, w_star: ArrayLike) -> float:
         r"""Return :math:`m = a \cdot w^* / p` with the teacher's weights.
 
-        Its absolute value where the labels leave the sign of all weights free.
+        Its absolute value where the labels leave the sign of all weights free; the mean over K
+        weights for each input, in the order in which they are.
         """
         teacher = np.asarray(w_star, dtype=np.float64)
         if teacher.shape != self.mean.shape:
             raise ControlError(
                 f"overlap: w_star has shape {teacher.shape}, the estimate {self.mean.shape}"
             )
-        m = float(self.mean @ teacher) / teacher.size
+        m = float(self.mean.reshape(-1) @ teacher.reshape(-1)) / teacher.size
         return abs(m) if self.model.sign_is_free else m
 
     def predict(self, X_new: ArrayLike) -> FloatArray:
@@ -117,25 +177,28 @@ class Inference:
         -------
         ndarray, shape (k,) or ()
         """
-        patterns = _real_array("predict", "X_new", X_new, None)
-        if patterns.ndim not in (1, 2) or patterns.shape[-1] != self.mean.size:
+        patterns = real_array("predict", "X_new", X_new, None)
+        if patterns.ndim not in (1, 2) or patterns.shape[-1] != len(self.mean):
             raise ControlError(
-                f"predict: X_new has shape {patterns.shape}; allowed: (k, {self.mean.size}), a "
+                f"predict: X_new has shape {patterns.shape}; allowed: (k, {len(self.mean)}), a "
                 "pattern in each row"
             )
         fields = np.asarray(patterns @ self.mean.astype(patterns.dtype), dtype=np.float64)
         if not np.isfinite(fields).all():
             raise ControlError("predict: X_new has entries that are not finite")
-        return self.model.predicted_label(fields, float(self.variance.mean()))
+        predicted: FloatArray = self.model.predicted_label(
+            fields, self.model.mean_variance(self.variance)
+        )
+        return predicted
 
     def __repr__(self) -> str:
-        model = self.model
-        controls = "".join(f", {name} = {value:g}" for name, value in model.controls.items())
+        q = _square(self.mean) / self.mean.size
+        variance = _total(self.model.mean_variance(self.variance)) / _total(self.model.unit)
         lines = [
-            f"{model.prior.name} weights, {model.channel.name} labels{controls}",
-            f"  p            {self.mean.size}",
-            f"  q = |a|^2/p  {self.mean @ self.mean / self.mean.size:.6g}",
-            f"  variance     {self.variance.mean():.6g}",
+            self.model.title,
+            f"  p            {len(self.mean)}",
+            f"  q = |a|^2/p  {q:.6g}",
+            f"  variance     {variance:.6g}",
             f"  status       {self.status.name.lower()} after {self.steps} steps",
         ]
         return "\n".join([*lines, f"  note         {self.note}"] if self.note else lines)
@@ -225,9 +288,9 @@ def amp(
     (1.0, 'exact recovery')
     """
     model = planted_model("amp", prior, channel, controls)
-    patterns = _real_array("amp", "X", X, dtype)
-    labels = np.asarray(_real_array("amp", "y", y, np.float64))
-    _check_data(patterns, labels)
+    patterns = real_array("amp", "X", X, dtype)
+    labels = np.asarray(real_array("amp", "y", y, np.float64))
+    check_data(patterns, labels)
     model.check_labels(labels, "amp")
     settings = Settings.checked("amp", max_steps, damping, tolerance)
     _, (stream,) = instance_streams("amp", rng, 1)
@@ -256,7 +319,9 @@ class Settings:
     tolerance: float = 1e-6
 
     @classmethod
-    def checked(cls, where: str, max_steps: Any, damping: Any, tolerance: Any) -> Settings:
+    def checked(
+        cls, where: str, max_steps: Any = 500, damping: Any = 0.0, tolerance: Any = 1e-6
+    ) -> Settings:
         """Return the settings, refusing what has no meaning."""
         kept = one_number("damping", damping, where)
         if not 0 <= kept < 1:
@@ -268,7 +333,7 @@ class Settings:
 
 
 def infer(
-    model: PlantedModel,
+    model: MessagePassingModel,
     X: NDArray[Any],
     y: FloatArray,
     settings: Settings,
@@ -283,13 +348,13 @@ def infer(
 
     Parameters
     ----------
-    model : PlantedModel
+    model : MessagePassingModel
     X : ndarray, shape (n, p)
         Contiguous; its dtype is that of the products.
     y : ndarray, shape (n,)
     settings : Settings
     rng : numpy.random.Generator
-        For the start where the sign of all weights is free.
+        For the start, where it is random.
     observe : callable
         Called with (step, mean), from step 0.
 
@@ -298,78 +363,78 @@ def infer(
     Inference
     """
     n, p = X.shape
-    width = model.variance
+    width, unit = model.variance, model.unit
+    units = _total(unit)
     output = model.output(y)
-    discrete = model.channel.dimension == 0
-    least = width * ((_PATTERNS_LEFT / n) ** 2 if discrete else SMALLEST_VARIANCE)
+    least = model.least_variance(n)
     tolerance = max(settings.tolerance, _ROUNDING_UNITS * float(np.finfo(X.dtype).eps))
 
-    mean = np.full(p, model.mean)
-    if model.sign_is_free:
-        # This size makes |a|^2 and the overlap of a random guess agree, as they would for a
-        # posterior; a larger start looks more certain than it is, and may be trapped.
-        mean += math.sqrt(width / p) * rng.standard_normal(p)
-    first = mean
-    variance = np.full(p, width)
-    spread, fresh_start = width, True
-    message, reaction, precision = np.zeros(n), 0.0, 0.0
+    start = model.start(rng, p)
+    mean, variance = start
+    message: FloatArray = np.zeros((n, *mean.shape[1:]))
+    spread, fresh_start = width * unit, True
+    reaction, precision = 0.0 * unit, 0.0 * unit
     changes: list[float] = []
-    swings = _Swings(settings.damping)
+    swings = Swings(settings.damping)
     remedy = _remedy(settings.damping)
     observe(0, mean)
 
     def ended(status: Status, note: str = "") -> Inference:
         return Inference(mean, variance, status, len(changes), np.array(changes), model, note)
 
-    def contradicted(asked: FloatArray, slope: FloatArray, known: float) -> bool:
-        squares = float(asked @ asked) / n
-        # E g^2 = -E g' for a posterior; the scatter of the labels is seen where they are numbers
-        if not model.channel.labels and squares > _DISAGREEMENT * -float(slope.mean()) > 0:
+    def contradicted(asked: FloatArray, slope: FloatArray, known: Variance) -> bool:
+        # a posterior has E g^2 = -E g'; only continuous labels can scatter more than that
+        curvature = -_total(slope.mean(axis=0))
+        if model.continuous_labels and _square(asked) / n > _DISAGREEMENT * curvature > 0:
             return True
-        # V E g^2 <= 1 for a posterior: once the weights are known the labels ask for nothing
-        return bool(known**2 * squares > known + _ASKED * width)
+        # a posterior has V E g^2 <= 1, so as V vanishes the labels ask for ever smaller changes
+        moved = _square(np.dot(asked, known)) / n
+        return bool(moved > _total(known) + _ASKED * width * units)
 
     for step in range(1, settings.max_steps + 1):
-        kept_messages, kept_estimates = _kept(0.0 if fresh_start else swings.damping, model)
+        kept_messages, kept_estimates = kept(
+            0.0 if fresh_start else swings.damping, model.sign_is_free
+        )
         fresh_start = False
-        seen = max(spread, least)
-        fields = _product(X, mean) - seen * message
+        seen = model.at_least(spread, least)
+        fields = _product(X, mean) - np.dot(message, seen)
         fresh, slope = output(fields, seen)
         message = _mixed(fresh, message, kept_messages)
-        reaction = _mixed(-float(slope.sum()) / p, reaction, kept_messages)
-        precision = _mixed(_precision(fresh, slope, p, width), precision, kept_messages)
-        response = _product(X.T, message) + reaction * mean
+        reaction = _mixed(-slope.sum(axis=0) / p, reaction, kept_messages)
+        precision = _mixed(model.precision(fresh, slope, p), precision, kept_messages)
+        response = _product(X.T, message) + np.dot(mean, reaction)
         denoised, new_variance = model.denoise(response, precision)
-        size = float(denoised @ denoised) / p
-        if not (
-            size <= _LARGEST_ESTIMATE * model.second_moment and np.isfinite(new_variance).all()
-        ):
+        largest = _LARGEST_ESTIMATE * model.second_moment * units
+        if not (_square(denoised) / p <= largest and np.isfinite(new_variance).all()):
             return ended(Status.DIVERGED, f"the estimate diverged at step {step}: {remedy}")
-        left = float(new_variance.mean())
-        # a single weight may be certain and wrong: then the labels disagree, and turn it
-        if left < _RECOVERED * width:
-            known = max(_RECOVERED * width, least)
+        left = model.mean_variance(new_variance)
+        # The variance can vanish while a weight is wrong. Then the labels still ask for a change,
+        # and the iteration goes on until they do not.
+        if _total(left) < _RECOVERED * width:
+            known = max(_RECOVERED * width, least) * unit
             if not contradicted(*output(_product(X, denoised), known), known):
                 changes.append(_change(denoised, mean, width))
                 mean, variance = denoised, new_variance
                 observe(step, mean)
                 return ended(Status.CONVERGED, _EXACT)
         change = _change(denoised, mean, width)
-        lost = swings.see(denoised - mean, change)
+        lost = model.adapts_damping and swings.see(denoised - mean, change)
         mean, variance = _mixed(denoised, mean, kept_estimates), new_variance
         spread = _mixed(left, spread, kept_estimates)
         changes.append(change)
         observe(step, mean)
         if change < tolerance:
-            if spread < _ASKED * width and contradicted(fresh, slope, seen):
+            if _total(spread) < _ASKED * width and contradicted(fresh, slope, seen):
                 note = f"at step {step} no variance is left and the labels disagree: {remedy}"
                 return ended(Status.DIVERGED, note)
-            # next to full recovery errors and their estimates shrink together, to the tolerance
-            exact = spread < (10 * tolerance) ** 2 * width
+            # Close to full recovery the error falls with the changes, so at the end its square is
+            # of the order of the tolerance squared.
+            exact = _total(spread) < (10 * tolerance) ** 2 * width
             return ended(Status.CONVERGED, _EXACT if exact else "")
-        if lost:  # what it wandered into holds it: begin again, with the damping it lacked
-            mean, variance, spread, fresh_start = first, np.full(p, width), width, True
-            message, reaction, precision = np.zeros(n), 0.0, 0.0
+        # Damping that starts late does not undo what the iteration did without it: start again.
+        if lost:
+            (mean, variance), spread, fresh_start = start, width * unit, True
+            message = np.zeros_like(message)
     note = (
         f"the last of {settings.max_steps} steps changed the estimate by {changes[-1]:.1e}: raise "
         f"max_steps or, if `changes` does not fall, {remedy}"
@@ -385,71 +450,6 @@ def _remedy(damping: float) -> str:
     return f"use damping={more:.3g}, and see that X has entries of mean 0 and variance 1/p"
 
 
-def _precision(message: FloatArray, slope: FloatArray, p: int, width: float) -> float:
-    """Return A, which is -sum(slope)/p, and positive.
-
-    At the start of a channel whose log-partition is not concave (abs, door) the sum is a
-    fluctuation with any sign. There the mean of squares takes its place, which has the same
-    expectation; but not beyond the prior's own precision, since it grows with what V has missed.
-    """
-    curvature = -float(slope.sum()) / p
-    error = float(slope.std()) * math.sqrt(slope.size) / p
-    if curvature > _SIGNIFICANT * error:
-        return curvature
-    return max(curvature, min(float(message @ message) / p, 1 / width))
-
-
-class _Swings:
-    """Damping, raised where the estimate goes on swinging between two values, or never settles.
-
-    Noiseless labels next to a transition and a mean of X make an eigenvalue of the iteration
-    smaller than -1 at finite size; half of the way leads to the fixed point between the two.
-    """
-
-    def __init__(self, damping: float) -> None:
-        self.damping = damping
-        self._last: FloatArray | None = None
-        self._sizes: list[float] = []
-        self._window: list[float] = []
-        self._before = math.inf
-
-    def see(self, moved: FloatArray, change: float) -> bool:
-        """Take note of a step; tell whether the estimate wanders without settling."""
-        if self._last is not None:
-            product = float(moved @ self._last)
-            opposite = product < -_OPPOSITE * math.sqrt(
-                float(moved @ moved) * float(self._last @ self._last)
-            )
-            self._sizes = [*self._sizes, change] if opposite else []
-        self._last = moved
-        if len(self._sizes) > _SWINGS and change > _SWINGS_STAY * self._sizes[-1 - _SWINGS]:
-            self._raise()
-        self._window.append(change)
-        if len(self._window) == _PATIENCE:
-            smallest = min(self._window)
-            lost = smallest > max(_UNSETTLED, _SWINGS_STAY * self._before)
-            self._before, self._window = smallest, []
-            if lost:
-                self._raise()
-                self._before = math.inf
-                return True
-        return False
-
-    def _raise(self) -> None:
-        self.damping += _DAMPING_STEP * (1 - self.damping)
-        self._sizes = []
-
-
-def _kept(damping: float, model: PlantedModel) -> tuple[float, float]:
-    """Return which fraction of the old messages and of the old estimates stays.
-
-    Where the sign is free the start is linear, and an estimate that lags excites large negative
-    eigenvalues, against which the Onsager terms no longer help; elsewhere, lagging messages keep
-    the iteration from settling at low noise. Both were measured.
-    """
-    return (damping, 0.0) if model.sign_is_free else (0.0, damping)
-
-
 def _change(new: FloatArray, old: FloatArray, width: float) -> float:
     return math.sqrt(float(np.mean((new - old) ** 2)) / width)
 
@@ -459,78 +459,16 @@ def _mixed(new: Any, old: Any, kept: float) -> Any:
 
 
 def _product(matrix: NDArray[Any], vector: FloatArray) -> FloatArray:
-    with np.errstate(all="ignore"):  # what overflows is seen in the estimate
+    with np.errstate(all="ignore"):  # an overflow is found in the estimate
         return np.asarray(matrix @ vector.astype(matrix.dtype, copy=False), dtype=np.float64)
 
 
-# ---------------------------------------------------------------- input
+def _square(values: FloatArray) -> float:
+    """Return the sum of squares of all entries."""
+    flat = values.reshape(-1)
+    return float(flat @ flat)
 
 
-def _real_array(where: str, name: str, given: ArrayLike, dtype: DTypeLike | None) -> NDArray[Any]:
-    """Return a contiguous array of float32 or float64."""
-    try:
-        array = np.asarray(given)
-    except ValueError:  # a ragged list
-        array = np.empty(0, dtype=object)
-    if array.dtype.kind not in "iuf":
-        raise ControlError(f"{where}: {name} must be an array of real numbers, not {shown(given)}")
-    try:
-        kind = np.dtype(array.dtype if dtype is None else dtype)
-    except TypeError:
-        kind = np.dtype(object)
-    if dtype is not None and kind not in (np.float32, np.float64):
-        raise ControlError(f"{where}: dtype = {shown(dtype)}; allowed: float32, float64")
-    array = array.astype(kind if kind in (np.float32, np.float64) else np.float64, copy=False)
-    # a product with a strided view would copy it in every step
-    return array if array.flags.forc else np.ascontiguousarray(array)
-
-
-def _check_data(X: NDArray[Any], y: FloatArray) -> None:
-    if X.ndim != 2 or not X.size:
-        raise ControlError(
-            f"amp: X has shape {X.shape}; allowed: (n, p), a pattern in each row, not empty"
-        )
-    n, p = X.shape
-    if y.shape != (n,):
-        raise ControlError(
-            f"amp: y has shape {y.shape} and X has {n} rows; allowed: one label for each row"
-            + (" (X may be transposed)" if y.shape == (p,) else "")
-        )
-    if not np.isfinite(y).all():
-        k = int(np.flatnonzero(~np.isfinite(y))[0])
-        raise ControlError(f"amp: y[{k}] = {y[k]} is not finite")
-    with np.errstate(all="ignore"):
-        squares = np.einsum("ij,ij->j", X, X)  # (p,) numbers: nothing of the size of X
-    if not np.isfinite(squares).all():
-        column = int(np.flatnonzero(~np.isfinite(squares))[0])
-        rows = np.flatnonzero(~np.isfinite(X[:, column]))
-        place = f"X[{int(rows[0])}, {column}] = {X[rows[0], column]}" if rows.size else "X"
-        raise ControlError(f"amp: {place} is not finite, or X is too large to be squared")
-    _warn_of_scale(X, np.asarray(squares, dtype=np.float64))
-
-
-def _warn_of_scale(X: NDArray[Any], squares: FloatArray) -> None:
-    """Tell how to scale X, which the theory and the algorithm take as iid of variance 1/p."""
-    n, p = X.shape
-    scale = float(squares.sum()) / n  # one
-    columns = squares * p / n
-    if abs(scale - 1) > _SCALE_SLACK + 6 * math.sqrt(2 / (n * p)):
-        hint = f"divide X by {math.sqrt(scale):.6g}" if scale > 0 else "X is zero"
-        _warn(f"the entries of X have variance {scale:.4g}/p and not 1/p: {hint}")
-    elif np.abs(columns - 1).max() > _COLUMN_SLACK + 6 * math.sqrt(2 / n):
-        worst = int(np.abs(columns - 1).argmax())
-        _warn(
-            f"column {worst} of X has variance {columns[worst]:.4g}/p and not 1/p: divide each "
-            "column by sqrt(p) times its root mean square"
-        )
-    # a common mean is one large singular value, sqrt(n p) times the mean
-    common = np.linalg.norm(X.sum(axis=0, dtype=np.float64)) / math.sqrt(n)
-    if common > math.sqrt(max(scale, 0.0)) * (1.5 + 6 / math.sqrt(2 * p)):
-        _warn(
-            f"the entries of X have a mean, about {common / math.sqrt(n * p):.3g}: the iteration "
-            "may diverge; centre X before labels are drawn, or use damping"
-        )
-
-
-def _warn(text: str) -> None:
-    warnings.warn(f"amp: {text}", UserWarning, stacklevel=5)
+def _total(variance: Variance) -> float:
+    """Return the sum of the variances of the fields: the number itself, or the trace."""
+    return float(np.trace(variance)) if np.ndim(variance) else float(variance)

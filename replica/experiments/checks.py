@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,16 +13,12 @@ from replica.errors import ControlError
 
 __all__ = [
     "check_entries",
-    "each_instance",
     "instance_streams",
     "one_number",
     "pattern_counts",
-    "pattern_grid",
     "positive_integer",
     "shown",
 ]
-
-T = TypeVar("T")
 
 _LARGEST_N = 10**9
 
@@ -61,7 +56,7 @@ def positive_integer(
     """
     allowed = "1, 2, 3, ..." if largest is None else f"1 to {largest}"
     integer: int | None = None
-    # bool is an int in Python, and one True among sizes is a misplaced flag
+    # bool is an int in Python, but True as a size is a slip: a flag in the wrong place
     if type(value).__name__ not in ("bool", "bool_"):
         try:
             integer = operator.index(value)
@@ -148,35 +143,10 @@ def pattern_counts(
     return tuple(grid)
 
 
-def pattern_grid(
-    where: str, p: int, alpha: ArrayLike | None, n: ArrayLike | None, largest: float
-) -> tuple[int, ...]:
-    """Return n of each point of a grid that must be given, with n p not beyond `largest`."""
-    grid = pattern_counts(where, p, alpha, n)
-    if grid is None:
-        raise ControlError(f"{where}: the grid is missing; give alpha=... (or n=...)")
-    check_entries(where, max(grid), p, largest)
-    return grid
-
-
 def check_entries(where: str, n: int, p: int, largest: float) -> None:
     """Refuse patterns of more than `largest` entries."""
     if n * p > largest:
         raise ControlError(f"{where}: X has n p = {n} x {p} entries; allowed: n p <= {largest:.0e}")
-
-
-def each_instance(
-    run: Callable[[np.random.Generator], T],
-    streams: Sequence[np.random.Generator],
-    progress: Callable[[int, int], None] | None,
-) -> list[T]:
-    """Return what `run` makes of each stream, reporting how many are done."""
-    outcomes = []
-    for stream in streams:
-        outcomes.append(run(stream))
-        if progress is not None:
-            progress(len(outcomes), len(streams))
-    return outcomes
 
 
 def instance_streams(
@@ -215,4 +185,5 @@ def shown(value: Any) -> str:
 
 
 def _is_whole_float(value: Any) -> bool:
-    return isinstance(value, float) and value.is_integer() and value >= 1
+    # beyond 2^53 a double is an integer because it has no digits left, not because one was meant
+    return isinstance(value, float) and value.is_integer() and 1 <= value <= 2**53

@@ -26,7 +26,13 @@ from replica.experiments.checks import one_number, shown
 from replica.language.rewriting import stabilise
 from replica.numerics.kernel import Kernel, compile_kernel
 
-__all__ = ["SMALLEST_VARIANCE", "PlantedModel", "fields_of_new_patterns", "planted_model"]
+__all__ = [
+    "PATTERNS_LEFT",
+    "SMALLEST_VARIANCE",
+    "PlantedModel",
+    "fields_of_new_patterns",
+    "planted_model",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -37,6 +43,11 @@ _field, _precision = Dummy("r", real=True), Dummy("g", positive=True)
 # Derivatives of means over the field (logistic, discrete channels) have all their digits with
 # half of the default nodes: 2e-15 measured from V = 1e-20 to 1, against rules four times finer.
 _REFINEMENT = -1
+PATTERNS_LEFT = 5.0
+"""Patterns of discrete labels that still tell something have a field of the order sqrt(V). Where
+sqrt(V) is below this number divided by n, there is none among n patterns, and V is not lowered."""
+# The sign of a mean over the patterns counts as known beyond this many standard errors.
+_SIGNIFICANT = 3.0
 # Below this precision (times the prior's variance) the data say nothing; log-partitions of
 # continuous priors lose eps/g^2 of the variance there.
 _SMALLEST_PRECISION = 1e-5
@@ -95,6 +106,74 @@ class PlantedModel:
     def sign_is_free(self) -> bool:
         """Whether neither the labels nor the prior's mean tell w from -w."""
         return self.channel.even and self.mean == 0
+
+    @property
+    def adapts_damping(self) -> bool:
+        """Whether damping is raised where the estimate swings or wanders (see `Swings`)."""
+        return True
+
+    @property
+    def title(self) -> str:
+        """Words for messages and tables."""
+        controls = "".join(f", {name} = {value:g}" for name, value in self.controls.items())
+        return f"{self.prior.name} weights, {self.channel.name} labels{controls}"
+
+    @property
+    def unit(self) -> float:
+        """One, as a variance of the field."""
+        return 1.0
+
+    @property
+    def continuous_labels(self) -> bool:
+        """Whether labels are continuous, so that their scatter can contradict the model."""
+        return not self.channel.labels
+
+    def start(self, rng: np.random.Generator, p: int) -> tuple[FloatArray, FloatArray]:
+        """Return means and variances of p weights before any label is seen.
+
+        Where the sign of all weights is free, their mean is a fixed point of message passing, and
+        the start is sqrt(variance/p) away from it. This size makes |a|^2 and the overlap of a
+        random guess agree, as they would for a posterior; a larger start looks more certain than
+        it is, and may be trapped.
+        """
+        mean = np.full(p, self.mean)
+        if self.sign_is_free:
+            mean += math.sqrt(self.variance / p) * rng.standard_normal(p)
+        return mean, np.full(p, self.variance)
+
+    def least_variance(self, n: int) -> float:
+        """Return the variance of a field below which n patterns tell nothing more."""
+        discrete = self.channel.dimension == 0
+        return self.variance * ((PATTERNS_LEFT / n) ** 2 if discrete else SMALLEST_VARIANCE)
+
+    def at_least(self, variance: float, least: float) -> float:
+        """Return the larger of the two."""
+        return max(variance, least)
+
+    def mean_variance(self, variance: FloatArray) -> float:
+        """Return the mean over the weights."""
+        return float(variance.mean())
+
+    def precision(self, message: FloatArray, slope: FloatArray, p: int) -> float:
+        """Return A, which is -sum(slope)/p, and positive.
+
+        At the start of a channel whose log-partition is not concave (abs, door) the sum is a
+        fluctuation with any sign. There the mean of squares takes its place, which has the same
+        expectation; but not beyond the prior's own precision, since it grows with what V has
+        missed.
+
+        Parameters
+        ----------
+        message, slope : ndarray, shape (n,)
+            g and its derivative, of each pattern.
+        p : int
+            Number of weights.
+        """
+        curvature = -float(slope.sum()) / p
+        error = float(slope.std()) * math.sqrt(slope.size) / p
+        if curvature > _SIGNIFICANT * error:
+            return curvature
+        return max(curvature, min(float(message @ message) / p, 1 / self.variance))
 
     def _number(self, expression: Expr) -> float:
         known = {c.symbol: self.controls[name] for name, c in self.prior.controls.items()}

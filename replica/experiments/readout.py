@@ -6,163 +6,209 @@ Random features are drawn as the model says: F, a Gaussian c for every sample, a
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from replica.blocks.activations import u
+from replica.blocks.channel import Channel
 from replica.blocks.covariances import Covariances
-from replica.blocks.losses import ConvexLoss
+from replica.blocks.losses import ConvexLoss, Penalty
 from replica.blocks.random_features import RandomFeatures
 from replica.blocks.spectra import decompose
-from replica.declarations.experiment import LinearReadout
-from replica.declarations.reading import resolve
+from replica.declarations.frozen import FrozenMapping
 from replica.errors import ControlError
 from replica.experiments.checks import (
-    check_entries,
-    each_instance,
     instance_streams,
     one_number,
     pattern_counts,
     positive_integer,
 )
-from replica.experiments.erm import loss_functions, minimise_risk
-from replica.experiments.planted import PlantedModel, planted_model
+from replica.experiments.driver import Request, register_simulation
+from replica.experiments.minimisers import loss_functions, minimiser_of
 from replica.experiments.result import Experiment, averaged
-from replica.experiments.storage import are_separable
+from replica.experiments.risk import NEW_SAMPLES, Draw, Minimisation, NewSamples
 from replica.numerics.kernel import compile_kernel
 
-__all__ = ["simulate_on_data", "simulate_readout"]
+__all__ = ["CovariateReadout", "FeatureReadout", "simulate_on_data"]
 
 FloatArray = NDArray[np.float64]
-
-_LARGEST_P = 5000
-_LARGEST_SIZE = 10**8  # entries of the inputs: 0.8 GB
-_LARGEST_INSTANCES = 10**6
-_NEW_SAMPLES = 10_000
+Samples = Callable[[np.random.Generator, int], tuple[FloatArray, FloatArray]]
 
 
-def simulate_readout(
-    formula: Any,
-    *,
-    p: int,
-    alpha: ArrayLike | None = None,
-    n: ArrayLike | None = None,
-    instances: int = 10,
-    rng: int | np.random.Generator | None = 0,
-    progress: Callable[[int, int], None] | None = None,
-    **options_and_controls: Any,
-) -> Experiment:
-    r"""Draw teachers, inputs and labels, minimise the risk, and measure what was learned.
+class _Readout(Minimisation):
+    r"""Linear read-out of inputs that have a covariance.
 
     .. math:: w = \arg\min_w \sum_\mu \ell\big(y_\mu, v_\mu \cdot w / \sqrt p\big)
               + \tfrac\lambda2 \|w\|^2
+    """
+
+    norm = ""  # name of |w|^2 / p
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request, Penalty.shipped["l2"])
+        self.method = f"risk minimisation on {request.blocks['inputs']}"
+
+    def inputs(self, rng: np.random.Generator) -> Samples:
+        """Draw what an instance holds fixed; return a function that draws v and teacher fields."""
+        raise NotImplementedError
+
+    def begin(self, rng: np.random.Generator) -> Draw:
+        """Draw what an instance holds fixed."""
+        p = self.request.p
+        inputs = self.inputs(rng)
+
+        def samples(more: np.random.Generator, count: int) -> tuple[FloatArray, FloatArray]:
+            v, fields = inputs(more, count)
+            return v / math.sqrt(p), fields
+
+        def new(more: np.random.Generator, w: FloatArray) -> NewSamples:
+            v, teacher = inputs(more, NEW_SAMPLES)
+            student = v @ w / math.sqrt(p)
+            moments = {
+                "m": float(np.mean(teacher * student)),
+                "q": float(np.mean(student**2)),
+                self.norm: float(w @ w) / p,
+                "eps_g": float(np.mean((teacher - student) ** 2)),
+            }
+            if self.model.channel.labels:
+                moments["eps_g"] = float(np.mean((1 - np.sign(student) * np.sign(teacher)) / 2))
+            return NewSamples(moments, student, teacher)
+
+        return Draw(samples, new)
+
+
+@register_simulation
+class FeatureReadout(_Readout):
+    r"""Students who read out drawn random features of hidden Gaussian data.
+
+    .. math:: v = \sigma(F^T c / \sqrt d), \qquad w = \arg\min_w \sum_\mu
+              \ell\big(y_\mu, v_\mu \cdot w / \sqrt p\big) + \tfrac\lambda2 \|w\|^2
+
+    p is the number of features, and the hidden dimension d = round(p / features_per_dimension). The
+    number of samples is given by ``alpha`` (n/p) or ``n``, or by the controls of the theory.
 
     Measured on 10000 new samples, under the names of the theory: ``eps_g``, ``test_error``,
     ``test_loss``, and the moments ``m`` and ``q`` of the fields; on the training set
-    ``training_loss`` and ``training_objective`` per sample; ``q_w`` (``norm`` for given
-    covariances) is :math:`\|w\|^2 / p`. The largest margin comes with ``separable``, the fraction
-    of instances that are linearly separable.
-
-    Parameters
-    ----------
-    formula : Formula or Family
-        With a `LinearReadout`.
-    p : int
-        Number of features. The hidden dimension is d = round(p / features_per_dimension).
-    alpha : float or array, optional
-        Samples per feature, n/p; or `n`, or the controls of the theory.
-    n : int or array of int, optional
-    instances, rng, progress, **options_and_controls
-        As of `replica.simulate`.
-
-    Returns
-    -------
-    Experiment
-
-    Raises
-    ------
-    ControlError
-        The formula has no such experiment, the grid is missing or given twice, or a value is
-        outside its range.
-    MissingExtra
-        The solver is scikit-learn's, and it is not installed.
-    ConvergenceError
-        A solver did not reach its tolerance.
+    ``training_loss`` and ``training_objective`` per sample; ``q_w`` is :math:`\|w\|^2 / p`. The
+    largest margin comes with ``margin`` and ``separable``, the fraction of instances that are
+    linearly separable.
 
     Examples
     --------
     >>> import replica as rp
     >>> ridge = rp.formulas["hidden-manifold"](loss="square", activation="sign")
     >>> given = {"features_per_dimension": 1, "samples_per_dimension": 3, "lambda_": 1}
-    >>> result = simulate_readout(ridge, p=200, instances=4, **given)
+    >>> result = rp.simulate(ridge, p=200, instances=4, **given)
     >>> theory = rp.solve(ridge, **given)["eps_g"]
     >>> bool(abs(result["eps_g"][0] - theory) < 3 * result.errors["eps_g"][0])
     True
     """
-    ratios = {"samples_per_dimension", "samples_per_feature"}
-    grid_given = alpha is not None or n is not None
-    doubled = sorted(ratios & set(options_and_controls)) if grid_given else []
-    resolved, controls = resolve(
-        formula, dict(options_and_controls), optional={*ratios, "alpha"} if grid_given else ()
-    )
-    where = f"simulate {resolved.name}"
-    experiment = resolved.experiment
-    if not isinstance(experiment, LinearReadout):
-        raise ControlError(f"{where}: the formula declares no features that are drawn")
-    if doubled:
-        raise ControlError(
-            f"{where}: the number of samples is given twice, by {doubled[0]} and by "
-            f"{'alpha' if alpha is not None else 'n'}; leave one of them out"
-        )
-    used = {name: one_number(name, value, where) for name, value in controls.items()}
-    p = positive_integer("p", p, where, largest=_LARGEST_P, reason="the solvers take too long")
-    source = _source(experiment.inputs, p, used, where)
-    if grid_given:
-        grid = pattern_counts(where, p, alpha, n)
-        assert grid is not None
-    else:
-        unit, ratio = (
-            (p, used["samples_per_feature"])
-            if source.d is None
-            else (source.d, used["samples_per_dimension"])
-        )
-        grid = (max(1, round(ratio * unit)),)
-    check_entries(where, max(grid), p, _LARGEST_SIZE)
-    instances = positive_integer("instances", instances, where, largest=_LARGEST_INSTANCES)
-    channel = experiment.channel
-    own = {name: used[name] for name in channel.controls}
-    task = _Task(
-        where,
-        experiment.loss,
-        planted_model(where, "gaussian", channel, own),
-        used.get("lambda_", 1.0),
-        "q_w" if isinstance(experiment.inputs, RandomFeatures) else "norm",
-    )
-    for name in ratios:
-        used.pop(name, None)
-    if source.d is not None:
-        used["d"] = float(source.d)
-    seed, streams = instance_streams(where, rng, instances)
-    outcomes = each_instance(lambda stream: _run(task, source, p, grid, stream), streams, progress)
-    observables, errors = averaged(outcomes, fractions={"separable"})
-    return Experiment(
-        formula=resolved.name,
-        options=dict(resolved.options),
-        controls=used,
-        method=f"risk minimisation on {experiment.inputs}",
-        p=p,
-        instances=instances,
-        seed=seed,
-        n=np.array(grid, dtype=np.int64),
-        observables=observables,
-        errors=errors,
-    )
+
+    roles = FrozenMapping({"inputs": RandomFeatures, "channel": Channel, "loss": ConvexLoss})
+    samples = ("samples_per_dimension", "samples_per_feature")
+    samples_are_a_grid = True
+    norm = "q_w"
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        self._d = _hidden_dimension(request)
+        self._activation = compile_kernel((u,), (request.blocks["inputs"].activation.function,))
+
+    @classmethod
+    def default_grid(cls, request: Request) -> tuple[int, ...] | None:
+        """Return the samples per hidden dimension, times d."""
+        ratio = request.controls.get("samples_per_dimension")
+        if ratio is None:
+            return super().default_grid(request)
+        return (max(1, round(ratio * _hidden_dimension(request))),)
+
+    @property
+    def controls(self) -> Mapping[str, float]:
+        """The controls of the theory that are not sizes, and d."""
+        return {**super().controls, "d": float(self._d)}
+
+    def inputs(self, rng: np.random.Generator) -> Samples:
+        """Draw a teacher (d,) and features F (d, p)."""
+        d, p = self._d, self.request.p
+        teacher = rng.standard_normal(d)
+        scale = math.sqrt(self.request.controls.get("rho", 1.0))
+        teacher *= scale * math.sqrt(d) / np.linalg.norm(teacher)
+        F = self.request.blocks["inputs"].features.sample(rng, d, p)
+
+        def draw(more: np.random.Generator, count: int) -> tuple[FloatArray, FloatArray]:
+            c = more.standard_normal((count, d)) / math.sqrt(d)
+            (v,) = self._activation(c @ F)
+            return np.asarray(v), c @ teacher
+
+        return draw
+
+
+def _hidden_dimension(request: Request) -> int:
+    """Return d of p features: as the control says, or as a given matrix of features is."""
+    ratio = request.controls.get("features_per_dimension")
+    own = request.blocks["inputs"].features.ratio
+    return max(1, round(request.p / (float(own) if ratio is None else ratio)))
+
+
+@register_simulation
+class CovariateReadout(_Readout):
+    r"""Students who read out Gaussian inputs of given covariances.
+
+    As `FeatureReadout`, with inputs drawn from the covariance :math:`\Omega` and a teacher's field
+    that has its covariance with them; ``norm`` is :math:`\|w\|^2 / p`.
+
+    Raises
+    ------
+    ControlError
+        If p is not the size of the covariance.
+
+    Examples
+    --------
+    >>> import replica as rp
+    >>> ridge = rp.formulas["gaussian-covariates"](loss="square", inputs="power-law")
+    >>> rp.simulate(ridge, p=100, alpha=2, lambda_=0.1, instances=2).method
+    'risk minimisation on covariances(100, ...)'
+    """
+
+    roles = FrozenMapping({"inputs": Covariances, "channel": Channel, "loss": ConvexLoss})
+    samples = ("samples_per_feature",)
+    samples_are_a_grid = True
+    norm = "norm"
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        inputs: Covariances = request.blocks["inputs"]
+        if inputs.omega.shape[0] != request.p:
+            raise ControlError(
+                f"{request.where}: the covariances are those of {inputs.omega.shape[0]} inputs, so "
+                f"p = {request.p} does not fit"
+            )
+        values, vectors = decompose(inputs.omega, "omega")
+        self._root = vectors * np.sqrt(values)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            self._along = np.where(values > 0, (vectors.T @ inputs.cross) / np.sqrt(values), 0.0)
+        self._rest = math.sqrt(max(inputs.second_moment - float(inputs.explained), 0.0))
+
+    @classmethod
+    def default_grid(cls, request: Request) -> tuple[int, ...] | None:
+        """Return the samples per feature, times p."""
+        ratio = request.controls.get("samples_per_feature")
+        if ratio is None:
+            return super().default_grid(request)
+        return (max(1, round(ratio * request.p)),)
+
+    def inputs(self, rng: np.random.Generator) -> Samples:
+        """Return a function that draws; an instance holds nothing fixed."""
+
+        def draw(more: np.random.Generator, count: int) -> tuple[FloatArray, FloatArray]:
+            z = more.standard_normal((count, self.request.p))
+            fields = z @ self._along + self._rest * more.standard_normal(count)
+            return z @ self._root.T, fields
+
+        return draw
 
 
 def simulate_on_data(
@@ -231,6 +277,7 @@ def simulate_on_data(
         raise ControlError(f"{where}: lambda_ = {strength:g} must be positive")
     chosen = ConvexLoss.shipped[loss] if isinstance(loss, str) else loss
     value, _ = loss_functions(chosen)
+    minimiser = minimiser_of(chosen, Penalty.shipped["l2"], "minimise_risk")
     X = V / math.sqrt(p)
     seed, streams = instance_streams(where, rng, positive_integer("instances", instances, where))
     outcomes = []
@@ -239,7 +286,7 @@ def simulate_on_data(
         points = []
         for size in grid:
             train = drawn[:size]
-            w = minimise_risk(chosen, "l2", X[train], y[train], strength)
+            w = minimiser.solve(chosen, X[train], y[train], strength)
             if w is None:
                 raise ControlError(f"{where}: the samples are not separable, so there is no margin")
             fields = X @ w
@@ -265,138 +312,3 @@ def simulate_on_data(
         observables=observables,
         errors=errors,
     )
-
-
-# ---------------------------------------------------------------- where samples come from
-
-Draw = Callable[[np.random.Generator, int], tuple[FloatArray, FloatArray]]
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Inputs and teacher fields: `begin` draws what an instance holds fixed."""
-
-    begin: Callable[[np.random.Generator], Draw]
-    d: int | None = None
-
-
-def _source(
-    inputs: RandomFeatures | Covariances, p: int, used: Mapping[str, float], where: str
-) -> _Source:
-    if isinstance(inputs, Covariances):
-        return _gaussian(inputs, p, where)
-    ratio = used.get("features_per_dimension")
-    d = max(1, round(p / (float(inputs.features.ratio) if ratio is None else ratio)))
-    activation = compile_kernel((u,), (inputs.activation.function,))
-    scale = math.sqrt(used["rho"])
-
-    def begin(stream: np.random.Generator) -> Draw:
-        teacher = stream.standard_normal(d)
-        teacher *= scale * math.sqrt(d) / np.linalg.norm(teacher)
-        F = inputs.features.sample(stream, d, p)
-
-        def draw(more: np.random.Generator, count: int) -> tuple[FloatArray, FloatArray]:
-            c = more.standard_normal((count, d)) / math.sqrt(d)
-            (v,) = activation(c @ F)
-            return np.asarray(v), c @ teacher
-
-        return draw
-
-    return _Source(begin, d)
-
-
-def _gaussian(inputs: Covariances, p: int, where: str) -> _Source:
-    if inputs.omega.shape[0] != p:
-        raise ControlError(
-            f"{where}: the covariances are those of {inputs.omega.shape[0]} inputs, so p = {p} "
-            f"does not fit"
-        )
-    values, vectors = decompose(inputs.omega, "omega")
-    root = vectors * np.sqrt(values)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        along = np.where(values > 0, (vectors.T @ inputs.cross) / np.sqrt(values), 0.0)
-    rest = math.sqrt(max(inputs.second_moment - float(inputs.explained), 0.0))
-
-    def draw(more: np.random.Generator, count: int) -> tuple[FloatArray, FloatArray]:
-        z = more.standard_normal((count, p))
-        return z @ root.T, z @ along + rest * more.standard_normal(count)
-
-    return _Source(lambda _: draw)
-
-
-# ---------------------------------------------------------------- one instance
-
-
-@dataclass(frozen=True)
-class _Task:
-    where: str
-    loss: ConvexLoss
-    model: PlantedModel
-    strength: float
-    norm: str
-
-
-def _run(
-    task: _Task, source: _Source, p: int, grid: tuple[int, ...], stream: np.random.Generator
-) -> list[dict[str, float]]:
-    # a stream for each purpose, so that an instance does not depend on the grid
-    fixed_rng, sample_rng, label_rng, new_rng = stream.spawn(4)
-    draw = source.begin(fixed_rng)
-    v, fields = draw(sample_rng, max(grid))
-    X, y = v / math.sqrt(p), task.model.draw_labels(label_rng, fields)
-    points = []
-    for n in grid:
-        measured: dict[str, float] = {}
-        w: FloatArray | None
-        if task.loss.is_constraint:
-            measured["separable"] = float(are_separable(X[:n], y[:n], task.where))
-            w = None
-            if measured["separable"]:
-                w = minimise_risk(task.loss, "l2", X[:n], y[:n], task.strength)
-        else:
-            w = minimise_risk(task.loss, "l2", X[:n], y[:n], task.strength)
-        found = _measure(task, w, X[:n], y[:n], draw, copy.deepcopy(new_rng))
-        points.append({**found, **measured})
-    return points
-
-
-def _measure(
-    task: _Task,
-    w: FloatArray | None,
-    X: FloatArray,
-    y: FloatArray,
-    draw: Draw,
-    rng: np.random.Generator,
-) -> dict[str, float]:
-    discrete = bool(task.model.channel.labels)
-    names = ["m", "q", task.norm, "eps_g", "training_objective"]
-    names += ["test_error"] if discrete else []
-    names += ["margin"] if task.loss.is_constraint else ["training_loss", "test_loss"]
-    if w is None:
-        return dict.fromkeys(names, math.nan)
-    n, p = X.shape
-    v, teacher = draw(rng, _NEW_SAMPLES)
-    student = v @ w / math.sqrt(p)
-    labels = task.model.draw_labels(rng, teacher)
-    size = float(w @ w)
-    measured = {
-        "m": float(np.mean(teacher * student)),
-        "q": float(np.mean(student**2)),
-        task.norm: size / p,
-        "eps_g": float(np.mean((teacher - student) ** 2)),
-    }
-    if discrete:
-        wrong = (1 - np.sign(student) * np.sign(teacher)) / 2
-        measured["eps_g"] = float(np.mean(wrong))
-        measured["test_error"] = float(np.mean((1 - np.sign(student) * labels) / 2))
-    if task.loss.is_constraint:
-        margin = math.sqrt(1 / measured["q"])
-        return {**measured, "training_objective": size / (2 * n), "margin": margin}
-    value, _ = loss_functions(task.loss)
-    training = float(np.mean(value(y, X @ w)))
-    return {
-        **measured,
-        "training_objective": training + task.strength * size / (2 * n),
-        "training_loss": training,
-        "test_loss": float(np.mean(value(labels, student))),
-    }

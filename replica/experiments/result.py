@@ -129,11 +129,9 @@ def averaged(
 class Experiment:
     """Observables of finite-size instances, with their statistical errors.
 
-    Instances are independent. Points of one curve are not: each instance adds its patterns one
-    after the other, so the errors at neighbouring n are correlated.
-
-    Storage problems measure ``"satisfiable"``, ``"entropy"`` and ``"capacity"``; a teacher and a
-    student the others.
+    Instances are independent; points of one curve share the patterns of each instance, so their
+    errors are correlated. What each observable is, and in which units, is said by the `Simulation`
+    that measured it, for instance `replica.experiments.teacher_student.TeacherStudent`.
 
     Attributes
     ----------
@@ -152,26 +150,13 @@ class Experiment:
     n, alpha : ndarray
         Numbers of patterns, and n/p.
     observables, errors : Mapping
-        Mean and standard error, under the same names: arrays along `n`, except ``"capacity"``.
-
-        * ``"satisfiable"``: fraction of instances with a solution; the error is that of
-          `fraction_with_error` (never 0).
-        * ``"entropy"``: log(number of solutions)/p in nats per weight, averaged over the
-          instances satisfiable at that n **only**; NaN if there is none. Close to and beyond the
-          threshold it therefore describes atypically easy instances.
-        * ``"capacity"``: largest satisfiable n divided by p, one number.
-        * ``"m"``, ``"q"``, ``"mse"``: overlap of the posterior mean with the teacher, with itself,
-          and its squared distance from the teacher, per weight.
-        * ``"label_error"``: mean squared error of the predicted labels of new patterns.
-        * ``"eps_bayes"``: for labels -1 and 1, fraction of new patterns predicted wrongly, against
-          labels without noise.
-        * ``"steps"``, ``"converged"``: iterations taken, and fraction of instances that converged.
-          Instances that diverged are left out of all other means.
+        Mean and standard error, under the same names: arrays along `n`, or one number where an
+        observable belongs to the whole curve.
     largest_n : ndarray of int or None
-        Per instance, the largest n that is satisfiable; None where only the grid was decided.
+        Per instance, the largest n that is satisfiable, where that was found exactly.
     overlap_by_step, overlap_by_step_error : ndarray of shape (len(n), steps + 1), or None
-        Mean and standard error of m after each iteration, from the start; an instance that has
-        stopped keeps its last value. None without iterations.
+        Mean and standard error of the overlap after each iteration, from the start; an instance
+        that has stopped keeps its last value. None without iterations.
     """
 
     formula: str

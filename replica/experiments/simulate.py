@@ -8,21 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from replica.declarations.experiment import (
-    CommitteeStudent,
-    LinearReadout,
-    RiskMinimisation,
-    StorageExperiment,
-    TeacherStudent,
+# each registers what it simulates
+from replica.experiments import (  # noqa: F401
+    committee,
+    enumeration,
+    readout,
+    risk,
+    separation,
+    teacher_student,
 )
-from replica.declarations.reading import resolve
-from replica.errors import ControlError
-from replica.experiments.committee import simulate_committee
-from replica.experiments.erm import simulate_risk
-from replica.experiments.readout import simulate_readout
+from replica.experiments.driver import run
 from replica.experiments.result import Experiment
-from replica.experiments.storage import simulate_storage
-from replica.experiments.teacher_student import simulate_teacher_student
 
 __all__ = ["simulate"]
 
@@ -40,16 +36,19 @@ def simulate(
 ) -> Experiment:
     r"""Draw finite-size instances of a formula and measure its observables.
 
-    * A `StorageExperiment` is decided exactly: binary weights by enumeration, spherical weights
-      at kappa = 0 by linear programming. Measured: ``satisfiable``, ``entropy``, ``capacity``.
-    * A `TeacherStudent` is learned by approximate message passing (see `amp`). Measured: ``m``,
-      ``q``, ``mse``, ``label_error``, for labels -1 and 1 ``eps_bayes``; ``steps``,
-      ``converged``.
-    * A `CommitteeStudent` is learned by message passing with vectors. Measured: ``q00`` and
-      ``q01``, up to the exchange of the units, ``eps_g``; ``steps``, ``converged``.
-    * A `RiskMinimisation` is solved by convex programming (see `simulate_risk`). Measured: ``m``,
-      ``q``, ``eps_g``, training and test losses, ``margin``, ``separable``.
-    * A `LinearReadout` is the same on features that are drawn (see `simulate_readout`).
+    What is drawn and measured is said by the `Simulation` that takes the blocks of
+    ``formula.experiment``; one of your own is added by `register_simulation`. Those of the package,
+    in `replica.experiments`:
+
+    ==============================  =============================================================
+    binary weights, constraint      `BinaryStorage`: decided exactly, by enumeration
+    spherical weights, constraint   `SphericalStorage`: decided at kappa = 0, by linear programming
+    prior, channel                  `TeacherStudent`: approximate message passing (see `amp`)
+    prior of pairs, channel         `CommitteeStudent`: message passing with vectors
+    channel, loss, penalty          `RiskMinimisation`: convex programming
+    inputs, channel, loss           `FeatureReadout`, `CovariateReadout`: the same on features that
+                                    are drawn, or on inputs of a given covariance
+    ==============================  =============================================================
 
     Parameters
     ----------
@@ -96,23 +95,7 @@ def simulate(
     >>> result.largest_n[:5].tolist()
     [11, 12, 9, 13, 5]
     """
-    settings = ("max_steps", "damping", "tolerance")
-    of_formula = {k: v for k, v in options_and_controls.items() if k not in settings}
-    resolved, _ = resolve(formula, of_formula, optional={"*"})
-    engines: dict[type, Callable[..., Experiment]] = {
-        StorageExperiment: simulate_storage,
-        TeacherStudent: simulate_teacher_student,
-        CommitteeStudent: simulate_committee,
-        RiskMinimisation: simulate_risk,
-        LinearReadout: simulate_readout,
-    }
-    engine = engines.get(type(resolved.experiment))
-    if engine is None:
-        raise ControlError(
-            f"simulate {resolved.name}: the formula declares no finite-size experiment; "
-            "formulas with one have `formula.experiment`"
-        )
-    return engine(
+    return run(
         formula,
         p=p,
         alpha=alpha,
@@ -120,5 +103,5 @@ def simulate(
         instances=instances,
         rng=rng,
         progress=progress,
-        **options_and_controls,
+        given=options_and_controls,
     )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from replica.declarations.control import control_name
 from replica.declarations.family import Family
 from replica.declarations.formula import Formula
-from replica.declarations.reading import resolve
+from replica.declarations.reading import read
 from replica.errors import ControlError, UnknownName
 
 __all__ = ["LARGEST_GRID", "Plan", "identity", "planned", "version"]
@@ -82,7 +82,8 @@ def planned(
                 raise ControlError(
                     f"{target.name}: option {name} takes one value per sweep, not an array"
                 )
-    formula, values = resolve(target, given, optional={"*"})
+    points = read(target, given, optional={"*"})
+    formula, values = points.formula, points.values
     names, of_thresholds = _quantities(formula, quantity)
     _check_related(formula, given)
     order = dict.fromkeys((*given, *values))  # a control that is given through another comes last
@@ -102,7 +103,7 @@ def planned(
         needed = set().union(*(set(formula.controls) - formula.determined(name) for name in names))
         fixed = {name: value for name, value in fixed.items() if name in needed or name in given}
     else:
-        resolve(formula, values)  # every control is needed: complain of a missing one now
+        read(formula, values)  # every control is needed: complain of a missing one now
     everything = quantity is None
     return Plan(formula, names, of_thresholds, coords, fixed, settings, everything)
 

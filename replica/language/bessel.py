@@ -19,10 +19,9 @@ primitive                 value                                       derivative
 
 from __future__ import annotations
 
-from typing import Any
-
 from sympy import Expr, S, exp, sqrt
 from sympy.core.function import ArgumentIndexError
+from sympy.printing.printer import Printer
 
 from replica.language.primitives import Primitive
 
@@ -176,7 +175,7 @@ class BesselQuotient(Primitive):
     def _eval_is_positive(self) -> bool | None:
         return True if self.args[1].is_real else None
 
-    def _latex(self, printer: Any, exp: str | None = None) -> str:
+    def _latex(self, printer: Printer, exp: str | None = None) -> str:
         n, k = self.args
         order, argument = printer._print(n), printer._print(k)
         power = "" if exp is None else f"^{{{exp}}}"

@@ -22,6 +22,7 @@ from sympy import Expr, S, asin, pi, sqrt
 from sympy.core.sorting import default_sort_key
 
 from replica.language.primitives import Mills, Primitive
+from replica.language.scalar import Scalar
 
 __all__ = [
     "BIVARIATE",
@@ -40,7 +41,7 @@ class _Symmetric(Primitive):
 
     nargs = 3
 
-    def __new__(cls, h: Any, k: Any, rho: Any, **options: Any) -> Expr:
+    def __new__(cls, h: Scalar, k: Scalar, rho: Scalar, **options: Any) -> Expr:
         """Return the function with h and k in a fixed order."""
         h, k = sorted((S(h), S(k)), key=default_sort_key)
         return super().__new__(cls, h, k, S(rho), **options)

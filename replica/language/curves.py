@@ -34,10 +34,12 @@ from sympy import (
 from sympy.core.expr import AtomicExpr
 from sympy.core.function import ArgumentIndexError
 from sympy.core.relational import Relational
+from sympy.printing.printer import Printer
 
 from replica.errors import DeclarationError
 from replica.language.primitives import PositivePart, Primitive
 from replica.language.rewriting import stabilise
+from replica.language.scalar import Scalar
 from replica.language.stationarity import solve_linear
 
 __all__ = ["CURVES", "Clip", "Curve", "Proximal", "same", "t"]
@@ -114,7 +116,7 @@ class Curve(AtomicExpr):
     V = Symbol("V", real=True)
 
     def __new__(
-        cls, expression: Any, low: Any = -oo, high: Any = oo, marks: tuple[Any, ...] = ()
+        cls, expression: Scalar, low: Scalar = -oo, high: Scalar = oo, marks: tuple[Any, ...] = ()
     ) -> Curve:
         """Return the curve, cut into smooth pieces and checked."""
         content = (sympify(expression, strict=True), S(low), S(high), tuple(marks))
@@ -167,13 +169,13 @@ class Curve(AtomicExpr):
             self, omega, V, _value, lambda piece, place: piece.expression.subs(t, place)
         )
 
-    def _sympystr(self, printer: Any) -> str:
+    def _sympystr(self, printer: Printer) -> str:
         return f"Curve({self.expression})"
 
-    def _latex(self, printer: Any, exp: str | None = None) -> str:
+    def _latex(self, printer: Printer, exp: str | None = None) -> str:
         return str(printer._print(self.expression))
 
-    def _pythoncode(self, printer: Any) -> str:
+    def _pythoncode(self, printer: Printer) -> str:
         return repr(self.key)
 
     _mpmathcode = _pythoncode
@@ -231,7 +233,7 @@ class _Rest:
     height: Expr
 
 
-def _slope(part: _Piece | _Rest, omega: Expr, V: Expr, marks: Any) -> Expr:
+def _slope(part: _Piece | _Rest, omega: Expr, V: Expr, marks: tuple[Any, ...]) -> Expr:
     if isinstance(part, _Rest):
         return Clip((omega - part.place) / V, part.left, part.right)
     first = part.expression.diff(t)
@@ -244,7 +246,7 @@ def _slope(part: _Piece | _Rest, omega: Expr, V: Expr, marks: Any) -> Expr:
     return Clip(inside, part.slope(part.low), part.slope(part.high))
 
 
-def _place(part: _Piece | _Rest, omega: Expr, V: Expr, marks: Any) -> Expr:
+def _place(part: _Piece | _Rest, omega: Expr, V: Expr, marks: tuple[Any, ...]) -> Expr:
     if isinstance(part, _Rest):
         return part.place
     first = part.expression.diff(t)
@@ -255,7 +257,7 @@ def _place(part: _Piece | _Rest, omega: Expr, V: Expr, marks: Any) -> Expr:
     return Proximal(curve, Clip(omega, part.reach(part.low, V), part.reach(part.high, V)), V)
 
 
-def _value(part: _Piece | _Rest, omega: Expr, V: Expr, marks: Any) -> Expr:
+def _value(part: _Piece | _Rest, omega: Expr, V: Expr, marks: tuple[Any, ...]) -> Expr:
     if isinstance(part, _Rest):
         return part.height
     return stabilise(part.expression).subs(t, _place(part, omega, V, marks))
@@ -366,7 +368,7 @@ def _between(low: Expr, high: Expr) -> Expr:
     return low + 1 if low.is_finite else (high - 1 if high.is_finite else S.Zero)
 
 
-def _not_convex(curve: Curve, reason: str, place: Any) -> DeclarationError:
+def _not_convex(curve: Curve, reason: str, place: Scalar) -> DeclarationError:
     return DeclarationError(
         f"the loss {shown(curve.expression)} is not convex: {reason} at u = {float(place):g}"
     )

@@ -31,6 +31,7 @@ from replica.errors import DeclarationError
 from replica.language.curves import Curve, same, t
 from replica.language.primitives import Primitive
 from replica.language.rewriting import stabilise
+from replica.language.scalar import Scalar
 
 __all__ = ["Envelope", "MoreauEnvelope", "unfold"]
 
@@ -95,27 +96,27 @@ class MoreauEnvelope:
     Clip((omega - 1)/V, -1, 0)
     """
 
-    def __init__(self, loss: Callable[[Any, Any], Expr]) -> None:
+    def __init__(self, loss: Callable[[Scalar, Scalar], Expr]) -> None:
         self.loss = loss
         self.low = getattr(loss, "low", -oo)
         self.marks = tuple(getattr(loss, "marks", ()))
         self._curves: dict[Any, Curve] = {}
 
-    def __call__(self, y: Any, omega: Any, V: Any) -> Expr:
+    def __call__(self, y: Scalar, omega: Scalar, V: Scalar) -> Expr:
         """Return the envelope as a node, which is differentiated like any function."""
         return self._node(y, omega, V)[0]
 
-    def slope(self, y: Any, omega: Any, V: Any) -> Expr:
+    def slope(self, y: Scalar, omega: Scalar, V: Scalar) -> Expr:
         """Return the derivative in omega, minus the force on the field."""
         node, side, _ = self._node(y, omega, V)
         return side * node.slope()
 
-    def proximal(self, y: Any, omega: Any, V: Any) -> Expr:
+    def proximal(self, y: Scalar, omega: Scalar, V: Scalar) -> Expr:
         """Return the minimiser."""
         node, side, shift = self._node(y, omega, V)
         return side * node.proximal() + shift
 
-    def value(self, y: Any, omega: Any, V: Any) -> Expr:
+    def value(self, y: Scalar, omega: Scalar, V: Scalar) -> Expr:
         """Return the loss at the minimiser."""
         return self._node(y, omega, V)[0].value()
 
@@ -129,12 +130,12 @@ class MoreauEnvelope:
         """Whether the slope of the loss of the label one jumps somewhere."""
         return self._curve(S.One).has_corner
 
-    def rises(self, y: Any) -> bool:
+    def rises(self, y: Scalar) -> bool:
         """Tell whether the loss of a label grows with a large field of that sign."""
         last = self._curve(sympify(y, strict=True)).pieces[-1]
         return bool(last.slope(last.low + 200 if last.low.is_finite else S(200)) > 0)
 
-    def _node(self, y: Any, omega: Any, V: Any) -> tuple[Envelope, Expr, Expr]:
+    def _node(self, y: Scalar, omega: Scalar, V: Scalar) -> tuple[Envelope, Expr, Expr]:
         """Return the node, and the sign and shift that lead from its variable to the field."""
         y = sympify(y, strict=True)
         if not y.is_number:

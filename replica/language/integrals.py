@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from sympy import (
     Abs,
@@ -26,11 +25,12 @@ from sympy import (
 from replica.errors import DeclarationError
 from replica.language.means import Mean
 from replica.language.primitives import LogH, PositivePart
+from replica.language.scalar import Scalar
 
 __all__ = ["LabelIntegral", "integrate_gaussian"]
 
 
-def LabelIntegral(body: Any, binding: tuple[Symbol, Interval], scale: Any = 1) -> Expr:
+def LabelIntegral(body: Scalar, binding: tuple[Symbol, Interval], scale: Scalar = 1) -> Expr:
     r"""Integral over a continuous label, :math:`\int dy\, f(y)`, as a mean by importance.
 
     .. math:: \int dy\, f(y)
@@ -86,7 +86,7 @@ def _times(body: Expr, weight: Expr) -> Expr:
     return Add(*(product(term) for term in Add.make_args(body)))
 
 
-def integrate_gaussian(body: Any, field: Symbol, variance: Any) -> Expr:
+def integrate_gaussian(body: Scalar, field: Symbol, variance: Scalar) -> Expr:
     r"""Return the mean, in closed form where each side of a kink is a Gaussian in the field.
 
     .. math:: E_{x \sim N(0, v)}\, \theta(x - \kappa)\, e^{-a x^2/2 + b x + c}

@@ -5,9 +5,10 @@ A new kind of mean is a `Law` and a node here, and in `replica.numerics` what it
 
 from __future__ import annotations
 
-from typing import Any
-
 from sympy import Basic, Expr, sympify
+from sympy.printing.printer import Printer
+
+from replica.language.scalar import Scalar
 
 __all__ = ["GaussianLaw", "Law"]
 
@@ -25,7 +26,7 @@ class GaussianLaw(Law):
         Not negative; at zero the field is zero.
     """
 
-    def __new__(cls, variance: Any) -> GaussianLaw:
+    def __new__(cls, variance: Scalar) -> GaussianLaw:
         """Return the law with this variance."""
         return super().__new__(cls, sympify(variance, strict=True))
 
@@ -34,5 +35,5 @@ class GaussianLaw(Law):
         """Variance of the field."""
         return self.args[0]
 
-    def _sympystr(self, printer: Any) -> str:
+    def _sympystr(self, printer: Printer) -> str:
         return str(printer._print(self.variance))

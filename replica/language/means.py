@@ -36,10 +36,12 @@ from sympy import (
     sqrt,
     sympify,
 )
+from sympy.printing.printer import Printer
 
 from replica.errors import DeclarationError
 from replica.language.laws import GaussianLaw, Law
 from replica.language.primitives import MillsExcess
+from replica.language.scalar import Scalar
 
 __all__ = [
     "BoundMean",
@@ -135,7 +137,7 @@ class BoundMean(Expr):
             return self, False
         return type(self)(body, (safe.field, law)), True
 
-    def _sympystr(self, printer: Any) -> str:
+    def _sympystr(self, printer: Printer) -> str:
         field, law, body = (printer._print(a) for a in (self.field, self.law, self.body))
         return f"{type(self).__name__}({body}, ({field}, {law}))"
 
@@ -167,7 +169,7 @@ class Mean(BoundMean):
     0
     """
 
-    def __new__(cls, body: Any, binding: Any) -> Expr:
+    def __new__(cls, body: Scalar, binding: Any) -> Expr:
         """Return the mean, with factors free of the field taken out."""
         # sympify of objects built in Python, never of text: strings are refused here
         if not isinstance(binding, (tuple, list, Tuple)) or len(binding) != 2:
@@ -203,13 +205,13 @@ class Mean(BoundMean):
             change += spread * body.diff(field).diff(field) / 2
         return Mean(cancel_terms(_one_step_powers(change)), (field, self.variance))
 
-    def _latex(self, printer: Any, exp: str | None = None) -> str:
+    def _latex(self, printer: Printer, exp: str | None = None) -> str:
         field, variance, body = (printer._print(a) for a in (self.field, self.variance, self.body))
         text = rf"\mathbb{{E}}_{{{field}\sim\mathcal{{N}}(0,{variance})}}\left[{body}\right]"
         return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
 
 
-def LabelSum(body: Any, binding: tuple[Symbol, Iterable[Any]]) -> Expr:
+def LabelSum(body: Scalar, binding: tuple[Symbol, Iterable[Any]]) -> Expr:
     r"""Finite sum over a discrete variable, :math:`\sum_{y \in L} f(y)`, expanded at once.
 
     Parameters
@@ -238,7 +240,7 @@ def LabelSum(body: Any, binding: tuple[Symbol, Iterable[Any]]) -> Expr:
     return Add(*(sympify(body, strict=True).subs(variable, level) for level in levels))
 
 
-def in_closed_form(expression: Any) -> Any:
+def in_closed_form(expression: Expr) -> Expr:
     """Return the same with every mean that has a simpler form, or none at all, replaced by it."""
     if all(mean.computed_as_it_stands for mean in expression.atoms(BoundMean)):
         return expression
@@ -366,7 +368,7 @@ class _Canonical(Symbol):
         return _Canonical, (int(self.name.removeprefix("field")),)
 
 
-def _as_expression(part: Any) -> Expr:
+def _as_expression(part: Scalar) -> Expr:
     """Return what was built in Python as an expression; text is never read as one."""
     try:
         found = sympify(part, strict=True)

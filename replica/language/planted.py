@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 from sympy import Expr, Symbol, Tuple, exp
+from sympy.printing.printer import Printer
 
 from replica.language.laws import Law
 from replica.language.means import BoundMean, Mean, cancel_terms
@@ -41,7 +42,7 @@ class PlantedMean(BoundMean):
 
     computed_as_it_stands = False
 
-    def __new__(cls, body: Any, binding: Any) -> Expr:
+    def __new__(cls, body: Expr, binding: Any) -> Expr:
         """Return the mean, with factors free of the field taken out."""
         field, law = binding
         if not body.has_free(field):
@@ -69,7 +70,7 @@ class PlantedMean(BoundMean):
         change = body.diff(symbol) + precision.diff(symbol) * drift
         return PlantedMean(cancel_terms(change), (field, self.law))
 
-    def _latex(self, printer: Any, exp: str | None = None) -> str:
+    def _latex(self, printer: Printer, exp: str | None = None) -> str:
         field, body = (printer._print(a) for a in (self.field, self.body))
         text = rf"\mathbb{{E}}_{{{field}}}\left[{body}\right]"
         return text if exp is None else rf"\left({text}\right)^{{{exp}}}"

@@ -31,6 +31,9 @@ from typing import Any
 from sympy import Expr, Function, Heaviside, S, log, sqrt
 from sympy.core.function import ArgumentIndexError
 from sympy.core.sorting import default_sort_key
+from sympy.printing.printer import Printer
+
+from replica.language.scalar import Scalar
 
 __all__ = [
     "LogCosh",
@@ -65,7 +68,7 @@ class Primitive(Function):
     def _eval_is_extended_real(self) -> bool | None:
         return all(argument.is_extended_real for argument in self.args) or None
 
-    def _latex(self, printer: Any, exp: str | None = None) -> str:
+    def _latex(self, printer: Printer, exp: str | None = None) -> str:
         inner = ", ".join(printer._print(argument) for argument in self.args)
         power = "" if exp is None else f"^{{{exp}}}"
         return rf"{self.latex_name}{power}\left({inner}\right)"
@@ -269,7 +272,7 @@ class LogSumExp(Primitive):
 
     latex_name = r"\log\Sigma\exp"
 
-    def __new__(cls, *args: Any, **options: Any) -> Expr:
+    def __new__(cls, *args: Scalar, **options: Any) -> Expr:
         """Return the sum with its arguments in a fixed order."""
         if not args:
             raise TypeError("LogSumExp needs at least one argument")
@@ -290,7 +293,7 @@ class Softmax(Primitive):
 
     latex_name = r"\mathrm{softmax}"
 
-    def __new__(cls, first: Any, *rest: Any, **options: Any) -> Expr:
+    def __new__(cls, first: Scalar, *rest: Scalar, **options: Any) -> Expr:
         """Return the weight with the other arguments in a fixed order."""
         if not rest:
             return S.One
@@ -335,7 +338,7 @@ class PositivePart(Primitive):
     def _eval_is_nonnegative(self) -> bool | None:
         return True if self.args[0].is_real else None
 
-    def _latex(self, printer: Any, exp: str | None = None) -> str:
+    def _latex(self, printer: Printer, exp: str | None = None) -> str:
         text = rf"\left({printer._print(self.args[0])}\right)_{{+}}"
         return text if exp is None else rf"{text}^{{{exp}}}"
 
@@ -368,7 +371,7 @@ class ProductDifference(Primitive):
     def _eval_is_real(self) -> bool | None:
         return True if all(x.is_real for x in self.args) else None
 
-    def _latex(self, printer: Any, exp: str | None = None) -> str:
+    def _latex(self, printer: Printer, exp: str | None = None) -> str:
         a, b, c, d = self.args
         text = printer._print(a * b - c * d)
         return rf"\left({text}\right)" if exp is None else rf"\left({text}\right)^{{{exp}}}"

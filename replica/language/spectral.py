@@ -11,11 +11,13 @@ from __future__ import annotations
 from typing import Any
 
 from sympy import Basic, Expr, Mul, S, Symbol, SympifyError, Tuple, sqrt, sympify
+from sympy.printing.printer import Printer
 
 from replica.errors import DeclarationError
 from replica.language.laws import Law
 from replica.language.means import BoundMean, in_closed_form
 from replica.language.primitives import Primitive
+from replica.language.scalar import Scalar
 
 __all__ = ["CompanionStieltjes", "SpectralMean", "Spectrum", "WeightedPoints"]
 
@@ -83,10 +85,10 @@ class WeightedPoints(Spectrum):
         """Return None: a sum over many numbers is computed, not written out."""
         return None
 
-    def _sympystr(self, printer: Any) -> str:
+    def _sympystr(self, printer: Printer) -> str:
         return self.name
 
-    def _latex(self, printer: Any) -> str:
+    def _latex(self, printer: Printer) -> str:
         return r"\mu"
 
 
@@ -119,7 +121,7 @@ class SpectralMean(BoundMean):
 
     computed_as_it_stands = False
 
-    def __new__(cls, body: Any, binding: Any) -> Expr:
+    def __new__(cls, body: Scalar, binding: Any) -> Expr:
         """Return the average, with factors free of the eigenvalue taken out."""
         if not isinstance(binding, (tuple, list, Tuple)) or len(binding) != 2:
             raise DeclarationError(f"SpectralMean binds (eigenvalue, spectrum), not {binding!r}")
@@ -159,7 +161,7 @@ class SpectralMean(BoundMean):
             return self.doit().diff(symbol)
         return SpectralMean(self.body.diff(symbol), (self.field, self.law))
 
-    def _latex(self, printer: Any, exp: str | None = None) -> str:
+    def _latex(self, printer: Printer, exp: str | None = None) -> str:
         field, law, body = (printer._print(a) for a in (self.field, self.law, self.body))
         text = rf"\left\langle {body} \right\rangle_{{{field}\sim {law}}}"
         return text if exp is None else rf"{text}^{{{exp}}}"

@@ -12,10 +12,9 @@ primitive                 value                                       derivative
 
 from __future__ import annotations
 
-from typing import Any
-
 from sympy import Add, Expr, binomial, sqrt
 from sympy.core.function import ArgumentIndexError
+from sympy.printing.printer import Printer
 
 from replica.language.primitives import Primitive
 
@@ -59,7 +58,7 @@ class _Cumulant(Primitive):
         real = all(argument.is_real for argument in self.args)
         return True if real and self.args[0] == 2 else None
 
-    def _latex(self, printer: Any, exp: str | None = None) -> str:
+    def _latex(self, printer: Printer, exp: str | None = None) -> str:
         n, h, g = (printer._print(argument) for argument in self.args)
         power = "" if exp is None else f"^{{{exp}}}"
         return rf"{self.latex_name}_{{{n}, {self.latex_mark}}}{power}\left({h}, {g}\right)"

@@ -37,7 +37,6 @@ from sympy import (
 )
 
 from replica.declarations.control import Control
-from replica.declarations.experiment import StorageExperiment
 from replica.declarations.landmarks import Boundary
 from replica.declarations.published import Published
 from replica.declarations.threshold import Limit, Root
@@ -170,7 +169,7 @@ def test_names_of_fields_do_not_matter():
         {"thresholds": {}},
         {"published": (Published("alpha_G", 0.833, 5e-4, {"kappa": 0}),)},
         {"cites": ("krauth1989",)},
-        {"experiment": StorageExperiment("binary", "step")},
+        {"experiment": {"weights": "binary", "constraint": "step"}},
         {"options": {"rsb": 1}},
     ],
     ids=lambda changes: next(iter(changes)),
@@ -184,7 +183,9 @@ def test_different_content_is_different(changes):
     "duplicate", [copy.copy, copy.deepcopy, None], ids=["copy", "deep", "pickle"]
 )
 def test_copies(duplicate):
-    formula = make(starts={"uninformed": {q: S.Half}}, experiment=StorageExperiment("binary", "u"))
+    formula = make(
+        starts={"uninformed": {q: S.Half}}, experiment={"weights": "binary", "constraint": "u"}
+    )
     if duplicate is None:
         twin = pickle.loads(pickle.dumps(formula))
     else:

@@ -16,7 +16,7 @@ from sympy import Float, I, Integer, Interval, Rational, Symbol, nan, oo, pi, sq
 import replica as rp
 from replica.declarations.control import Control
 from replica.declarations.numbers import exact, read_number
-from replica.declarations.reading import resolve
+from replica.declarations.reading import read
 from replica.errors import ControlError, DeclarationError, ReplicaError, UnknownName
 
 ALPHA = Control(Symbol("alpha", real=True), Interval.open(0, oo), None)
@@ -349,10 +349,11 @@ def test_exact(value, expected):
 
 def test_resolving_fills_in_defaults():
     formula = rp.formulas["binary-perceptron"]
-    found, values = resolve(formula, {"alpha": 0.5})
+    points = read(formula, {"alpha": 0.5})
+    found, values = points.formula, points.values
     assert found is formula
     assert values == {"alpha": 0.5, "kappa": 0}
-    _, values = resolve(formula, {"alpha": [0.1, 0.2], "kappa": Fraction(1, 3)})
+    values = read(formula, {"alpha": [0.1, 0.2], "kappa": Fraction(1, 3)}).values
     np.testing.assert_array_equal(values["alpha"], [0.1, 0.2])
     assert values["kappa"] == Rational(1, 3)
 
@@ -361,39 +362,80 @@ def test_missing_controls():
     formula = rp.formulas["binary-perceptron"]
     for given_ in ({}, {"kappa": 0}, {"alpha": None}):
         with pytest.raises(ControlError, match=r"alpha is missing; give alpha=... in \(0, inf\)"):
-            resolve(formula, given_)
-    assert resolve(formula, {}, optional={"alpha"})[1] == {"kappa": 0}
-    assert resolve(formula, {}, optional={"*"})[1] == {"kappa": 0}
-    assert resolve(formula, {"alpha": 1}, optional={"alpha"})[1] == {"alpha": 1.0, "kappa": 0}
+            read(formula, given_)
+    assert read(formula, {}, optional={"alpha"}).values == {"kappa": 0}
+    assert read(formula, {}, optional={"*"}).values == {"kappa": 0}
+    assert read(formula, {"alpha": 1}, optional={"alpha"}).values == {"alpha": 1.0, "kappa": 0}
 
 
 def test_unknown_names():
     with pytest.raises(UnknownName, match="'alpa'; did you mean alpha"):
-        resolve(rp.formulas["binary-perceptron"], {"alpa": 1})
+        read(rp.formulas["binary-perceptron"], {"alpa": 1})
     with pytest.raises(UnknownName, match="'rbs'; did you mean rsb"):
-        resolve(rp.formulas["spherical-perceptron"], {"alpha": 1, "rbs": 1})
+        read(rp.formulas["spherical-perceptron"], {"alpha": 1, "rbs": 1})
     with pytest.raises(UnknownName):
-        resolve(rp.formulas["binary-perceptron"], {"alpha": 1, "rsb": 1})
+        read(rp.formulas["binary-perceptron"], {"alpha": 1, "rsb": 1})
 
 
 def test_options_and_controls_together():
-    formula, values = resolve(rp.formulas["spherical-perceptron"], {"alpha": 1, "rsb": 1})
+    points = read(rp.formulas["spherical-perceptron"], {"alpha": 1, "rsb": 1})
+    formula, values = points.formula, points.values
     assert formula.options == {"rsb": 1}
     assert values == {"alpha": 1.0, "kappa": 0}
     with pytest.raises(ControlError, match="option rsb=2 is not one of 0, 1"):
-        resolve(rp.formulas["spherical-perceptron"], {"alpha": 1, "rsb": 2})
+        read(rp.formulas["spherical-perceptron"], {"alpha": 1, "rsb": 2})
 
 
 @pytest.mark.parametrize("target", ["binary-perceptron", None, 3, object], ids=repr)
 def test_what_is_no_formula(target):
     with pytest.raises(DeclarationError, match="expected a formula"):
-        resolve(target, {"alpha": 1})
+        read(target, {"alpha": 1})
 
 
 def test_messages_name_formula_control_and_domain():
     formula = rp.formulas["symmetric-binary-perceptron"]
     with pytest.raises(ControlError) as caught:
-        resolve(formula, {"alpha": 1, "kappa": -1})
+        read(formula, {"alpha": 1, "kappa": -1})
     assert str(caught.value) == "symmetric-binary-perceptron: kappa = -1 is outside (0, 10)"
     assert isinstance(caught.value, ReplicaError)
     assert isinstance(caught.value, ValueError)
+
+
+# ---- points ------------------------------------------------------------------------------------
+
+
+def test_points_keep_the_order_of_the_formula():
+    """Whatever the order in which a user names them."""
+    formula = rp.formulas["binary-perceptron"]
+    points = read(formula, {"kappa": 1, "alpha": [0.1, 0.2]})
+    assert list(points.values) == list(formula.controls) == ["alpha", "kappa"]
+    assert [column.tolist() for column in points.columns] == [[0.1, 0.2], [1.0, 1.0]]
+    alpha, kappa = formula.symbols
+    assert points.column(alpha).tolist() == [0.1, 0.2]
+    assert points.without("alpha").column(kappa).tolist() == [1.0]
+    assert (points.shape, points.size) == ((2,), 2)
+
+
+def test_points_keep_what_is_exact():
+    formula = rp.formulas["binary-perceptron"]
+    point = read(formula, {"alpha": Decimal("0.1"), "kappa": Fraction(1, 3)}).single("here")
+    alpha, kappa = formula.symbols
+    assert point.rule == {alpha: Rational(1, 10), kappa: Rational(1, 3)}
+    assert point.floats == {"alpha": 0.1, "kappa": 1 / 3}
+    assert str(point) == "alpha = 0.1, kappa = 0.333333"
+    assert point.at(kappa=2).floats == {"alpha": 0.1, "kappa": 2.0}
+
+
+def test_points_that_do_not_broadcast_or_are_several():
+    formula = rp.formulas["binary-perceptron"]
+    points = read(formula, {"alpha": [0.1, 0.2, 0.3], "kappa": [0, 1]})
+    with pytest.raises(rp.ControlError, match=r"alpha \(3,\), kappa \(2,\); use sweep"):
+        points.shape  # noqa: B018
+    with pytest.raises(rp.ControlError, match="here takes one value of alpha at a time; so"):
+        points.single("here", "; so")
+
+
+def test_a_function_says_what_may_be_missing():
+    formula = rp.formulas["binary-perceptron"]
+    points = read(formula, {"kappa": 1}, optional=lambda found: found.determined("alpha_G"))
+    assert points.floats == {"kappa": 1.0}

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import replica as rp
-from replica.experiments.readout import simulate_readout
 
 sklearn = pytest.importorskip("sklearn", exc_type=ImportError)
 HMM = rp.formulas["hidden-manifold"]
@@ -111,15 +110,15 @@ def sklearn_module(name: str) -> Any:
 def test_instances_depend_neither_on_their_number_nor_on_the_grid() -> None:
     formula = HMM(loss="square", activation="sign")
     given = {"p": 60, "features_per_dimension": 2, "lambda_": 0.1}
-    one = simulate_readout(formula, n=[50, 90], instances=3, **given)
-    two = simulate_readout(formula, n=90, instances=3, **given)
+    one = rp.simulate(formula, n=[50, 90], instances=3, **given)
+    two = rp.simulate(formula, n=90, instances=3, **given)
     assert one["eps_g"][1] == two["eps_g"][0]
-    again = simulate_readout(formula, n=[50, 90], instances=3, **given)
+    again = rp.simulate(formula, n=[50, 90], instances=3, **given)
     assert np.array_equal(one["q"], again["q"])
-    by_controls = simulate_readout(formula, samples_per_dimension=3, instances=3, **given)
+    by_controls = rp.simulate(formula, samples_per_dimension=3, instances=3, **given)
     assert by_controls["eps_g"][0] == two["eps_g"][0]
     assert by_controls.controls["d"] == 30
-    other = simulate_readout(formula, n=90, instances=3, rng=1, **given)
+    other = rp.simulate(formula, n=90, instances=3, rng=1, **given)
     assert other["eps_g"][0] != two["eps_g"][0]
 
 
@@ -155,8 +154,6 @@ def test_bad_experiments(given: dict[str, Any], message: str) -> None:
 def test_given_inputs_fix_p() -> None:
     with pytest.raises(rp.ControlError, match="those of 100 inputs, so p = 60"):
         rp.simulate(GCM, loss="square", p=60, alpha=1, lambda_=1)
-    with pytest.raises(rp.ControlError, match="no features that are drawn"):
-        simulate_readout(rp.formulas["binary-perceptron"], p=10, alpha=1)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import replica as rp
-from replica.errors import ControlError, ReplicaError, UnknownName
+from replica.errors import ControlError, UnknownName
 
 CASES = [
     ("binary-perceptron", {}, {"kappa": 0.0}, lambda z: z > 0),
@@ -251,15 +251,75 @@ def test_margin_beyond_linear_programming():
         rp.simulate(rp.formulas["spherical-perceptron"], p=1001)
 
 
-def test_formula_without_experiment():
-    formula = dataclasses.replace(rp.formulas["binary-perceptron"], experiment=None)
-    with pytest.raises(ControlError, match="declares no finite-size experiment"):
-        rp.simulate(formula, p=8)
+# ---------------------------------------------------------------- blocks of one's own
 
 
-def test_not_a_formula():
-    with pytest.raises((ReplicaError, TypeError)):
-        rp.simulate("binary-perceptron-of-someone", p=8)
+def storage(weights, constraint):
+    """The shipped binary perceptron, drawn from other blocks."""
+    blocks = {"weights": weights, "constraint": constraint}
+    return dataclasses.replace(rp.formulas["binary-perceptron"], experiment=blocks)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tail:
+    """Accepted are fields of one sign that are far from zero, or close to it."""
+
+    side: float = 1.0
+    name: str = "tail"
+
+    def satisfied(self, fields, kappa):
+        z = self.side * np.asarray(fields)
+        return (z > kappa) & ((z > 1) | (z < 0.3))
+
+
+def test_a_constraint_of_ones_own_is_enumerated():
+    result = rp.simulate(storage(rp.Rademacher(), Tail()), p=6, instances=4, rng=5)
+    last = int(result.n[-1])
+    for k in range(4):
+        counts = counts_by_brute_force(6, lambda z: Tail().satisfied(z, 0), 5, k, last)
+        assert result.largest_n[k] == np.count_nonzero(counts)
+
+
+def test_signs_are_binary_weights_whatever_their_name():
+    signs = rp.Discrete([1, -1], [0.5, 0.5])
+    ours, shipped = (
+        rp.simulate(storage(w, rp.Step()), p=8, instances=3) for w in (signs, rp.Rademacher())
+    )
+    assert ours.to_dict() == shipped.to_dict()
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [rp.Discrete([1, -1], [0.25, 0.75]), rp.Discrete([0, 1], [0.5, 0.5]), rp.Gaussian()],
+    ids=str,
+)
+def test_other_weights_are_not_enumerated(weights):
+    with pytest.raises(ControlError, match="no experiment draws weights = "):
+        rp.simulate(storage(weights, rp.Step()), p=8)
+
+
+@dataclasses.dataclass(frozen=True)
+class Positive:
+    """The half-line, under another name."""
+
+    name: str = "positive"
+
+    def satisfied(self, fields, kappa):
+        return np.asarray(fields) >= kappa
+
+
+def test_the_linear_programme_serves_the_half_line_alone():
+    ours = rp.simulate(storage(rp.Sphere(), Positive()), p=8, n=[8, 16], instances=3)
+    shipped = rp.simulate(rp.formulas["spherical-perceptron"], p=8, n=[8, 16], instances=3)
+    assert ours["satisfiable"].tolist() == shipped["satisfiable"].tolist()
+    for other in (
+        Tail(),
+        Tail(side=-1.0),
+        rp.Outside(),
+        rp.Rectangle(),
+    ):
+        with pytest.raises(ControlError, match=f"constraint '{other.name}' are not a linear"):
+            rp.simulate(storage(rp.Sphere(), other), p=8)
 
 
 # ---------------------------------------------------------------- larger instances

@@ -12,10 +12,9 @@ import replica as rp
 from replica.blocks.channel import Channel
 from replica.blocks.priors import Prior
 from replica.blocks.written_channels import DiscreteChannel
-from replica.declarations.experiment import TeacherStudent
 from replica.declarations.formula import Formula
 from replica.errors import ControlError, UnknownName
-from replica.experiments import Experiment, simulate, simulate_teacher_student, teacher_student
+from replica.experiments import Experiment, simulate, teacher_student
 from replica.experiments.planted import planted_model
 from replica.solvers.solution import Status
 
@@ -33,7 +32,7 @@ def planted(prior, channel):
         overlaps={D: Interval(0, 1)},
         conjugates={D: mhat},
         controls={alpha: (Interval.open(0, oo), None), **prior.controls, **channel.controls},
-        experiment=TeacherStudent(prior, channel),
+        experiment={"prior": prior, "channel": channel},
     )
 
 
@@ -319,9 +318,7 @@ def test_bad_values(arguments, message):
     assert "\n" not in str(caught.value)
 
 
-def test_other_experiments_are_refused():
-    with pytest.raises(ControlError, match="no teacher and student"):
-        simulate_teacher_student(rp.formulas["binary-perceptron"], p=8, alpha=1.0)
+def test_unknown_controls_are_refused():
     with pytest.raises(UnknownName, match="did you mean Delta"):
         simulate(SIGN, p=20, alpha=1.0, delta=0.1)
 

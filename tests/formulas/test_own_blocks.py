@@ -44,9 +44,13 @@ TERNARY = rp.Discrete([-1, 0, 1], [0.25, 0.5, 0.25])
 HINGE = rp.Loss(Max(0, 1 - y * u) ** 2, y=y, u=u, name="squared hinge")
 RIDGE = {"lambda_": 0.5}
 WIDTHS = {"samples_per_dimension": 2, "features_per_dimension": 1, **RIDGE}
-half_l2 = rp.Penalty("half-l2", lambda variance, stiffness, strength: -variance / (
-    strength + 2 * stiffness
-))  # fmt: skip
+
+
+def half_of_l2(variance: Any, stiffness: Any, strength: Any) -> Any:
+    return -variance / (strength + 2 * stiffness)
+
+
+half_l2 = rp.Penalty("half-l2", Symbol("w", real=True) ** 2 / 4, half_of_l2)
 COVARIANCES = rp.Covariances(np.diag([2.0, 1.0]), [0.5, 0.5], 1.0)
 
 DOORS = {

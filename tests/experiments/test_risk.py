@@ -6,11 +6,9 @@ import sys
 
 import numpy as np
 import pytest
-from sympy import Abs, Max, cosh, log, symbols
+from sympy import Abs, Max, symbols
 
 import replica as rp
-from replica.blocks.losses import ConvexLoss
-from replica.experiments.erm import minimise_risk
 
 RISK = rp.formulas["empirical-risk"]
 y, u = symbols("y u", real=True)
@@ -64,62 +62,6 @@ def test_the_fraction_of_separable_instances_falls_at_the_threshold():
     assert found["margin"][0] > 0
 
 
-def optimum_condition(loss, X, labels, weights, strength):
-    """Return the gradient of the risk, for a smooth loss and the l2 penalty."""
-    slope = {
-        "square": lambda z: z - labels,
-        "logistic": lambda z: -labels / (1 + np.exp(labels * z)),
-        "log cosh": lambda z: np.tanh(z - labels),
-    }[loss]
-    return X.T @ slope(X @ weights) + strength * weights
-
-
-@pytest.mark.parametrize("loss", ["square", "logistic", "log cosh"])
-@pytest.mark.parametrize("n", [30, 120])
-def test_the_gradient_vanishes(loss, n):
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((n, 60)) / np.sqrt(60)
-    labels = np.sign(X @ rng.standard_normal(60) + 0.3 * rng.standard_normal(n))
-    own = rp.Loss(log(cosh(y - u)), y=y, u=u) if loss == "log cosh" else ConvexLoss.shipped[loss]
-    weights = minimise_risk(own, "l2", X, labels, 0.1)
-    assert np.abs(optimum_condition(loss, X, labels, weights, 0.1)).max() < 1e-5
-
-
-def test_the_largest_margin_is_touched_and_spanned_by_its_support():
-    rng = np.random.default_rng(1)
-    X = rng.standard_normal((80, 60)) / np.sqrt(60)
-    labels = np.sign(X @ rng.standard_normal(60))
-    weights = minimise_risk(ConvexLoss.shipped["max-margin"], "l2", X, labels, 1.0)
-    margins = labels * (X @ weights)
-    assert margins.min() == pytest.approx(1, abs=1e-9)
-    support = margins < 1 + 1e-8
-    spanned = (labels[:, None] * X)[support].T
-    multipliers, *_ = np.linalg.lstsq(spanned, weights, rcond=None)
-    assert (multipliers > -1e-9).all()
-    assert np.abs(spanned @ multipliers - weights).max() < 1e-9
-    contradiction = np.vstack([X[:1], X[:1]])
-    assert (
-        minimise_risk(
-            ConvexLoss.shipped["max-margin"], "l2", contradiction, np.array([1.0, -1.0]), 1
-        )
-        is None
-    )
-
-
-def test_linear_programmes_reach_the_dual_bound():
-    """The least risk of the hinge with the l1 penalty, against any dual-feasible point."""
-    rng = np.random.default_rng(2)
-    X = rng.standard_normal((50, 20)) / np.sqrt(20)
-    labels = np.sign(X @ rng.standard_normal(20) + rng.standard_normal(50))
-    weights = minimise_risk(ConvexLoss.shipped["hinge"], "l1", X, labels, 0.3)
-
-    def risk(w):
-        return np.maximum(0, 1 - labels * (X @ w)).sum() + 0.3 * np.abs(w).sum()
-
-    for _ in range(200):
-        assert risk(weights) <= risk(weights + 0.1 * rng.standard_normal(20)) + 1e-12
-
-
 def test_instances_depend_on_the_seed_alone():
     formula = RISK(loss="square")
     once = rp.simulate(formula, p=50, alpha=[1, 2], lambda_=1, instances=3, rng=7)
@@ -164,3 +106,37 @@ def test_a_loss_of_ones_own_with_a_kink_in_its_slope_is_minimised():
     found = rp.simulate(RISK, loss=own, p=200, alpha=2, lambda_=0.3, instances=8, rng=4)
     theory = rp.solve(RISK, loss=own, alpha=2, lambda_=0.3)
     agree(found, theory, ("q", "training_objective"))
+
+
+@pytest.mark.slow
+def test_a_piecewise_linear_loss_of_ones_own_with_absolute_values():
+    own = rp.Loss(Max(u - y, (y - u) / 3), y=y, u=u)  # a quantile of the residuals
+    given = {"loss": own, "penalty": "l1", "teacher": "linear", "lambda_": 0.2, "Delta": 0.3}
+    found = rp.simulate(RISK, p=150, alpha=2, instances=12, **given)
+    theory = rp.solve(RISK, alpha=2, **given)
+    assert found.method == "linear programme"
+    agree(found, theory, ("q", "eps_g", "training_objective"))
+
+
+def test_a_quadratic_loss_of_ones_own_is_linear_algebra():
+    own = rp.Loss(3 * (y - u) ** 2 / 2 + 1, y=y, u=u)
+    found = rp.simulate(RISK, loss=own, p=150, alpha=2, lambda_=0.6, instances=8)
+    ridge = rp.simulate(RISK, loss="square", p=150, alpha=2, lambda_=0.2, instances=8)
+    assert found.method == "linear algebra"
+    np.testing.assert_allclose(found["q"], ridge["q"], rtol=1e-12)
+
+
+def test_a_user_without_a_norm_of_the_teacher_has_one_of_norm_one():
+    """A formula of one's own on the same blocks, with other controls than the shipped one."""
+    shipped = RISK(loss="square")
+    alpha, strength = (rp.Control(c.symbol, c.domain) for c in list(shipped.controls.values())[:2])
+    own = rp.Formula(
+        name="mine",
+        title="mine",
+        potential=-(alpha.symbol**2) * sum(shipped.overlaps) ** 2 + strength.symbol,
+        overlaps=dict.fromkeys(shipped.overlaps, list(shipped.overlaps.values())[-1]),
+        controls={"alpha": alpha, "lambda_": strength},
+        experiment=shipped.experiment,
+    )
+    given = {"p": 40, "alpha": 1, "lambda_": 1, "instances": 2}
+    assert rp.simulate(own, **given)["q"] == rp.simulate(shipped, **given)["q"]
