@@ -83,7 +83,8 @@ def minimise_risk(
 
     Examples
     --------
-    >>>     >>> minimise_risk(Square(), "l2", np.eye(2), np.array([1.0, -1.0]), 1.0)
+    >>> from replica.blocks.losses import Square
+    >>> minimise_risk(Square(), "l2", np.eye(2), np.array([1.0, -1.0]), 1.0)
     array([ 0.5, -0.5])
     """
     block = Penalty.shipped[penalty] if isinstance(penalty, str) else penalty
