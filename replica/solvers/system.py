@@ -32,7 +32,7 @@ _HUGE = 1e300
 _EDGE = 1e-11  # distance from an open end, relative, that counts as having run to it
 _ROUNDING = 1e-14
 _VANISHED = 1e-150
-_LARGEST = 1000  # operations of an equation
+_LARGEST = 600  # operations of an equation whose derivatives are worth compiling
 _FAR = 1e11  # an unbounded unknown beyond this has run away
 
 
