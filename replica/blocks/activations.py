@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from sympy import (
     Expr,
@@ -37,6 +37,7 @@ from replica.errors import DeclarationError
 from replica.language.means import Mean
 from replica.language.primitives import PositivePart
 from replica.language.rewriting import stabilise
+from replica.language.scalar import Scalar
 from replica.language.vocabulary import first_unknown_node
 
 __all__ = ["Activation", "GaussianActivation"]
@@ -85,7 +86,7 @@ class GaussianActivation(Block):
         return sqrt(self.noise)
 
 
-def Activation(function: Any, field: Symbol, name: str = "") -> GaussianActivation:
+def Activation(function: Scalar, field: Symbol, name: str = "") -> GaussianActivation:
     r"""Return an activation of one's own from its expression.
 
     Parameters

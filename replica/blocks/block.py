@@ -26,11 +26,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from numpy.typing import NDArray
+
 from replica.blocks.shipped import Shipped
 from replica.declarations.control import Control
 from replica.declarations.frozen import FrozenMapping
 
-__all__ = ["Block"]
+__all__ = ["Array", "Block", "Size"]
+
+Array = NDArray[Any]
+"""Numbers drawn or observed: weights, fields or labels, real or complex."""
+
+Size = int | tuple[int, ...]
+"""How many numbers are drawn."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,7 @@ class Block:
         """Return the log-partition of what the block sees, of which everything else follows."""
         raise NotImplementedError
 
-    def sample(self, *args: Any, **kwargs: Any) -> Any:
+    def sample(self, *args: Any, **kwargs: Any) -> Array:
         """Draw from the law; a block that cannot be drawn from leaves this out."""
         raise NotImplementedError
 

@@ -22,9 +22,10 @@ from typing import Any, ClassVar
 import numpy as np
 from sympy import Expr, S, Symbol, exp, pi
 
-from replica.blocks.block import Block
+from replica.blocks.block import Array, Block
 from replica.blocks.shipped import Shipped
 from replica.language.means import Mean, mean_of_sum
+from replica.language.scalar import Scalar
 
 __all__ = ["Channel", "Constraint", "V", "omega", "y"]
 
@@ -90,11 +91,11 @@ class Channel(Block):
         signs = set(self.labels) == {-1, 1}
         return not self.even and (signs or self.residual is not None)
 
-    def log_partition(self, label: Any, mean: Any, variance: Any) -> Expr:
+    def log_partition(self, label: Scalar, mean: Scalar, variance: Scalar) -> Expr:
         """Return L_y(omega, V), of a label and of the mean and the variance of its field."""
         raise NotImplementedError
 
-    def cases(self) -> tuple[tuple[Callable[[Any], Any], Expr], ...]:
+    def cases(self) -> tuple[tuple[Callable[[Array], Array], Expr], ...]:
         """Return pairs of a test on labels and L in the symbols y, omega, V that holds there."""
         if not self.labels:
             return ((lambda label: np.ones(np.shape(label), dtype=bool), self._log_partition()),)
@@ -106,45 +107,45 @@ class Channel(Block):
     def _log_partition(self) -> Expr:
         return self.log_partition(y, omega, V)
 
-    def possible(self, label: Any) -> Any:
+    def possible(self, label: Array) -> Array:
         """Tell which labels the channel can produce."""
         if not self.labels:
             return np.isfinite(label)
         return np.isin(label, [float(own) for own in self.labels])
 
-    def mean_label(self, mean: Any, variance: Any) -> Expr:
+    def mean_label(self, mean: Scalar, variance: Scalar) -> Expr:
         """Return E[y | omega, V], the optimal prediction of a new label."""
         return sum(
             (label * exp(self.log_partition(label, mean, variance)) for label in self.labels),
             S.Zero,
         )
 
-    def sample(self, rng: np.random.Generator, z: Any, controls: Mapping[str, float]) -> Any:
+    def sample(self, rng: np.random.Generator, z: Array, controls: Mapping[str, float]) -> Array:
         """Draw labels of the fields z, an array of any shape, at these values of the controls."""
         raise NotImplementedError
 
-    def gives(self, label: Any, z: Any, controls: Mapping[str, float]) -> Any:
+    def gives(self, label: Array | int, z: Array, controls: Mapping[str, float]) -> Array:
         """Tell which fields have this label, where it is a function of the field alone."""
         raise NotImplementedError
 
     # ---- averages over labels -------------------------------------------------------------------
 
-    def free_entropy(self, gap: Any, rho: Any) -> Expr:
+    def free_entropy(self, gap: Scalar, rho: Scalar) -> Expr:
         r"""Return :math:`\Phi_{out}`, in nats per pattern; minus a differential entropy of y."""
         return self._over_labels(lambda part, _: part, gap, rho)
 
-    def strength(self, gap: Any, rho: Any) -> Expr:
+    def strength(self, gap: Scalar, rho: Scalar) -> Expr:
         r"""Return :math:`G = E\, g_{out}^2`."""
         return self._over_labels(lambda part, field: part.diff(field) ** 2, gap, rho)
 
-    def squared_error(self, gap: Any, rho: Any) -> Expr:
+    def squared_error(self, gap: Scalar, rho: Scalar) -> Expr:
         r"""Return :math:`E (y - E[y|\omega])^2`, the error of the optimal prediction of a label."""
         second = sum(
             (own**2 * exp(self.log_partition(own, _u, gap)) for own in self.labels), S.Zero
         )
         return Mean(second - self.mean_label(_u, gap) ** 2, (_u, rho - gap))
 
-    def error_of_known_field(self, rho: Any) -> Expr:
+    def error_of_known_field(self, rho: Scalar) -> Expr:
         """Return the mean variance of a label whose field is known, N(0, rho)."""
         z = Symbol("z", real=True)
         first, second = (
@@ -153,7 +154,7 @@ class Channel(Block):
         )
         return Mean(second - first**2, (z, rho))
 
-    def weak_recovery(self, rho: Any) -> Expr:
+    def weak_recovery(self, rho: Scalar) -> Expr:
         r"""Return :math:`E_y (E[z^2|y]/\rho - 1)^2`, the inverse of alpha_WR if even."""
         total = S.Zero
         for label in self.labels:
@@ -162,11 +163,11 @@ class Channel(Block):
             total += exp(part.subs(_u, 0).subs(V, rho)) * (rho * curvature) ** 2
         return total
 
-    def label_slope(self, rho: Any) -> Expr:
+    def label_slope(self, rho: Scalar) -> Expr:
         r"""Return :math:`E[z y] / \rho`, the slope of the best line through the labels."""
         return self.mean_label(_u, rho).diff(_u).subs(_u, 0)
 
-    def blur(self, rho: Any) -> Expr:
+    def blur(self, rho: Scalar) -> Expr:
         r"""Return the variance of noise on the field, whose sign then has the same slope.
 
         Zero for labels that are the sign of the field, and for no others.
@@ -178,14 +179,16 @@ class Channel(Block):
         """
         return 2 / (pi * self.label_slope(rho) ** 2) - rho
 
-    def label_entropy(self, rho: Any) -> Expr:
+    def label_entropy(self, rho: Scalar) -> Expr:
         """Return the entropy of the label given the field; zero where it is a function of it."""
         if self.deterministic:
             return S.Zero
         laws = [self.log_partition(label, _u, S.Zero) for label in self.labels]
         return mean_of_sum([-exp(law) * law for law in laws], _u, rho)
 
-    def _over_labels(self, function: Callable[[Expr, Symbol], Expr], gap: Any, rho: Any) -> Expr:
+    def _over_labels(
+        self, function: Callable[[Expr, Symbol], Expr], gap: Scalar, rho: Scalar
+    ) -> Expr:
         parts = [self.log_partition(label, _u, gap) for label in self.labels]
         return mean_of_sum([exp(part) * function(part, _u) for part in parts], _u, rho - gap)
 
@@ -221,17 +224,17 @@ class Constraint(Block):
     """
 
     channel: Channel
-    label: Any
+    label: int
     margin: str
     is_half_line: bool = False
 
     shipped: ClassVar[Shipped[Constraint]] = Shipped("constraint", "replica.blocks.channels")
 
-    def log_probability(self, mean: Any, variance: Any, kappa: Any) -> Expr:
+    def log_probability(self, mean: Scalar, variance: Scalar, kappa: Scalar) -> Expr:
         """Return the log-probability of the accepted fields under N(mean, variance)."""
         part = self.channel.log_partition(self.label, mean, variance)
         return part.subs(self.channel.controls[self.margin].symbol, kappa)
 
-    def satisfied(self, fields: Any, kappa: float) -> Any:
+    def satisfied(self, fields: Array, kappa: float) -> Array:
         """Tell which fields are accepted, an array of booleans of their shape."""
         return self.channel.gives(self.label, np.asarray(fields), {self.margin: kappa})

@@ -20,18 +20,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from sympy import Expr, Integer, Rational, S, Symbol, asin, log, pi, sqrt, symbols
 
-from replica.blocks.block import Block
+from replica.blocks.block import Array, Block
 from replica.blocks.priors import Gaussian
 from replica.blocks.shipped import Shipped
 from replica.declarations.frozen import FrozenMapping
 from replica.language.bivariate import BivariateNormalCDF, LogBivariateNormalCDF
 from replica.language.means import Mean
 from replica.language.primitives import LogSumExp, Softmax
+from replica.language.scalar import Scalar
 
 __all__ = [
     "CommitteeChannel",
@@ -41,13 +42,13 @@ __all__ = [
 
 plus, minus = symbols("w_plus w_minus", real=True)
 _x, _y = symbols("x y", real=True)
-Pair = tuple[Any, Any]
+Pair = tuple[Scalar, Scalar]
 """A quantity along both eigenvectors, plus and minus."""
 NO_CONTROLS: Mapping[str, float] = FrozenMapping()
 SIGNS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
 
 
-def eigenvalue_fields(gap_plus: Any, gap_minus: Any) -> tuple[Expr, Expr, Expr]:
+def eigenvalue_fields(gap_plus: Scalar, gap_minus: Scalar) -> tuple[Expr, Expr, Expr]:
     """Return h, k and rho of the fields `plus` and `minus`.
 
     Parameters
@@ -144,11 +145,11 @@ class CommitteeChannel(Block):
             S.Zero,
         )
 
-    def free_entropy(self, gap: Pair, rho: Any) -> Expr:
+    def free_entropy(self, gap: Pair, rho: Scalar) -> Expr:
         r"""Return :math:`E \sum_y Z_y \log Z_y`, in nats per pattern."""
         return _mean(self._over_labels(lambda part: part, gap), gap, rho)
 
-    def strength(self, gap: Pair, rho: Any) -> Pair:
+    def strength(self, gap: Pair, rho: Scalar) -> Pair:
         r"""Return :math:`E \sum_y (\partial_\pm Z_y)^2 / Z_y`, along both eigenvectors."""
 
         def along(field: Symbol) -> Expr:
@@ -156,7 +157,7 @@ class CommitteeChannel(Block):
 
         return along(plus), along(minus)
 
-    def response(self, gap_plus: Any, rho: Any) -> Expr:
+    def response(self, gap_plus: Scalar, rho: Scalar) -> Expr:
         r"""Return the slope of the strength along `minus` at :math:`q_- = 0`.
 
         .. math:: c(q_+) = E \sum_y \frac{(\partial_-^2 Z_y)^2}{Z_y}, \qquad \omega_- = 0
@@ -166,14 +167,14 @@ class CommitteeChannel(Block):
         ).subs(minus, 0)
         return Mean(body, (plus, rho - gap_plus))
 
-    def squared_error(self, gap: Pair, rho: Any) -> Expr:
+    def squared_error(self, gap: Pair, rho: Scalar) -> Expr:
         r"""Return :math:`\tfrac12 E (y - \langle y \rangle)^2`."""
         if self.averages_signs:
             same, other = (rho - (gap[0] + gap[1]) / 2) / rho, (gap[1] - gap[0]) / (2 * rho)
             return S(1) / 4 - (asin(same) + asin(other)) / (2 * pi)
         return self.squared_error_of_the_mean(gap, rho)
 
-    def squared_error_of_the_mean(self, gap: Pair, rho: Any) -> Expr:
+    def squared_error_of_the_mean(self, gap: Pair, rho: Scalar) -> Expr:
         """Return the same as a mean over the fields, for any channel."""
         fields = eigenvalue_fields(*gap)
         chances = [(label, self.probability(row, *fields)) for label, row in self.table]
@@ -181,14 +182,14 @@ class CommitteeChannel(Block):
         first = sum((label * chance for label, chance in chances), S.Zero)
         return _mean(second - first**2, gap, rho) / 2
 
-    def label_entropy(self, rho: Any) -> Expr:
+    def label_entropy(self, rho: Scalar) -> Expr:
         """Return the entropy of the label given both fields, in nats."""
         chances = [chance for _, row in self.table for chance in row if chance not in (0, 1)]
         return -sum((chance * log(chance) for chance in chances), S.Zero) / 4
 
     def sample(
-        self, rng: np.random.Generator, fields: Any, controls: Mapping[str, float] = NO_CONTROLS
-    ) -> Any:
+        self, rng: np.random.Generator, fields: Array, controls: Mapping[str, float] = NO_CONTROLS
+    ) -> Array:
         """Draw labels of fields, shape (n, 2)."""
         pattern = 2 * (fields[:, 0] < 0) + (fields[:, 1] < 0)
         chances = np.array([[float(c) for c in row] for _, row in self.table])[:, pattern]
@@ -197,7 +198,7 @@ class CommitteeChannel(Block):
         return np.array(self.labels)[(below <= rank).sum(axis=0)]
 
 
-def _mean(body: Expr, gap: Pair, rho: Any) -> Expr:
+def _mean(body: Expr, gap: Pair, rho: Scalar) -> Expr:
     return Mean(Mean(body, (minus, rho - gap[1])), (plus, rho - gap[0]))
 
 
@@ -264,11 +265,11 @@ class PairPrior(Block):
         r"""Return :math:`D_\pm = 1 - 2\, \partial I_W / \partial \lambda_\pm`."""
         raise NotImplementedError
 
-    def response(self, plus: Any) -> Expr:
+    def response(self, plus: Scalar) -> Expr:
         r"""Return :math:`d q_- / d \lambda_-` at :math:`\lambda_- = 0`."""
         raise NotImplementedError
 
-    def posterior(self, response: Any, precision: Any) -> tuple[Any, Any]:
+    def posterior(self, response: Scalar, precision: Scalar) -> tuple[Scalar, Scalar]:
         r"""Return means (p, 2) and mean covariance (2, 2) of pairs seen through Gaussian noise.
 
         The law is that of the pair times :math:`\exp(R_i \cdot w - \tfrac12 w \cdot A w)`, with
@@ -287,17 +288,20 @@ class _GaussianPair(PairPrior):
         """Return 1 / (1 + lambda)."""
         return 1 / (1 + g[0]), 1 / (1 + g[1])
 
-    def response(self, plus: Any) -> Expr:
+    def response(self, plus: Scalar) -> Expr:
         """Return one."""
         return S.One
 
     def sample(
-        self, rng: np.random.Generator, size: Any, controls: Mapping[str, float] = NO_CONTROLS
-    ) -> Any:
+        self,
+        rng: np.random.Generator,
+        size: int | tuple[int, ...],
+        controls: Mapping[str, float] = NO_CONTROLS,
+    ) -> Array:
         """Draw normal weights."""
         return rng.standard_normal(size)
 
-    def posterior(self, response: Any, precision: Any) -> tuple[Any, Any]:
+    def posterior(self, response: Scalar, precision: Scalar) -> tuple[Scalar, Scalar]:
         """Return the Gaussian posterior, whose covariance is the same for every pair."""
         covariance = np.linalg.inv(np.eye(2) + precision)
         return response @ covariance, covariance
@@ -341,7 +345,7 @@ class _RademacherPair(PairPrior):
         first, second = (self._average(variance(p), g) for p in atoms)
         return first, second
 
-    def response(self, plus: Any) -> Expr:
+    def response(self, plus: Scalar) -> Expr:
         """Return the mean square of the variance of w_- where nothing is known along it."""
 
         def square(r: Expr) -> Expr:
@@ -351,12 +355,15 @@ class _RademacherPair(PairPrior):
         return Mean((square(sqrt(2) * plus + _x) + square(_x)) / 2, (_x, plus))
 
     def sample(
-        self, rng: np.random.Generator, size: Any, controls: Mapping[str, float] = NO_CONTROLS
-    ) -> Any:
+        self,
+        rng: np.random.Generator,
+        size: int | tuple[int, ...],
+        controls: Mapping[str, float] = NO_CONTROLS,
+    ) -> Array:
         """Draw signs."""
         return rng.choice([-1.0, 1.0], size=size)
 
-    def posterior(self, response: Any, precision: Any) -> tuple[Any, Any]:
+    def posterior(self, response: Scalar, precision: Scalar) -> tuple[Scalar, Scalar]:
         """Return sums over the four pairs of signs."""
         atoms = np.array(SIGNS, dtype=float)
         exponent = response @ atoms.T - 0.5 * np.einsum("ka,ab,kb->k", atoms, precision, atoms)

@@ -40,6 +40,7 @@ from replica.errors import DeclarationError
 from replica.language.curves import Curve
 from replica.language.envelope import MoreauEnvelope
 from replica.language.excess import squared_excess
+from replica.language.scalar import Scalar
 
 __all__ = ["ConvexLoss", "Loss", "Penalty"]
 
@@ -77,7 +78,7 @@ class ConvexLoss(Block):
 
     shipped: ClassVar[Shipped[ConvexLoss]] = Shipped("loss", "replica.blocks.losses")
 
-    def __call__(self, label: Any, field: Any) -> Expr:
+    def __call__(self, label: Scalar, field: Scalar) -> Expr:
         """Return the loss of a label and a field."""
         return self.expression.subs({_y: label, _u: field}, simultaneous=True)
 
@@ -130,7 +131,7 @@ class ConvexLoss(Block):
         return area, float(-fall[0]), square
 
 
-def Loss(expression: Any, y: Symbol, u: Symbol, name: str = "") -> ConvexLoss:
+def Loss(expression: Scalar, y: Symbol, u: Symbol, name: str = "") -> ConvexLoss:
     r"""Return a loss of one's own, :math:`\ell(y, u)`, from an expression.
 
     Parameters
@@ -207,7 +208,7 @@ def Absolute() -> ConvexLoss:
     return ConvexLoss("absolute", Abs(_y - _u))
 
 
-def Huber(width: Any = 1) -> ConvexLoss:
+def Huber(width: Scalar = 1) -> ConvexLoss:
     """Return (y - u)^2 / 2 within `width` of the label, and its tangents beyond.
 
     Examples
@@ -253,16 +254,16 @@ class Penalty(Block):
 
     shipped: ClassVar[Shipped[Penalty]] = Shipped("penalty", "replica.blocks.losses")
 
-    def __call__(self, weight: Any) -> Expr:
+    def __call__(self, weight: Scalar) -> Expr:
         """Return the penalty of a weight, in units of its strength."""
         return self.expression.subs(_w, weight)
 
 
-def _quadratic(variance: Any, stiffness: Any, strength: Any) -> Expr:
+def _quadratic(variance: Scalar, stiffness: Scalar, strength: Scalar) -> Expr:
     return -variance / (2 * (strength + stiffness))
 
 
-def _absolute(variance: Any, stiffness: Any, strength: Any) -> Expr:
+def _absolute(variance: Scalar, stiffness: Scalar, strength: Scalar) -> Expr:
     return -variance * squared_excess(strength / sqrt(variance)) / stiffness
 
 

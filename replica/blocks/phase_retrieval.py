@@ -29,7 +29,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from sympy import (
@@ -46,6 +45,7 @@ from sympy import (
     sqrt,
 )
 
+from replica.blocks.block import Array
 from replica.blocks.channel import Channel
 from replica.language.bessel import (
     BesselQuotient,
@@ -60,6 +60,7 @@ from replica.language.bessel import (
 from replica.language.integrals import LabelIntegral
 from replica.language.means import Mean
 from replica.language.primitives import LogCosh, LogH, LogSumExp, Sech, Softmax, Tanh
+from replica.language.scalar import Scalar
 
 __all__ = ["Absolute", "ComplexAbsolute"]
 
@@ -68,7 +69,7 @@ _u, _x = Symbol("u", real=True), Symbol("x", real=True)
 
 @dataclass(frozen=True)
 class _Absolute(Channel):
-    def log_partition(self, label: Any, mean: Any, variance: Any) -> Expr:
+    def log_partition(self, label: Scalar, mean: Scalar, variance: Scalar) -> Expr:
         """Return the log of the densities of y and -y."""
         return (
             -(label**2 + mean**2) / (2 * variance)
@@ -77,7 +78,7 @@ class _Absolute(Channel):
             + LogCosh(label * mean / variance)
         )
 
-    def free_entropy(self, gap: Any, rho: Any) -> Expr:
+    def free_entropy(self, gap: Scalar, rho: Scalar) -> Expr:
         r"""Return :math:`-\tfrac12 \log(2 \pi e D)` plus the entropy of the sign given the rest.
 
         .. math:: \frac1\pi \sqrt{\frac{D}{\rho}} \int_0^\infty dx\, 2 \cosh(rx)
@@ -92,7 +93,7 @@ class _Absolute(Channel):
         unknown = sqrt(gap / rho) * _over_product(body) / pi
         return -log(2 * pi * gap) / 2 - S.Half + unknown
 
-    def strength(self, gap: Any, rho: Any) -> Expr:
+    def strength(self, gap: Scalar, rho: Scalar) -> Expr:
         r"""Return what is seen of the field.
 
         .. math:: \frac{2}{\pi D} \int_0^\infty dx\, x K_1(x)
@@ -112,24 +113,24 @@ class _Absolute(Channel):
 
         return 2 * _over_product(body) / (pi * gap)
 
-    def weak_recovery(self, rho: Any) -> Expr:
+    def weak_recovery(self, rho: Scalar) -> Expr:
         """Return E (z^2/rho - 1)^2 = 2."""
         return S(2)
 
-    def possible(self, label: Any) -> Any:
+    def possible(self, label: Array) -> Array:
         """Tell that labels are not negative."""
         return np.isfinite(label) & (np.asarray(label) >= 0)
 
-    def mean_label(self, mean: Any, variance: Any) -> Expr:
+    def mean_label(self, mean: Scalar, variance: Scalar) -> Expr:
         """Return the mean of |z|."""
         x = mean / sqrt(variance)
         return mean * (1 - 2 * exp(LogH(x))) + 2 * sqrt(variance) * exp(-(x**2) / 2) / sqrt(2 * pi)
 
-    def squared_error(self, gap: Any, rho: Any) -> Expr:
+    def squared_error(self, gap: Scalar, rho: Scalar) -> Expr:
         """Return the mean variance of |z|."""
         return Mean(_u**2 + gap - self.mean_label(_u, gap) ** 2, (_u, rho - gap))
 
-    def sample(self, rng: np.random.Generator, z: Any, controls: Mapping[str, float]) -> Any:
+    def sample(self, rng: np.random.Generator, z: Array, controls: Mapping[str, float]) -> Array:
         """Return |z|."""
         return np.abs(z)
 
@@ -160,7 +161,7 @@ class _ComplexAbsolute(Channel):
     # weight, so that nats per pattern and part times alpha are nats per complex weight and part.
     # All is written in r^2, which is regular where it vanishes.
 
-    def free_entropy(self, gap: Any, rho: Any) -> Expr:
+    def free_entropy(self, gap: Scalar, rho: Scalar) -> Expr:
         r"""Return half of :math:`E \log p(y|\omega)`, in nats per pattern and real part.
 
         With R the ratio of I_1 to I_0 the mean is
@@ -182,7 +183,7 @@ class _ComplexAbsolute(Channel):
         phase += (1 + EulerGamma + log(blur / (4 * pi))) / 2
         return ((log(2 * rho) - EulerGamma) / 2 - log(gap) - 1 + phase) / 2
 
-    def strength(self, gap: Any, rho: Any) -> Expr:
+    def strength(self, gap: Scalar, rho: Scalar) -> Expr:
         r"""Return the strength G of each real part of the field, of variance :math:`\rho`.
 
         With :math:`s = R(rx) / rx` and :math:`\delta = D / \rho` it is
@@ -208,21 +209,21 @@ class _ComplexAbsolute(Channel):
         rest = _over_product(body, log(1 + 1 / blur))
         return known / gap * ((1 + blur) ** 2 / (2 + blur) - blur * rest / 2)
 
-    def weak_recovery(self, rho: Any) -> Expr:
+    def weak_recovery(self, rho: Scalar) -> Expr:
         """Return E (|z|^2 / 2 rho - 1)^2 = 1."""
         return S.One
 
-    def possible(self, label: Any) -> Any:
+    def possible(self, label: Array) -> Array:
         """Tell that labels are not negative."""
         return np.isfinite(label) & (np.asarray(label) >= 0)
 
-    def mean_label(self, mean: Any, variance: Any) -> Expr:
+    def mean_label(self, mean: Scalar, variance: Scalar) -> Expr:
         """Return the mean of Rice's law, of |z| given |omega| and the variance of each part."""
         k = mean**2 / (4 * variance)
         scaled = exp(LogScaledI0(k))
         return sqrt(pi * variance / 2) * scaled * (1 + 2 * k + 2 * k * BesselRatio(k))
 
-    def squared_error(self, gap: Any, rho: Any) -> Expr:
+    def squared_error(self, gap: Scalar, rho: Scalar) -> Expr:
         """Return the mean variance of |z|."""
         # |omega|^2 / m is the square of a Rayleigh variable
         mean = self.mean_label(sqrt(rho - gap) * _u, gap)

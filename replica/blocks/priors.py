@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sympy import Expr, Interval, Lambda, Rational, S, Symbol, exp, log, sqrt, sympify
 
-from replica.blocks.block import Block
+from replica.blocks.block import Array, Block, Size
 from replica.blocks.shipped import Shipped
 from replica.declarations.control import Control
 from replica.declarations.frozen import FrozenMapping
@@ -29,6 +29,7 @@ from replica.errors import ControlError, DeclarationError
 from replica.language.means import Mean
 from replica.language.planted import PlantedMean
 from replica.language.primitives import LogCosh, LogSumExp, Sech, Softmax
+from replica.language.scalar import Scalar
 from replica.language.tilted import (
     ExponentialCumulant,
     ExponentialWeight,
@@ -83,30 +84,30 @@ class Prior(Block):
 
     shipped: ClassVar[Shipped[Prior]] = Shipped("prior", "replica.blocks.priors")
 
-    def log_partition(self, r: Any, g: Any) -> Expr:
+    def log_partition(self, r: Scalar, g: Scalar) -> Expr:
         """Return L(r, g)."""
         raise NotImplementedError
 
-    def average(self, function: Callable[[Any], Expr], g: Any) -> Expr:
+    def average(self, function: Callable[[Scalar], Expr], g: Scalar) -> Expr:
         """Return the mean of a function of r over the planted law of r."""
         raise NotImplementedError
 
-    def sample(self, rng: np.random.Generator, size: Any, controls: Mapping[str, float]) -> Any:
+    def sample(self, rng: np.random.Generator, size: Size, controls: Mapping[str, float]) -> Array:
         """Draw weights of shape `size`, at these values of the controls."""
         raise NotImplementedError
 
-    def free_entropy(self, g: Any) -> Expr:
+    def free_entropy(self, g: Scalar) -> Expr:
         r"""Return :math:`\Phi_w(g) = E\, L(r, g)`, in nats per weight."""
         return self.average(lambda r: self.log_partition(r, g), g)
 
-    def mutual_information(self, g: Any) -> Expr:
+    def mutual_information(self, g: Scalar) -> Expr:
         r"""Return :math:`I_w(g) = \rho\, g / 2 - \Phi_w(g)`, what r tells of w, in nats per weight.
 
         It grows as log g, where both terms grow as g and their difference loses its digits.
         """
         return self.second_moment * g / 2 - self.free_entropy(g)
 
-    def gap(self, g: Any) -> Expr:
+    def gap(self, g: Scalar) -> Expr:
         r"""Return :math:`D(g) = \rho - 2 \Phi_w'(g)`, as the mean of the posterior variance."""
         field = Symbol("r", real=True)
         variance = self.log_partition(field, g).diff(field).diff(field)
@@ -125,11 +126,11 @@ class Mixture(Prior):
 
     components: tuple[tuple[Expr, Expr, Expr], ...] = ()
 
-    def log_partition(self, r: Any, g: Any) -> Expr:
+    def log_partition(self, r: Scalar, g: Scalar) -> Expr:
         """Return log of the sum over components, each a Gaussian integral."""
         return LogSumExp(*self._terms(r, g))
 
-    def _terms(self, r: Any, g: Any) -> list[Expr]:
+    def _terms(self, r: Scalar, g: Scalar) -> list[Expr]:
         terms = []
         for weight, mean, variance in self.components:
             width = 1 + g * variance
@@ -137,7 +138,7 @@ class Mixture(Prior):
             terms.append(log(weight) - log(width) / 2 + exponent)
         return terms
 
-    def mutual_information(self, g: Any) -> Expr:
+    def mutual_information(self, g: Scalar) -> Expr:
         """Return what r tells of w given its component, and of the component.
 
         The laws of r in two components are compared with the one that w was drawn from.
@@ -155,13 +156,13 @@ class Mixture(Prior):
             seen.append((weight, LogSumExp(*ratios), g + g**2 * variance))
         return total - _mean_over(seen, x)
 
-    def gap(self, g: Any) -> Expr:
+    def gap(self, g: Scalar) -> Expr:
         """Return the mean variance within the components, and between each two of them.
 
         Every term is positive: where g is large, one minus a weight next to one has no digits.
         """
 
-        def variance(r: Any) -> Expr:
+        def variance(r: Scalar) -> Expr:
             terms = self._terms(r, g)
             chances = [Softmax(t, *terms[:k], *terms[k + 1 :]) for k, t in enumerate(terms)]
             widths = [1 + g * spread for _, _, spread in self.components]
@@ -173,13 +174,13 @@ class Mixture(Prior):
 
         return self.average(variance, g)
 
-    def average(self, function: Callable[[Any], Expr], g: Any) -> Expr:
+    def average(self, function: Callable[[Scalar], Expr], g: Scalar) -> Expr:
         """Average over each component, where r is Gaussian."""
         x = Symbol("x", real=True)
         parts = [(w, function(g * mean + x), g + g**2 * v) for w, mean, v in self.components]
         return _mean_over(parts, x)
 
-    def sample(self, rng: np.random.Generator, size: Any, controls: Mapping[str, float]) -> Any:
+    def sample(self, rng: np.random.Generator, size: Size, controls: Mapping[str, float]) -> Array:
         """Draw a component for each weight, then the weight."""
         numbers = {self.controls[k].symbol: v for k, v in controls.items() if k in self.controls}
         table = np.array([[float(p.subs(numbers)) for p in row] for row in self.components])
@@ -205,20 +206,20 @@ def _mean_over(parts: Iterable[tuple[Expr, Expr, Expr]], x: Symbol) -> Expr:
 class _Continuous(Prior):
     """A law with ends or tails that are not Gaussian, through its distance from the mean."""
 
-    def centred(self, x: Any, g: Any) -> Expr:
+    def centred(self, x: Scalar, g: Scalar) -> Expr:
         """Return the log-partition of the distance from the mean."""
         raise NotImplementedError
 
-    def weight(self, x: Any, g: Any) -> tuple[Expr, Expr]:
+    def weight(self, x: Scalar, g: Scalar) -> tuple[Expr, Expr]:
         """Return the variance c of a Gaussian law, and the log of the law of x beside its own."""
         raise NotImplementedError
 
-    def log_partition(self, r: Any, g: Any) -> Expr:
+    def log_partition(self, r: Scalar, g: Scalar) -> Expr:
         """Return that of the distance from the mean, and what the mean adds."""
         x = r - g * self.mean
         return self.centred(x, g) + self.mean * x + g * self.mean**2 / 2
 
-    def mutual_information(self, g: Any) -> Expr:
+    def mutual_information(self, g: Scalar) -> Expr:
         """Return that of the Gaussian law of `weight`, less what the law of r has beside it."""
         x, g = Symbol("x", real=True), sympify(g, strict=True)
         spread, weight = self.weight(x, g)
@@ -227,7 +228,7 @@ class _Continuous(Prior):
         beside = self.average(lambda r: weight.subs(x, r - g * self.mean), g)
         return log(known) / 2 + g * excess / (2 * known) - beside
 
-    def average(self, function: Callable[[Any], Expr], g: Any) -> Expr:
+    def average(self, function: Callable[[Scalar], Expr], g: Scalar) -> Expr:
         """Average over the distance of r from its mean g E[w]."""
         x, g = Symbol("x", real=True), sympify(g, strict=True)
         spread, weight = self.weight(x, g)
@@ -237,11 +238,11 @@ class _Continuous(Prior):
 
 @dataclass(frozen=True)
 class _Rademacher(Mixture):
-    def log_partition(self, r: Any, g: Any) -> Expr:
+    def log_partition(self, r: Scalar, g: Scalar) -> Expr:
         """Return log cosh r - g/2."""
         return LogCosh(r) - g / 2
 
-    def gap(self, g: Any) -> Expr:
+    def gap(self, g: Scalar) -> Expr:
         """Return the mean between the two atoms, where the posterior is undecided."""
         r = Symbol("r", real=True)
         return exp(-g / 2) * Mean(Sech(r), (r, g))
@@ -249,17 +250,17 @@ class _Rademacher(Mixture):
 
 @dataclass(frozen=True)
 class _Laplace(_Continuous):
-    def centred(self, x: Any, g: Any) -> Expr:
+    def centred(self, x: Scalar, g: Scalar) -> Expr:
         r"""Return that of :math:`e^{-|w|} / 2`, whose variance is 2."""
         return ExponentialCumulant(0, x / sqrt(2), g / 2)
 
-    def weight(self, x: Any, g: Any) -> tuple[Expr, Expr]:
+    def weight(self, x: Scalar, g: Scalar) -> tuple[Expr, Expr]:
         """Return that beside a Gaussian law whose nodes run to the end of the tails."""
         spread = S(16)
         mass = ExponentialWeight(x / sqrt(2), g / 2, 2 * spread)
         return spread, mass + log(1 + spread * g) / 2
 
-    def sample(self, rng: np.random.Generator, size: Any, controls: Mapping[str, float]) -> Any:
+    def sample(self, rng: np.random.Generator, size: Size, controls: Mapping[str, float]) -> Array:
         """Draw from the Laplace law of unit variance."""
         return rng.laplace(scale=np.sqrt(0.5), size=size)
 
@@ -269,19 +270,19 @@ class _Uniform(_Continuous):
     low: Expr = S.NegativeOne
     high: Expr = S.One
 
-    def centred(self, x: Any, g: Any) -> Expr:
+    def centred(self, x: Scalar, g: Scalar) -> Expr:
         """Return log of the Gaussian mass between the ends, seen from the middle."""
         half = (self.high - self.low) / 2
         return IntervalCumulant(0, half * x, half**2 * g)
 
-    def weight(self, x: Any, g: Any) -> tuple[Expr, Expr]:
+    def weight(self, x: Scalar, g: Scalar) -> tuple[Expr, Expr]:
         """Return that beside the Gaussian law of the same variance."""
         half = (self.high - self.low) / 2
         third = Rational(1, 3)  # variance between -1 and 1
         mass = IntervalWeight(half * x, half**2 * g, third)
         return half**2 * third, mass + log(1 + half**2 * third * g) / 2
 
-    def sample(self, rng: np.random.Generator, size: Any, controls: Mapping[str, float]) -> Any:
+    def sample(self, rng: np.random.Generator, size: Size, controls: Mapping[str, float]) -> Array:
         """Draw uniformly between the ends."""
         return rng.uniform(float(self.low), float(self.high), size=size)
 
@@ -348,7 +349,7 @@ def Laplace() -> Prior:
     return _Laplace("laplace", S.One, S.Zero, S.One)
 
 
-def Uniform(low: Any = None, high: Any = None) -> Prior:
+def Uniform(low: Scalar = None, high: Scalar = None) -> Prior:
     """Return the uniform prior between `low` and `high`; by default centred with rho = 1.
 
     Examples
@@ -365,7 +366,7 @@ def Uniform(low: Any = None, high: Any = None) -> Prior:
     return _Uniform(name, moment, (a + b) / 2, S.One, low=a, high=b)
 
 
-def Discrete(values: Any, probabilities: Any) -> Prior:
+def Discrete(values: Iterable[Scalar], probabilities: Iterable[Scalar]) -> Prior:
     """Return the prior of weights with finitely many values.
 
     Raises

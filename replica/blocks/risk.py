@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from sympy import Expr, Heaviside, S, Symbol, exp, sqrt
 
@@ -29,6 +28,7 @@ from replica.language.excess import squared_excess
 from replica.language.means import Mean, mean_of_sum
 from replica.language.primitives import ProductDifference
 from replica.language.rewriting import stabilise
+from replica.language.scalar import Scalar
 
 __all__ = [
     "PatternAverages",
@@ -68,7 +68,7 @@ class PatternAverages:
 
 
 def pattern_averages(
-    channel: Channel, loss: ConvexLoss, M: Any, Q: Any, V: Any, rho: Any
+    channel: Channel, loss: ConvexLoss, M: Scalar, Q: Scalar, V: Scalar, rho: Scalar
 ) -> PatternAverages:
     r"""Return the averages that a saddle point of risk minimisation needs.
 
@@ -131,7 +131,7 @@ def refuse_untaught(channel: Channel) -> None:
 
 
 def _of_residuals(
-    noise: Expr, loss: ConvexLoss, M: Any, Q: Any, V: Any, rho: Any
+    noise: Expr, loss: ConvexLoss, M: Scalar, Q: Scalar, V: Scalar, rho: Scalar
 ) -> PatternAverages:
     """Return the averages over u - y, which is Gaussian."""
     label = Symbol("label", real=True)
@@ -154,13 +154,13 @@ def _of_residuals(
 
 
 def _of_labels(
-    channel: Channel, loss: ConvexLoss, M: Any, Q: Any, V: Any, rho: Any
+    channel: Channel, loss: ConvexLoss, M: Scalar, Q: Scalar, V: Scalar, rho: Scalar
 ) -> PatternAverages:
     student = sqrt(Q) * _x
     teacher, variance = M * student / Q, _unexplained(M, Q, rho)
     field = Symbol("z", real=True)
 
-    def mean(function: Callable[[Any], Expr], slope_of_law: bool = False) -> Expr:
+    def mean(function: Callable[[Scalar], Expr], slope_of_law: bool = False) -> Expr:
         """Return the mean of a sum over labels."""
         bodies = []
         for label in channel.labels:
@@ -171,7 +171,7 @@ def _of_labels(
             )
         return mean_of_sum(bodies, _x, S.One)
 
-    def slope(label: Any) -> Expr:
+    def slope(label: Scalar) -> Expr:
         return loss.envelope.slope(label, _omega, _V)
 
     signal = -mean(slope, slope_of_law=True)
@@ -192,16 +192,16 @@ def _of_labels(
     )
 
 
-def _unexplained(M: Any, Q: Any, rho: Any) -> Expr:
+def _unexplained(M: Scalar, Q: Scalar, rho: Scalar) -> Expr:
     """Return the variance of the teacher's field given the student's, rho - M^2 / Q."""
     return ProductDifference(rho, Q, M, M) / Q
 
 
-def _gaussian(body: Expr, omega: Expr, V: Any) -> Expr:
+def _gaussian(body: Expr, omega: Expr, V: Scalar) -> Expr:
     return Mean(body.subs({_omega: omega, _V: V}), (_x, S.One))
 
 
-def test_error(channel: Channel, M: Any, Q: Any, rho: Any) -> Expr:
+def test_error(channel: Channel, M: Scalar, Q: Scalar, rho: Scalar) -> Expr:
     r"""Return the fraction of new patterns whose label is not the sign of the student's field.
 
     Examples
@@ -219,7 +219,7 @@ def test_error(channel: Channel, M: Any, Q: Any, rho: Any) -> Expr:
     return mean_of_sum(bodies, _x, S.One)
 
 
-def separability(channel: Channel, scale: Any, variance: Any, t: Any) -> Expr:
+def separability(channel: Channel, scale: Scalar, variance: Scalar, t: Scalar) -> Expr:
     r"""Return :math:`h(t)`, whose minimum over t is the largest p/n that is not separable.
 
     .. math:: h(t) = E_x \sum_y P(y|x)\, E_z \max(0,\, z - t y x)^2, \qquad x, z \sim N(0, 1)

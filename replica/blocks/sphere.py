@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+
+from replica.blocks.block import Array
 
 __all__ = ["Sphere"]
 
@@ -26,7 +27,7 @@ class Sphere:
 
     def sample(
         self, rng: np.random.Generator, p: int, controls: Mapping[str, float] | None = None
-    ) -> Any:
+    ) -> Array:
         """Draw a vector of p weights, shape (p,)."""
         w = rng.standard_normal(p)
         return w * np.sqrt(p / (w @ w))

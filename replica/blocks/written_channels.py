@@ -32,6 +32,7 @@ from sympy import (
     sympify,
 )
 
+from replica.blocks.block import Array
 from replica.blocks.channel import Channel, V, y
 from replica.declarations.control import Control
 from replica.declarations.frozen import FrozenMapping
@@ -39,6 +40,7 @@ from replica.errors import ControlError, DeclarationError
 from replica.language.integrals import LabelIntegral, integrate_gaussian
 from replica.language.means import Mean
 from replica.language.rewriting import stabilise
+from replica.language.scalar import Scalar
 
 __all__ = ["ContinuousChannel", "DiscreteChannel"]
 
@@ -50,7 +52,7 @@ _PLACES = (-7.3, -2.1, -0.6, -0.01, 0.02, 0.7, 1.9, 6.8)
 """Fields at which a law is checked."""
 
 
-def _mean(law: Expr, mean: Any, variance: Any) -> Expr:
+def _mean(law: Expr, mean: Scalar, variance: Scalar) -> Expr:
     """Return the mean of P(y|z) over the field."""
     return integrate_gaussian(law.subs(_u, mean + _x), _x, variance)
 
@@ -66,19 +68,19 @@ def _log(probability: Expr) -> Expr:
 class _Discrete(Channel):
     probabilities: tuple[Expr, ...] = ()
 
-    def log_partition(self, label: Any, mean: Any, variance: Any) -> Expr:
+    def log_partition(self, label: Scalar, mean: Scalar, variance: Scalar) -> Expr:
         """Return the log of the mean of P(y|z)."""
         own = self.probabilities[[float(one) for one in self.labels].index(float(label))]
         return _log(_mean(own, mean, variance))
 
-    def label_entropy(self, rho: Any) -> Expr:
+    def label_entropy(self, rho: Scalar) -> Expr:
         """Return the entropy of the label given the field, in nats per pattern."""
         if self.deterministic:
             return S.Zero
         terms = (-p * log(p + _SMALLEST) for p in self.probabilities)
         return Mean(sum(terms, S.Zero), (_u, rho))
 
-    def sample(self, rng: np.random.Generator, z: Any, controls: Mapping[str, float]) -> Any:
+    def sample(self, rng: np.random.Generator, z: Array, controls: Mapping[str, float]) -> Array:
         """Draw labels with their probabilities at z."""
         raise NotImplementedError  # the experiment draws from P(y|z), which it turns into numbers
 
@@ -91,14 +93,14 @@ class ContinuousChannelLaw(Channel):
     support: Interval = S.Reals
     scale: Expr = S.One
 
-    def log_partition(self, label: Any, mean: Any, variance: Any) -> Expr:
+    def log_partition(self, label: Scalar, mean: Scalar, variance: Scalar) -> Expr:
         """Return the log of the mean of P(y|z)."""
         return _log(self._mean_density(mean, variance).subs(y, label))
 
-    def _mean_density(self, mean: Any, variance: Any) -> Expr:
+    def _mean_density(self, mean: Scalar, variance: Scalar) -> Expr:
         return _mean(self.density, mean, variance)
 
-    def possible(self, label: Any) -> Any:
+    def possible(self, label: Array) -> Array:
         """Tell which labels are in the support."""
         label = np.asarray(label)
         inside = (label >= float(self.support.start)) & (label <= float(self.support.end))
@@ -107,11 +109,11 @@ class ContinuousChannelLaw(Channel):
     def _integral(self, body: Expr) -> Expr:
         return LabelIntegral(body, (y, self.support), scale=self.scale)
 
-    def mean_label(self, mean: Any, variance: Any) -> Expr:
+    def mean_label(self, mean: Scalar, variance: Scalar) -> Expr:
         """Return the mean of y at this mean and variance of the field."""
         return self._integral(y * self._mean_density(mean, variance))
 
-    def squared_error(self, gap: Any, rho: Any) -> Expr:
+    def squared_error(self, gap: Scalar, rho: Scalar) -> Expr:
         """Return the mean variance of the label."""
         second = self._integral(y**2 * self._mean_density(_u, gap))
         return Mean(second - self.mean_label(_u, gap) ** 2, (_u, rho - gap))
@@ -119,28 +121,28 @@ class ContinuousChannelLaw(Channel):
     # Where the density underflows its logarithm is wrong. Such labels do not count if the weight of
     # a label is the density itself, and not the exponential of its logarithm.
 
-    def free_entropy(self, gap: Any, rho: Any) -> Expr:
+    def free_entropy(self, gap: Scalar, rho: Scalar) -> Expr:
         """Return minus the differential entropy of y."""
         density = self._mean_density(_u, gap)
         return Mean(self._integral(density * _log(density)), (_u, rho - gap))
 
-    def strength(self, gap: Any, rho: Any) -> Expr:
+    def strength(self, gap: Scalar, rho: Scalar) -> Expr:
         """Return the mean of g_out^2."""
         density = self._mean_density(_u, gap)
         response = _log(density).diff(_u)
         return Mean(self._integral(density * response**2), (_u, rho - gap))
 
-    def weak_recovery(self, rho: Any) -> Expr:
+    def weak_recovery(self, rho: Scalar) -> Expr:
         """Return E (E[z^2|y] / rho - 1)^2."""
         density = self._mean_density(_u, V)
         excess = rho * density.diff(_u).diff(_u) / (density + _SMALLEST)
         return self._integral((density * excess**2).subs({_u: S.Zero, V: rho}))
 
-    def label_entropy(self, rho: Any) -> Expr:
+    def label_entropy(self, rho: Scalar) -> Expr:
         """Return the differential entropy of the label given the field."""
         return Mean(self._integral(-self.density * log(self.density + _SMALLEST)), (_u, rho))
 
-    def sample(self, rng: np.random.Generator, z: Any, controls: Mapping[str, float]) -> Any:
+    def sample(self, rng: np.random.Generator, z: Array, controls: Mapping[str, float]) -> Array:
         """Draw labels with their density at z."""
         raise NotImplementedError  # the experiment draws from P(y|z), which it turns into numbers
 
@@ -219,7 +221,7 @@ def DiscreteChannel(
 
 
 def ContinuousChannel(
-    density: Any,
+    density: Scalar,
     label: Symbol,
     field: Symbol,
     name: str = "continuous",
@@ -285,7 +287,9 @@ def ContinuousChannel(
     )
 
 
-def _law(where: str, given: Any, names: Mapping[Symbol, Symbol], controls: Any) -> Expr:
+def _law(
+    where: str, given: Any, names: Mapping[Symbol, Symbol], controls: Sequence[Control]
+) -> Expr:
     """Return an expression in our own symbols, refusing any other."""
     try:
         law = sympify(given, strict=True)
