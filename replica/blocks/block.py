@@ -72,7 +72,7 @@ class Block:
     fields: ClassVar[int] = 1
     shipped: ClassVar[Shipped[Any]]
 
-    def log_partition(self, *args: Any, **kwargs: Any) -> Any:
+    def log_partition(self, *args: Any, **kwargs: Any) -> object:
         """Return the log-partition of what the block sees, of which everything else follows."""
         raise NotImplementedError
 

@@ -61,7 +61,7 @@ class Covariances(Inputs):
     """
 
     omega: Any = field(compare=False, repr=False)
-    cross: Any = field(compare=False, repr=False)
+    cross: object = field(compare=False, repr=False)
     second_moment: float
     digest: str
     name: str = field(compare=False, repr=False)
@@ -69,7 +69,7 @@ class Covariances(Inputs):
     samples: ClassVar[Control] = RATIO
     shipped: ClassVar[Shipped[Covariances]] = Shipped("inputs", "replica.blocks.covariances")
 
-    def __init__(self, omega: Any, cross: Any, rho: float = 1.0, name: str = "") -> None:
+    def __init__(self, omega: object, cross: object, rho: float = 1.0, name: str = "") -> None:
         values, vectors = decompose(omega, "omega")
         g = _vector(cross, values.size, "cross", "omega")
         number = _positive_number(rho)
@@ -99,7 +99,7 @@ class Covariances(Inputs):
             object.__setattr__(self, attribute, part)
 
     @classmethod
-    def from_matrices(cls, psi: Any, omega: Any, phi: Any, teacher: Any) -> Covariances:
+    def from_matrices(cls, psi: object, omega: object, phi: object, teacher: object) -> Covariances:
         r"""Return the inputs of a Gaussian covariate model.
 
         The teacher's field is :math:`\nu = \theta \cdot u / \sqrt d` with u of covariance
@@ -134,7 +134,7 @@ class Covariances(Inputs):
         return cls(second, cross.T @ theta / np.sqrt(d), variance)
 
     @classmethod
-    def from_data(cls, inputs: Any, fields: Any) -> Covariances:
+    def from_data(cls, inputs: object, fields: object) -> Covariances:
         """Return the inputs measured on data: second moments of samples, as they are.
 
         Parameters
@@ -196,7 +196,7 @@ class Covariances(Inputs):
         """Return the sum over the eigenvalues weighted by the teacher's share of each."""
         return SpectralMean(function(_omega), (_omega, self._laws[1]))
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return Covariances, (self.omega, self.cross, self.second_moment, self.name)
 
     def __str__(self) -> str:
@@ -216,7 +216,7 @@ def PowerLaw() -> Covariances:
     return Covariances(np.diag(variances), cross, 1.0, name="power-law")
 
 
-def _vector(values: Any, size: int, name: str, other: str) -> Array:
+def _vector(values: object, size: int, name: str, other: str) -> Array:
     try:
         array = np.array(values, dtype=float)
     except (TypeError, ValueError):
@@ -230,7 +230,7 @@ def _vector(values: Any, size: int, name: str, other: str) -> Array:
     return array
 
 
-def _positive_number(value: Any) -> float:
+def _positive_number(value: object) -> float:
     number = float(value) if isinstance(value, (int, float, np.number)) else float("nan")
     if not (np.isfinite(number) and number > 0):
         raise ControlError(f"rho = {value!r} must be a positive number")

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import mpmath
 import numpy as np
@@ -74,7 +74,7 @@ class ConvexLoss(Block):
 
     expression: Expr
     low: Expr = -oo
-    marks: tuple[Any, ...] = ()
+    marks: tuple[object, ...] = ()
 
     shipped: ClassVar[Shipped[ConvexLoss]] = Shipped("loss", "replica.blocks.losses")
 
@@ -250,7 +250,7 @@ class Penalty(Block):
     """
 
     expression: Expr
-    free_energy: Callable[[Any, Any, Any], Expr]
+    free_energy: Callable[[object, object, object], Expr]
 
     shipped: ClassVar[Shipped[Penalty]] = Shipped("penalty", "replica.blocks.losses")
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from sympy import Expr, Interval, Lambda, Rational, S, Symbol, exp, log, sqrt, sympify
@@ -403,7 +403,7 @@ def Discrete(values: Iterable[Scalar], probabilities: Iterable[Scalar]) -> Prior
     )
 
 
-def _number(what: str, value: Any) -> Expr:
+def _number(what: str, value: object) -> Expr:
     """Return a number built in Python exactly: 0.1 is one tenth."""
     if isinstance(value, (bool, str, np.bool_)) or not isinstance(value, (Real, Expr)):
         raise DeclarationError(f"{what} = {value!r} is not a real number")

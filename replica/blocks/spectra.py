@@ -49,7 +49,7 @@ class MarchenkoPastur(Spectrum):
     11
     """
 
-    def __new__(cls, ratio: Any) -> MarchenkoPastur:
+    def __new__(cls, ratio: object) -> MarchenkoPastur:
         """Return the law of this ratio."""
         ratio = sympify(ratio, strict=True)
         if not isinstance(ratio, Expr) or ratio.is_positive is False or ratio.is_real is False:
@@ -198,7 +198,7 @@ def eigenvalues(matrix: Any, weights: Any = None, name: str = "matrix") -> Weigh
     return WeightedPoints(values, share, f"{values.size} eigenvalues")
 
 
-def decompose(matrix: Any, name: str) -> tuple[Any, Any]:
+def decompose(matrix: object, name: str) -> tuple[Any, Any]:
     """Return eigenvalues (k,) and eigenvectors (k, k) of a covariance matrix, checked."""
     try:
         array = np.asarray(matrix, dtype=float)

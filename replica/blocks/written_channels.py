@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from numbers import Real
-from typing import Any
 
 import numpy as np
 from sympy import (
@@ -148,7 +147,7 @@ class ContinuousChannelLaw(Channel):
 
 
 def DiscreteChannel(
-    probabilities: Mapping[Any, Any],
+    probabilities: Mapping[object, object],
     field: Symbol,
     name: str = "",
     controls: Sequence[Control] = (),
@@ -288,7 +287,7 @@ def ContinuousChannel(
 
 
 def _law(
-    where: str, given: Any, names: Mapping[Symbol, Symbol], controls: Sequence[Control]
+    where: str, given: object, names: Mapping[Symbol, Symbol], controls: Sequence[Control]
 ) -> Expr:
     """Return an expression in our own symbols, refusing any other."""
     try:
@@ -321,7 +320,7 @@ def _without_folds(law: Expr) -> Expr:
     return law.xreplace({e: steps(e) for e in law.atoms(Heaviside) if e.has(Abs(_u))})
 
 
-def _defaults(where: str, controls: Sequence[Control]) -> dict[Symbol, Any]:
+def _defaults(where: str, controls: Sequence[Control]) -> dict[Symbol, object]:
     missing = [str(control.symbol) for control in controls if control.default is None]
     if missing:
         raise DeclarationError(
@@ -338,7 +337,7 @@ def _is_even(laws: tuple[Expr, ...]) -> bool:
     return all((law - law.subs(_u, -_u)).equals(0) for law in laws)
 
 
-def _positive(where: str, name: str, value: Any) -> Expr:
+def _positive(where: str, name: str, value: object) -> Expr:
     number = sympify(value, strict=True) if isinstance(value, (Real, Expr)) else None
     if number is None or not number.is_number or not number.is_positive or number is oo:
         raise ControlError(f"{where}: {name} = {value!r}; allowed: a positive number")

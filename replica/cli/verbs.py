@@ -40,7 +40,7 @@ _FIGURES = (".png", ".pdf", ".svg")
 class Shown(Protocol):
     """What every result can do."""
 
-    def to_dict(self) -> dict[str, Any]: ...
+    def to_dict(self) -> dict[str, object]: ...
     def to_text(self, width: int) -> str: ...
 
 
@@ -48,7 +48,7 @@ def _show_result(as_json: bool, result: Shown) -> None:
     _show(as_json, result.to_dict, lambda: result.to_text(terminal_width()))
 
 
-def _show(as_json: bool, content: Callable[[], Any], text: Callable[[], str]) -> None:
+def _show(as_json: bool, content: Callable[[], object], text: Callable[[], str]) -> None:
     if as_json:
         click.echo(json.dumps(content(), allow_nan=False))
     else:
@@ -60,7 +60,7 @@ _FORCE = click.option("--force", is_flag=True, help="Replace FILE if there is on
 _DIGITS = click.option("--digits", type=int, metavar="N", help="Decimal digits, 1 to 200.")
 
 
-def _words(metavar: str) -> Callable[[Any], Any]:
+def _words(metavar: str) -> Callable[[object], Any]:
     return click.argument("words", nargs=-1, metavar=metavar)
 
 

@@ -55,7 +55,7 @@ def split(words: Sequence[str], *wanted: str, more: bool = False) -> tuple[list[
 
 
 def read(
-    name: str, pairs: Sequence[str], value: Callable[[str, str, str], Any]
+    name: str, pairs: Sequence[str], value: Callable[[str, str, str], object]
 ) -> tuple[Formula | Family, Formula, dict[str, Any]]:
     """Return the target, its formula with the options of `pairs`, and the controls of `pairs`."""
     target = formulas[name]
@@ -111,7 +111,7 @@ def number_or_range(formula: str, name: str, text: str) -> Any:
     return tuple(number(formula, name, part) for part in text.split(":"))
 
 
-def number_or_grid(formula: str, name: str, text: str) -> Any:
+def number_or_grid(formula: str, name: str, text: str) -> object:
     """Return a number, or the array of start:stop:count or a,b,c."""
     import numpy as np
 

@@ -31,7 +31,7 @@ class Declared(Protocol):
     def unknowns(self) -> tuple[Symbol, ...]: ...
     @property
     def controls(self) -> Mapping[str, Control]: ...
-    def observable(self, quantity: Any) -> Expr: ...
+    def observable(self, quantity: object) -> Expr: ...
     def threshold(self, name: str) -> Any: ...
 
 
@@ -56,7 +56,7 @@ class Checks:
     # ---- expressions ----------------------------------------------------------------------------
 
     def expression(
-        self, what: str, expression: Any, extra: Iterable[Symbol] = (), numbers: bool = True
+        self, what: str, expression: object, extra: Iterable[Symbol] = (), numbers: bool = True
     ) -> Expr:
         """Return an expression in the symbols of the formula, and in `extra` ones, made stable."""
         number = isinstance(expression, (int, float)) and not isinstance(expression, bool)
@@ -93,22 +93,22 @@ class Checks:
             )
         return stable
 
-    def known(self, what: str, expression: Any, known: set[Symbol]) -> None:
+    def known(self, what: str, expression: object, known: set[Symbol]) -> None:
         """Refuse an expression in other symbols than these."""
         loose = sorted(map(str, sympify(expression, strict=True).free_symbols - known))
         if loose:
             raise self.fault(what, f"unbound symbol {', '.join(loose)}")
 
-    def control(self, what: str, symbol: Any) -> None:
+    def control(self, what: str, symbol: object) -> None:
         """Refuse what is no control."""
         if symbol not in self.controls:
             raise self.fault(what, f"{symbol} is not a control")
 
-    def observable(self, quantity: Any) -> None:
+    def observable(self, quantity: object) -> None:
         """Refuse what names no observable."""
         self.formula.observable(quantity)
 
-    def condition(self, what: str, condition: Any, solved: tuple[Symbol, ...] = ()) -> None:
+    def condition(self, what: str, condition: object, solved: tuple[Symbol, ...] = ()) -> None:
         """Refuse what is no condition on the controls, those that are solved for apart."""
         known = self.controls - set(solved)
         comparisons = _comparisons(condition)
@@ -122,7 +122,7 @@ class Checks:
     # ---- parts of a formula ---------------------------------------------------------------------
 
     def start(
-        self, start: str, place: Mapping[Symbol, Any], solved: tuple[Symbol, ...] = ()
+        self, start: str, place: Mapping[Symbol, object], solved: tuple[Symbol, ...] = ()
     ) -> FrozenMapping:
         """Return a start with its expressions in the controls checked and made stable.
 
@@ -168,14 +168,14 @@ class Checks:
             for end in (domain.start, domain.end):
                 self.known(f"the domain of {overlap}", end, ends - {overlap})
 
-    def places(self, what: str, places: Mapping[str, Mapping[Symbol, Any]]) -> None:
+    def places(self, what: str, places: Mapping[str, Mapping[Symbol, object]]) -> None:
         """Refuse places, such as starts, that give a value to what is no unknown."""
         for name, place in places.items():
             for symbol in place:
                 if symbol not in self.unknowns:
                     raise self.fault(f"{what} {name}", f"{symbol} is not an overlap")
 
-    def boundary(self, boundary: Any) -> None:
+    def boundary(self, boundary: object) -> None:
         """Refuse a boundary that does not say where every unknown is, and when."""
         if not isinstance(boundary, Boundary):
             raise self.fault("boundary", f"expected a Boundary, not {boundary!r}")
@@ -212,14 +212,14 @@ class Checks:
             if symbol not in self.controls | self.unknowns:
                 raise self.fault(what, f"{symbol} is not a control nor an overlap")
 
-    def zero(self, what: str, quantity: Any) -> Any:
+    def zero(self, what: str, quantity: object) -> object:
         """Return what is to vanish: the name of an observable, or an expression made stable."""
         zero = self.expression(what, quantity) if isinstance(quantity, Basic) else quantity
         self.observable(zero)
         return zero
 
 
-def _comparisons(condition: Any) -> list[Relational] | None:
+def _comparisons(condition: object) -> list[Relational] | None:
     """Return the comparisons that a condition is made of, None for what is no condition."""
     if not isinstance(condition, (bool, Boolean)):
         return None

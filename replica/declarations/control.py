@@ -5,7 +5,6 @@ from __future__ import annotations
 import keyword
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sympy import Expr, Interval, S, Symbol, sympify
 
@@ -26,7 +25,7 @@ class Control:
 
     symbol: Symbol
     domain: Interval
-    default: Any = None
+    default: object = None
     doc: str = ""
 
     @property
@@ -51,7 +50,7 @@ class Relation:
     value: Expr
 
 
-def declared_controls(formula: str, declared: Mapping[Any, Any]) -> dict[str, Control]:
+def declared_controls(formula: str, declared: Mapping[object, object]) -> dict[str, Control]:
     """Return the controls of a formula by name, refused where they are declared wrong."""
     controls: dict[str, Control] = {}
     for key, value in declared.items():

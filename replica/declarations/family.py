@@ -45,7 +45,7 @@ class Option:
     block: type | None = None
     named: Callable[[str], Any] | None = None
 
-    def read(self, family: str, name: str, value: Any) -> Any:
+    def read(self, family: str, name: str, value: object) -> object:
         """Return the choice that `value` means; ControlError lists what is allowed."""
         if self.block is not None and isinstance(value, self.block):
             return value
@@ -108,11 +108,11 @@ class Family:
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", FrozenMapping(_options(self.name, self.build)))
 
-    def __call__(self, **options: Any) -> Formula:
+    def __call__(self, **options: object) -> Formula:
         """Return the formula with these options; defaults fill the rest."""
         return _build(self, FrozenMapping(self._checked(options)))
 
-    def resolve(self, given: Mapping[str, Any]) -> tuple[Formula, dict[str, Any]]:
+    def resolve(self, given: Mapping[str, object]) -> tuple[Formula, dict[str, Any]]:
         """Split `given` into options and controls; return the formula and the controls."""
         formula = self(**{k: w for k, w in given.items() if k in self.options})
         rest = {k: w for k, w in given.items() if k not in self.options}
@@ -122,7 +122,7 @@ class Family:
                 raise UnknownName("control or option", name, known, self.name)
         return formula, rest
 
-    def _checked(self, options: Mapping[str, Any]) -> dict[str, Any]:
+    def _checked(self, options: Mapping[str, object]) -> dict[str, object]:
         for name in options:
             if name not in self.options:
                 raise UnknownName("option", name, self.options, self.name)
@@ -153,7 +153,7 @@ def _options(family: str, build: Callable[..., Formula]) -> dict[str, Option]:
     }
 
 
-def _option(where: str, hint: Any, default: Any) -> Option:
+def _option(where: str, hint: Any, default: object) -> Option:
     notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
     kind = get_args(hint)[0] if notes else hint
     doc = next((note for note in notes if isinstance(note, str)), "")

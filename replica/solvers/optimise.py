@@ -82,14 +82,14 @@ class Optimum:
     maximise: bool = False
 
     @property
-    def controls(self) -> Mapping[str, Any]:
+    def controls(self) -> Mapping[str, object]:
         """All controls, the optimal one among them."""
         return self.solution.controls
 
     def __float__(self) -> float:
         return self.optimum
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return plain numbers and texts for JSON; None where there is no number."""
         return {
             "formula": self.formula.name,
@@ -212,7 +212,7 @@ def optimise(
 
 
 def _read(
-    formula: Formula | Family, quantity: str, over: str, controls: Mapping[str, Any]
+    formula: Formula | Family, quantity: str, over: str, controls: Mapping[str, object]
 ) -> tuple[Formula, dict[str, Any], Control]:
     def tuned(found: Formula) -> set[str]:
         """Return the control that is tuned; refuse a value of it."""
@@ -274,7 +274,7 @@ class _Place:
         # a control that begins at zero is tuned by factors
         self.by_factors = float(formula.controls[over].domain.start) >= 0
         self.slopes = _slopes(formula, quantity, over)
-        self.known: Mapping[Any, float] | None = None
+        self.known: Mapping[object, float] | None = None
 
     def parameters(self, control: float) -> list[Array]:
         at = {**self.values, self.over: control}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +57,7 @@ class Passage:
         for name in ("start", "found", "low", "high", "highest", "ended"):
             getattr(self, name)[where] = getattr(part, name)
 
-    def at(self, where: Any) -> Passage:
+    def at(self, where: object) -> Passage:
         """Return the passages of some of the points."""
         return Passage(*(getattr(self, field.name)[where] for field in fields(self)))
 

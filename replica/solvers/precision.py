@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import mpmath
 import numpy as np
@@ -38,14 +38,23 @@ def _precise_kernel(arguments: tuple[Symbol, ...], expressions: tuple[Expr, ...]
     return PreciseKernel(arguments, expressions)
 
 
+class PreciseSolution(NamedTuple):
+    """Roots of a system and observables there, with bounds on their errors: mpmath numbers."""
+
+    roots: list[mpmath.mpf]
+    errors: list[mpmath.mpf]
+    observed: list[mpmath.mpf]
+    observed_errors: list[mpmath.mpf]
+
+
 def precise_solution(
     system: System,
     start: Sequence[float],
     parameters: Sequence[Any],
     observables: Sequence[Expr],
     digits: int,
-) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
-    """Return roots, their errors, observables there and their errors, as mpmath numbers.
+) -> PreciseSolution:
+    """Return roots and observables there, with their errors.
 
     The Jacobian stays in double precision: each step then gains about ten digits, and a
     multi-precision Jacobian would cost more than the steps it saves.
@@ -86,15 +95,17 @@ def precise_solution(
                         f"{mpmath.nstr(largest, 3)}; ask for fewer"
                     )
                 before = largest
-        observed: list[Any] = []
-        spreads: list[Any] = []
+        observed: list[mpmath.mpf] = []
+        spreads: list[mpmath.mpf] = []
         if observables:
             found = _precise_kernel(system.arguments, tuple(observables))
             observed, spreads = _real(found, [*z, *parameters], digits)
-        return z, errors, observed, spreads
+        return PreciseSolution(z, errors, observed, spreads)
 
 
-def _real(kernel: PreciseKernel, values: list[Any], digits: int) -> tuple[list[Any], list[Any]]:
+def _real(
+    kernel: PreciseKernel, values: list[mpmath.mpf], digits: int
+) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
     """Evaluate with guard digits; a point outside the domain has no real value."""
     try:
         found, spread = kernel(values, digits + 2)
@@ -107,7 +118,7 @@ def _real(kernel: PreciseKernel, values: list[Any], digits: int) -> tuple[list[A
     return found, spread
 
 
-def decimal_text(number: Any, digits: int) -> str:
+def decimal_text(number: mpmath.mpf, digits: int) -> str:
     """Write a multi-precision number with `digits` significant digits."""
     with _MPMATH, mpmath.workdps(digits + 10):
         return str(mpmath.nstr(number, digits, strip_zeros=False, min_fixed=-6, max_fixed=12))

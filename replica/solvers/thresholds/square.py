@@ -98,8 +98,9 @@ def solved(
     text = ""
     if request.digits is not None:
         given = list(request.points.values.values())
-        roots, errors, _, _ = precise_solution(system, z.tolist(), given, (), request.digits)
-        value, text, spread = decimal(roots[position], errors[position], request.digits)
+        precise = precise_solution(system, z.tolist(), given, (), request.digits)
+        root, its_error = precise.roots[position], precise.errors[position]
+        value, text, spread = decimal(root, its_error, request.digits)
     others = {key: overlaps.pop(key) for key in names[1:]}
     overlaps = {key: number for key, number in overlaps.items() if key not in names}
     return stated(request, declaration, value, spread, overlaps, method, unstable, text, others)
