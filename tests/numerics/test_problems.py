@@ -13,7 +13,8 @@ import mpmath
 import numpy as np
 import pytest
 from mpmath import mpf
-from numerics.problems import PROBLEMS, TAGS, Problem, truth
+from numerics.problem import TAGS, Problem
+from numerics.problems import PROBLEMS, truth
 
 from replica.numerics.kernel import MAX_REFINEMENT, Kernel
 from replica.numerics.precise import PreciseKernel
