@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import Expr, Function, Heaviside, S, log, sqrt
+from sympy import Expr, Function, Heaviside, S, expand, log, sqrt
 from sympy.core.function import ArgumentIndexError
 from sympy.core.sorting import default_sort_key
 from sympy.printing.printer import Printer
@@ -362,7 +362,12 @@ class ProductDifference(Primitive):
     @classmethod
     def eval(cls, a: Expr, b: Expr, c: Expr, d: Expr) -> Expr | None:  # noqa: D102
         plain = all(x.is_number for x in (a, b, c, d)) or c.is_zero or d.is_zero
-        return a * b - c * d if plain else None
+        if plain:
+            return a * b - c * d
+        if c == d:  # a square that is a part of the product leaves the rest, without a difference
+            rest = expand(a * b - c * c)
+            return None if rest.is_Add else rest
+        return None
 
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         a, b, c, d = self.args

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from replica.solvers.symmetry import attracts
 from replica.solvers.system import System
 from replica.solvers.verify import poorly_known, unresolved, verify
 
-__all__ = ["assembled", "with_digits"]
+__all__ = ["assembled", "improved", "with_digits"]
 
 Array = NDArray[np.float64]
 
@@ -95,11 +95,7 @@ def assembled(
     validity = np.where(failed, "", validity)
     note = _UNSTABLE if shape == () and bool(leaves[0]) and not failed[0] else ""
     if shape == () and status[0] == Status.INACCURATE:
-        k = int(np.argmax(error[0] / np.maximum(np.abs(z[0]), 1.0)))
-        note = (
-            f"an error of {tolerance:g} was asked for, that of {system.unknowns[k]} is "
-            f"{error[0, k]:.1g}"
-        )
+        note = _what_was_reached(dict(zip(names, z[0], strict=True)), errors, tolerance)
     return Solution(
         formula=formula,
         controls={
@@ -112,6 +108,83 @@ def assembled(
         status=Status(int(status[0])) if shape == () else status.reshape(shape),
         validity=str(validity[0]) if shape == () else validity.reshape(shape),
         steps=ended.steps,
+        note=note,
+    )
+
+
+def _what_was_reached(
+    overlaps: Mapping[str, float], errors: Mapping[str, float], tolerance: float
+) -> str:
+    """Say which unknown of a single point is known worst, and how well."""
+    worst = max(overlaps, key=lambda name: errors[name] / max(abs(overlaps[name]), 1.0))
+    return f"an error of {tolerance:g} was asked for, that of {worst} is {errors[worst]:.1g}"
+
+
+def _worst(solution: Solution, names: Sequence[str]) -> Array:
+    """Return the largest relative error of each point, infinite where there is no solution."""
+    rows = [
+        np.ravel(solution.errors[name]) / np.maximum(np.abs(np.ravel(solution[name])), 1.0)
+        for name in names
+    ]
+    largest = np.fmax.reduce(rows)
+    solved = np.isin(np.ravel(solution.status), (Status.CONVERGED, Status.INACCURATE))
+    return np.asarray(np.where(solved & np.isfinite(largest), largest, np.inf))
+
+
+def beyond_tolerance(solution: Solution, tolerance: float) -> NDArray[np.bool_]:
+    """Tell at which points an observable has a bound, and one beyond the tolerance."""
+    if not solution.observables:
+        return np.zeros(np.size(solution.status), dtype=bool)
+    worst = _worst(solution, list(solution.observables))
+    return np.asarray(np.isfinite(worst) & (worst > tolerance))
+
+
+def improved(
+    solution: Solution, where: NDArray[np.bool_], other: Solution, tolerance: float
+) -> Solution:
+    """Return a solution with some of its points from another, where that knows them better.
+
+    Parameters
+    ----------
+    solution : Solution
+        Over a grid, or of a single point.
+    where : bool array, shape (points,)
+        The points that `other` has, in one dimension; its quantities have the same names.
+    tolerance : float
+        What was asked for.
+    """
+    shape = np.shape(solution.status)
+    status = np.array(solution.status).reshape(-1)
+    names = [*solution.overlaps, *solution.observables]
+    worst, before = _worst(other, names), _worst(solution, names)
+    known = np.isin(other.status, (Status.CONVERGED, Status.INACCURATE))
+    better = known & ~(worst >= before[where])
+    taken = np.flatnonzero(where)[better]
+    if not taken.size:
+        return solution
+
+    def joined(own: Any, new: Any) -> Any:
+        column = np.array(own).reshape(-1)
+        column[taken] = np.asarray(new)[better]
+        return column.reshape(shape) if shape else column[0].item()
+
+    values = {name: joined(solution[name], other[name]) for name in names}
+    errors = {name: joined(solution.errors[name], other.errors[name]) for name in names}
+    status[taken] = np.asarray(other.status)[better]
+    validity = np.array(solution.validity, dtype=object).reshape(-1)
+    validity[taken] = np.asarray(other.validity)[better]
+    note = solution.note if shape else ""
+    if not shape and status[0] == Status.INACCURATE:
+        overlaps = {name: values[name] for name in solution.overlaps}
+        note = _what_was_reached(overlaps, errors, tolerance)
+    return replace(
+        solution,
+        overlaps={name: values[name] for name in solution.overlaps},
+        observables={name: values[name] for name in solution.observables},
+        errors=errors,
+        status=status.reshape(shape) if shape else Status(int(status[0])),
+        validity=validity.astype(str).reshape(shape) if shape else str(validity[0]),
+        steps=solution.steps + other.steps,
         note=note,
     )
 

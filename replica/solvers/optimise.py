@@ -343,6 +343,7 @@ class _Place:
         """Return the optimum, its error, and the second derivative there."""
         from scipy.optimize import brentq  # heavy, and needed here alone
 
+        # a slope depends a little on where the last one was taken: the ends keep theirs
         below, above = self.slope(low), self.slope(high)
         if not below < 0 < above:
             raise ConvergenceError(
@@ -350,7 +351,12 @@ class _Place:
                 f"{self.over} = {low:g} and {high:g}, where its values have an optimum"
             )
         into, back = (np.exp, np.log) if self.by_factors else (float, float)
-        found = brentq(lambda x: self.slope(float(into(x))), back(low), back(high), xtol=_CLOSE)
+        ends = {float(back(low)): below, float(back(high)): above}
+
+        def height(x: float) -> float:
+            return ends[x] if x in ends else self.slope(float(into(x)))
+
+        found = brentq(height, float(back(low)), float(back(high)), xtol=_CLOSE)
         optimum = float(into(found))
         shift = _SHIFT * self.scale(optimum)
         bend = (self.slope(optimum + shift) - self.slope(optimum - shift)) / (2 * _SHIFT)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sympy import Expr
 
 from replica.declarations.control import control_name
 from replica.declarations.family import Family
@@ -17,9 +18,10 @@ from replica.declarations.point import Points
 from replica.declarations.reading import read
 from replica.errors import ControlError, UnknownName
 from replica.solvers.absence import absent_points
-from replica.solvers.assembly import assembled, with_digits
+from replica.solvers.assembly import assembled, beyond_tolerance, improved, with_digits
 from replica.solvers.boundary import at_boundary, boundary_attracts
 from replica.solvers.curve import explicit_curve
+from replica.solvers.gaps import in_gaps
 from replica.solvers.iteration import PROPOSALS, Iterated
 from replica.solvers.precision import check_digits
 from replica.solvers.solution import Solution, Status, failure
@@ -33,6 +35,7 @@ __all__ = ["solve"]
 
 Array = NDArray[np.float64]
 
+_TOO_CLOSE = (Status.LEFT_DOMAIN, Status.INACCURATE, Status.NON_FINITE)
 _AT_ONCE = 20_000  # points, whatever the grid
 _DIGITS_OF_ONE = "digits needs scalar controls: solve one point at a time"
 
@@ -155,12 +158,40 @@ def _at_points(
         note = note or ended.note
         chosen = {name: formula.observable(name) for name in observables}
         solution = assembled(points, chosen, system, ended, tolerance)
+        if method == "auto":
+            lost = np.isin(solution.status, _TOO_CLOSE).reshape(-1) & ~absent
+            lost |= beyond_tolerance(solution, tolerance)
+            solution = _through_gaps(points, solution, lost, start, chosen, tolerance)
     if note and np.any(np.isin(solution.status, NONE)):
         solution = replace(solution, note=note)
     on_edge = ended.boundary is not None
     if points.shape == () and on_edge and formula.boundary is not None:
         solution = replace(solution, note=formula.boundary.name)
     return solution, on_edge
+
+
+def _through_gaps(
+    points: Points,
+    solution: Solution,
+    lost: NDArray[np.bool_],
+    start: str | Mapping[Any, float] | None,
+    chosen: Mapping[str, Expr],
+    tolerance: float,
+) -> Solution:
+    """Return the solution with points next to a moving end of their domain found by their gaps."""
+    formula = points.formula
+    gaps = in_gaps(formula) if lost.any() else None
+    named = start is None or isinstance(start, str)
+    places = [gaps.start(place) for place in named_starts(formula, start)] if gaps and named else []
+    attempts = [place for place in places if place is not None]
+    if gaps is None or not attempts:
+        return solution
+    inner = Points.of_columns(formula, [column[lost] for column in points.columns])
+    ended = solve_flat(gaps.system, attempts, inner.columns)
+    wanted = {name: gaps.expression(expression) for name, expression in chosen.items()}
+    overlaps = {str(symbol): expression for symbol, expression in gaps.rule.items()}
+    found = assembled(inner, {**wanted, **overlaps}, gaps.system, ended, tolerance)
+    return improved(solution, lost, found, tolerance)
 
 
 def _way_of(

@@ -168,9 +168,22 @@ def test_an_optimum_on_the_way_of_which_probes_are_inaccurate():
 
 
 def test_the_range_that_was_solved_is_named():
+    """Beyond the separability threshold no weights have a margin: the range ends before it."""
+    risk, at = rp.formulas["empirical-risk"], {"loss": "max-margin", "teacher": "probit", "rho": 4}
     with pytest.raises(rp.ConvergenceError, match="no saddle point was found at") as caught:
-        rp.optimise(
-            rp.formulas["empirical-risk"], "eps_g", over="lambda_", alpha=10_000, loss="hinge"
-        )
-    low = float(str(caught.value).split("lambda_ = ")[1].split(" ")[0])
-    assert low > 1e-6
+        rp.optimise(risk, "margin", over="alpha", **at)
+    high = float(str(caught.value).split("alpha = ")[1].split(" and ")[1].split(":")[0])
+    separable = rp.threshold(risk, "alpha_sep", teacher="probit", rho=4).value
+    assert separable / 5 < high < separable
+
+
+def test_a_range_next_to_no_angle_is_whole():
+    """Where the angle to the teacher is too small for doubles, the optimum says what it knows."""
+    found = rp.optimise(
+        rp.formulas["empirical-risk"], "eps_g", over="lambda_", alpha=10_000, loss="hinge"
+    )
+    assert found.status is rp.Status.INACCURATE
+    beside = rp.solve(
+        rp.formulas["empirical-risk"], alpha=10_000, loss="hinge", lambda_=1e-3, check=False
+    )
+    assert found.value < beside["eps_g"]
