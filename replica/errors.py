@@ -109,7 +109,7 @@ def looked_up(kind: str, name: Any, known: Mapping[str, T], where: str = "") -> 
     """Return what has this name, or raise `UnknownName` with the near ones."""
     try:
         return known[name]
-    except (KeyError, TypeError):  # an unhashable name is nobody's
+    except (KeyError, TypeError):  # TypeError: a name that is not hashable, such as a list
         raise UnknownName(kind, name, known, where) from None
 
 

@@ -23,8 +23,8 @@ __all__ = ["Lost", "Map", "interrupts_kept", "mapper", "positive"]
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """What ``map`` does, here or elsewhere; results may come in any order."""
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-_IN_FLIGHT = 8  # chunks given to an executor whose number of workers is not known
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # option numbers in glibc's malloc.h
+_IN_FLIGHT = 8  # chunks submitted at a time if the number of workers is not known
 
 
 @dataclass(frozen=True)
@@ -133,9 +133,8 @@ class _Fed:
         """Yield the results; one of class Lost for a chunk whose worker died twice."""
         running: deque[tuple[Any, Any]] = deque()
         waiting = iter(chunks)
-        suspects: deque[Any] = (
-            deque()
-        )  # in flight when a worker died: one of them may have killed it
+        # chunks in flight when a worker died: one of them may have killed it
+        suspects: deque[Any] = deque()
         while True:
             while not suspects and len(running) < self._window:
                 chunk = next(waiting, None)
@@ -159,7 +158,7 @@ class _Fed:
                 yield ended[0]
                 continue
             suspects.append(chunk)
-            for other, also in running:  # those that were done before are kept
+            for other, also in running:  # results that were ready before the death are kept
                 kept = self._ended(other) if self._renew is None or other.done() else None
                 if kept is None:
                     suspects.append(also)
@@ -170,8 +169,8 @@ class _Fed:
 
     def _submitted(self, function: Callable[[Any], Any], chunk: Any, attempt: int = 1) -> Any:
         try:
-            with _interrupts_wait():  # this may start a process, which inherits that
-                # a cluster may answer the same call with what it remembers: this is another one
+            with _interrupts_wait():  # submit may start a process, which inherits the signal mask
+                # `attempt` tells calls apart: a cluster may answer an equal call from its cache
                 return self._executor.submit(_guarded, function, attempt, chunk)
         except Exception as error:
             raise ControlError(
@@ -184,7 +183,7 @@ class _Fed:
         """Return the result in a tuple, None where whoever computed it died."""
         try:
             result, error = future.result()
-        except Exception:  # what the function raises comes back as a value
+        except Exception:  # errors of the function itself come back as values
             return None
         if error is not None:
             raise error
@@ -198,7 +197,7 @@ class _Fed:
 def _guarded(
     function: Callable[[Any], Any], attempt: int, chunk: Any
 ) -> tuple[Any, Exception | None]:
-    """Return what a function returns and what it raises: all else is the worker's death."""
+    """Return a function's result and its error; what escapes from here is a dead worker."""
     _keep_memory()
     try:
         return function(chunk), None
@@ -218,7 +217,7 @@ def _keep_memory() -> None:
     try:
         tune = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):
-        return  # an allocator without such settings
+        return  # not glibc: its allocator has no such settings
     for setting, size in ((_MMAP_THRESHOLD, 2**22), (_TRIM_THRESHOLD, 2**26)):
         tune(setting, size)
 
@@ -228,7 +227,7 @@ def _processes(workers: int, verb: str, preload: str) -> Iterator[Map]:
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
-    # never a plain fork: this process may have threads, which a copy of it would wait for
+    # never a plain fork: its copy would wait for locks of threads that it does not have
     method = {"forkserver", "spawn"} & set(multiprocessing.get_all_start_methods())
     context = multiprocessing.get_context(min(method))
     context.set_forkserver_preload([preload])
@@ -277,7 +276,7 @@ def interrupts_kept() -> Iterator[Callable[[], None]]:
 
 
 def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # only the parent process handles Ctrl-C
 
 
 @contextmanager
@@ -292,14 +291,14 @@ def _interrupts_wait() -> Iterator[None]:
     if masks:  # a new process inherits the mask
         from multiprocessing import resource_tracker
 
-        resource_tracker.ensure_running()  # otherwise started below, where it lifts the mask
+        resource_tracker.ensure_running()  # started later, it would lift the mask that is set here
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         if masks:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if before is not None:  # not ours to restore: installed from outside Python
+        if before is not None:  # None: a handler from outside Python, which cannot be restored
             signal.signal(signal.SIGINT, before)
     if pressed:
         raise KeyboardInterrupt

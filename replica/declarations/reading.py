@@ -45,7 +45,7 @@ def read(
             f"expected a formula, not {target!r}: take one from replica.formulas[name] or "
             f"declare a Formula"
         )
-    # the control lambda is lambda_ in Python: accept either spelling
+    # lambda is a word of Python: the control may be given as lambda_ too
     formula, controls = target.resolve(given)
     missing = optional(formula) if callable(optional) else optional
     if formula.relations:

@@ -15,7 +15,7 @@ from replica.errors import ControlError, DeclarationError
 
 __all__ = ["settle"]
 
-_SAME = 1e-9  # numbers that a user rounded further than this are not the same
+_SAME = 1e-9  # relative difference up to which two given numbers agree: larger is less strict
 
 
 def settle(formula: Formula, given: Mapping[str, Any]) -> dict[str, Any]:

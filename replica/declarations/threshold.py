@@ -38,7 +38,8 @@ __all__ = [
     "named_after",
 ]
 
-Unless = tuple[tuple[Boolean, str], ...]  # conditions under which there is none, and why
+# Conditions under which there is no such threshold, each with the reason.
+Unless = tuple[tuple[Boolean, str], ...]
 
 
 @dataclass(frozen=True)

@@ -90,8 +90,8 @@ class BesselRatioSlope(Primitive):
         return (BesselRatio(x) / x - self) / x - 2 * BesselRatio(x) * self
 
 
-# A phase seen through the square k of its field: regular where the field vanishes, where functions
-# of the field itself have derivatives that cancel.
+# Functions of a phase in a field take the square k of the field: as functions of k they are regular
+# at k = 0, while derivatives in the field itself would lose digits there.
 
 
 class PhaseLogPartition(Primitive):
@@ -194,7 +194,8 @@ class LogScaledK0(Primitive):
 
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         (s,) = self.args
-        return exp(s) - exp(s + LogScaledK1(s) - self)  # a product would be 0 times infinity
+        # one exponential, not a product: that may be 0 times infinity
+        return exp(s) - exp(s + LogScaledK1(s) - self)
 
 
 class LogScaledK1(Primitive):

@@ -51,6 +51,7 @@ CURVES: dict[str, Curve] = {}
 """Curves by key: compiled code holds the key, the numerics find the curve."""
 
 _KINKS = (Abs, Max, Min, PositivePart, Heaviside, sign, Piecewise)
+# Places, on both sides of zero, at which a curve is tested for convexity.
 _PROBED = tuple(
     side * Rational(k, 8) for k in (1, 3, 6, 9, 14, 20, 29, 42, 60, 90, 140) for side in (-1, 1)
 )
@@ -152,7 +153,7 @@ class Curve(AtomicExpr):
         if self.marks:
             return tuple((S(c).subs(self.V, V), S(w)) for c, w in self.marks)
         slope = self.expression.diff(t)
-        # structure of unit width in the curve, seen where the map puts it
+        # the curve may change over a width of one at any of these u; omega is where the map puts it
         return tuple((u + V * slope.subs(t, u), S.One) for u in map(S, (-9, -3, -1, 0, 1, 3, 9)))
 
     def slope_at_proximal(self, omega: Expr, V: Expr) -> Expr:

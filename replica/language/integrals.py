@@ -130,7 +130,7 @@ def integrate_gaussian(body: Scalar, field: Symbol, variance: Scalar) -> Expr:
     return total
 
 
-# What a node with a kink at g = 0 is on the side where g > 0, or where g < 0.
+# What a function with a kink at g = 0 equals beside it: `side` is 1 where g > 0, -1 where g < 0.
 _SWITCHES: dict[type[Expr], Callable[[Expr, int], Expr]] = {
     Abs: lambda g, side: side * g,
     PositivePart: lambda g, side: g if side > 0 else S.Zero,

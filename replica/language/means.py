@@ -55,7 +55,7 @@ __all__ = [
 ]
 
 
-_LONGEST = 500  # terms; a longer sum takes seconds to write out, and is never the shorter form
+_LONGEST_SUM = 500  # terms; a longer sum takes seconds to write out, and is never the shorter form
 
 
 class BoundMean(Expr):
@@ -124,7 +124,7 @@ class BoundMean(Expr):
     def _xreplace(self, rule: dict[Basic, Basic]) -> tuple[Expr, bool]:
         if self in rule:
             return rule[self], True
-        if not isinstance(rule, dict):  # sympy's own passes give a rule that is no mapping
+        if not isinstance(rule, dict):  # passes of sympy itself may give a rule that is no mapping
             body, in_body = self.body._xreplace(rule)
             law, in_law = self.law._xreplace(rule)
             return type(self)(body, (self.field, law)), in_body or in_law
@@ -174,7 +174,8 @@ class Mean(BoundMean):
         # sympify of objects built in Python, never of text: strings are refused here
         if not isinstance(binding, (tuple, list, Tuple)) or len(binding) != 2:
             raise DeclarationError(f"Mean binds (field, variance), not {binding!r}")
-        if isinstance(binding[1], GaussianLaw):  # as sympy rebuilds a node from its parts
+        # sympy rebuilds a node from its parts: with the law in place of the variance
+        if isinstance(binding[1], GaussianLaw):
             binding = binding[0], binding[1].variance
         body, field, variance = (_as_expression(part) for part in (body, *binding))
         _check_field(field, variance)
@@ -201,7 +202,7 @@ class Mean(BoundMean):
         change = body.diff(symbol)
         spread = self.variance.diff(symbol)
         if spread != 0:
-            # the heat equation; asked for at once, sympy would spend most of the time factoring
+            # the heat equation; in two steps, since sympy's own second derivative factors slowly
             change += spread * body.diff(field).diff(field) / 2
         return Mean(cancel_terms(_one_step_powers(change)), (field, self.variance))
 
@@ -281,7 +282,7 @@ def cancel_terms(expression: Expr) -> Expr:
     >>> cancel_terms(Mills(x) * MillsExcess(x) + x * Mills(x))
     Mills(x)**2
     """
-    if not expression.is_Add or _expanded_size(expression) > _LONGEST:
+    if not expression.is_Add or _expanded_size(expression) > _LONGEST_SUM:
         return expression
     atoms: dict[Basic, Dummy] = {}
     bases = {p.base for p in expression.atoms(Pow) if p.base.is_Add and not p.exp.is_integer}

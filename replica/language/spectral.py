@@ -134,7 +134,7 @@ class SpectralMean(BoundMean):
             raise DeclarationError(f"SpectralMean averages over a Spectrum, not {law!r}")
         if law.has_free(field):
             raise DeclarationError(f"the spectrum {law} of the eigenvalue {field} contains it")
-        try:  # objects built in Python, never text
+        try:  # what was built in Python; text is refused
             body = sympify(body, strict=True)
         except SympifyError:
             body = None

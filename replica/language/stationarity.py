@@ -25,7 +25,7 @@ def solve_linear(expression: Expr, symbol: Symbol) -> Expr | None:
     a/2
     """
     slope = expression.diff(symbol)
-    if slope.has_free(symbol):  # as it stands it has the digits of the author's form
+    if slope.has_free(symbol):  # expanded only if need be: the author's form may be the stable one
         # exp(a + b) stays whole: one factor alone may overflow
         slope = slope.expand(power_exp=False, power_base=False, log=False)
     if slope == 0 or slope.has_free(symbol):

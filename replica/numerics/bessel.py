@@ -16,10 +16,9 @@ __all__ = ["BESSEL"]
 
 Array = NDArray[np.float64]
 
-_ASYMPTOTIC = 1e6  # scipy's Bessel functions give no number at 1e10
-
-
-_ASYMPTOTIC_SLOPE = 30.0
+# Arguments from which on expansions in 1/x are used: those of two or three terms, since scipy's
+# functions give no number at 1e10, and the series of 30 terms for the slope of the ratio.
+_ASYMPTOTIC, _ASYMPTOTIC_SLOPE = 1e6, 30.0
 
 
 def log_scaled_i0(x: Array) -> Array:
@@ -62,7 +61,7 @@ def _precise_bessel_ratio(x: mpmath.mpf) -> mpmath.mpf:
     return mpmath.besseli(1, x) / mpmath.besseli(0, x)
 
 
-_SERIES = 1.0
+_SERIES = 1.0  # k, the square of a field, below which functions of a phase use power series
 
 
 def _series_of_quotient(count: int) -> Array:
@@ -73,7 +72,7 @@ def _series_of_quotient(count: int) -> Array:
     return np.array(found)
 
 
-_QUOTIENT = _series_of_quotient(24)  # converges up to the first zero of J_0, k = 5.8
+_QUOTIENT = _series_of_quotient(24)  # converges for k < 5.8, up to the first zero of J_0
 
 
 _LOG_I0 = np.concatenate([[0.0], 0.5 * _QUOTIENT / np.arange(1, _QUOTIENT.size + 1)])
@@ -145,7 +144,7 @@ def log_scaled_k(n: int, s: Array) -> Array:
     s = np.asarray(s, dtype=float)
     x = np.exp(np.clip(s, -40.0, np.log(_ASYMPTOTIC)))
     near = np.log(special.kve(n, x))
-    # K_0 = -log(x/2) - gamma, K_1 = 1/x; sqrt(pi/2x) e^-x
+    # small x: K_0 = -log(x/2) - gamma, K_1 = 1/x; large x: K_n = sqrt(pi/2x) e^-x
     small = np.log(np.log(2.0) - np.euler_gamma - np.minimum(s, -40.0)) if n == 0 else -s
     y = np.exp(-np.maximum(s, np.log(_ASYMPTOTIC)))
     far = 0.5 * (np.log(np.pi / 2) - s) + (4 * n * n - 1) / 8 * y * (1 - y / 2)
@@ -159,7 +158,7 @@ def _precise_log_scaled_i0(x: mpmath.mpf) -> mpmath.mpf:
 
 def _scaled_k(n: int) -> Implementation:
     def precise(s: Any) -> Any:
-        with mpmath.workprec(mpmath.mp.prec + 10 + max(0, int(3 * s))):  # e^s cancels
+        with mpmath.workprec(mpmath.mp.prec + 10 + max(0, int(3 * s))):  # e^s cancels between them
             return mpmath.log(mpmath.besselk(n, mpmath.exp(s))) + mpmath.exp(s)
 
     return Implementation(
@@ -173,7 +172,7 @@ def _scaled_k(n: int) -> Implementation:
 BESSEL: dict[str, Implementation] = {
     "LogScaledI0": Implementation(
         log_scaled_i0,
-        lambda x: (1 / np.maximum(x, 1.0),),  # 1 - R, which falls as 1/2x
+        lambda x: (1 / np.maximum(x, 1.0),),  # a bound on 1 - R, which falls as 1/2x
         _precise_log_scaled_i0,
         rounding=lambda x: 1.0 + 0 * x,
     ),

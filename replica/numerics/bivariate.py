@@ -48,14 +48,14 @@ _LOG_ROOT_TWO_PI = 0.5 * np.log(2 * np.pi)
 _ROOT_TWO_OVER_PI = np.sqrt(2 / np.pi)
 _ROOT_HALF = np.sqrt(0.5)
 _TAIL = 1e-2  # below this probability Owen's formula has lost two digits
-_FALL = 30.0
-_NODES = 20
-_LAGUERRE_NODES = 12
-_STEEP = 30.0  # square of the rate over the curvature, from where they reach the last digit
-_STEP = 1.0  # slope of the inner probability from where it is a step
-_AROUND = np.array([-8.0, -3.0, 0.0, 3.0, 8.0])  # breakpoints, in its argument
-_TINY = 1e-200
-_AT_ONCE = 2**13
+_FALL = 30.0  # the integral over a tail ends where its integrand has fallen by exp(-30)
+_NODES = 20  # of Gauss and Legendre, in each panel
+_LAGUERRE_NODES = 12  # used from _STEEP on: rate of decay squared, over the curvature
+_STEEP = 30.0  # from here those nodes reach the last digit; larger is slower, not worse
+_STEP_SLOPE = 1.0  # slope of the inner probability above which it is a step, and needs panels
+_STEP_EDGES = np.array([-8.0, -3.0, 0.0, 3.0, 8.0])  # of these panels, in its argument
+_TINY = 1e-200  # stands for an edge at zero, by which Owen's formula divides
+_AT_ONCE = 2**13  # points in the tail at once, which bounds the memory of their nodes
 
 
 def log_bivariate_normal_cdf(h: Array, k: Array, rho: Array) -> Array:
@@ -66,7 +66,7 @@ def log_bivariate_normal_cdf(h: Array, k: Array, rho: Array) -> Array:
     rho = rho.reshape(-1)
     spread = np.sqrt((1 - rho) * (1 + rho))
     mass = np.zeros(low.shape)
-    bulk = special.ndtr(low) >= _TAIL  # it is not larger than that
+    bulk = special.ndtr(low) >= _TAIL  # a bound: the probability of both is no larger
     mass[bulk] = _owen(low[bulk], high[bulk], rho[bulk], spread[bulk])
     with np.errstate(divide="ignore", invalid="ignore"):
         result = np.log(mass)
@@ -107,7 +107,7 @@ def _log_tail(low: Array, high: Array, rho: Array, spread: Array) -> Array:
         rate = -(low + slope * ratio)
         steep = (rate > 0) & (rate**2 > _STEEP * (1 + slope**2))
         integral = np.empty_like(low)
-        turns = ~steep & (np.abs(slope) > _STEP)
+        turns = ~steep & (np.abs(slope) > _STEP_SLOPE)
         near = ~steep & ~turns
         for chosen, rule in ((steep, _steep_rule), (near, _near_rule), (turns, _turning_rule)):
             if chosen.any():
@@ -131,10 +131,10 @@ def _steep_rule(
 def _near_rule(
     low: Array, start: Array, slope: Array, level: Array, rate: Array
 ) -> tuple[Array, Array]:
-    """Return the same, up to where the integrand has fallen to nothing."""
-    root = np.sqrt(rate**2 + 2 * _FALL)  # the curvature is at least one: far enough
+    """Return the same, up to where the integrand has fallen by exp(-_FALL)."""
+    root = np.sqrt(rate**2 + 2 * _FALL)  # the curvature is at least one, so this is far enough
     end = np.where(rate > 0, 2 * _FALL / (root + rate), root - rate)
-    for _ in range(2):  # Newton from outside stays outside
+    for _ in range(2):  # Newton's method from beyond stays beyond
         argument = start + slope * end
         fall = low * end - 0.5 * end**2 + special.log_ndtr(argument) - level + _FALL
         falls = low - end + slope * _ratio(argument)
@@ -148,7 +148,7 @@ def _turning_rule(
 ) -> tuple[Array, Array]:
     """Return the same in panels around the place where the inner probability steps."""
     end = _near_rule(low, start, slope, level, rate)[0][:, -1:] / _legendre()[0][-1]
-    inner = (_AROUND - start[:, None]) / slope[:, None]
+    inner = (_STEP_EDGES - start[:, None]) / slope[:, None]
     inner = np.sort(inner, axis=1)
     edges = np.concatenate([0 * end, np.clip(inner, 0, end), end], axis=1)
     nodes, log_weights = _legendre()
@@ -195,7 +195,7 @@ def log_rounding(h: Array, k: Array, rho: Array) -> Array:
 
 
 def _rounding_of(logarithm: Array) -> Array:
-    """Return units lost: those of one in the bulk, those of the nodes in the tail."""
+    """Return rounding in units: of one in the bulk, of the sum over nodes in the tail."""
     bulk = logarithm > np.log(_TAIL)
     return np.where(bulk, np.exp(-np.maximum(logarithm, -5.0)), 300.0) + np.abs(logarithm)
 
@@ -230,17 +230,17 @@ def precise_bivariate_normal_cdf(h: mpmath.mpf, k: mpmath.mpf, rho: mpmath.mpf) 
     rho = mpmath.mpf(rho)
     with mpmath.workprec(mpmath.mp.prec + 20):
         spread = mpmath.sqrt((1 - rho) * (1 + rho))
-        # where the density, or the slower of the two decays, has fallen below the last digit
+        # here exp(h t - t^2/2), whose peak is at max(h, 0), has fallen below its last digit
         end = mpmath.sqrt(2 * (mpmath.mp.dps + 5) * mpmath.log(10)) + max(h, 0)
 
         size = mpmath.ncdf((k - rho * h) / spread)
 
         def integrand(t: Any) -> Any:
-            # of size one: the quadrature's own tolerance is absolute
+            # made of size one, since the tolerance of mpmath.quad is absolute
             inside = mpmath.ncdf((k - rho * h + rho * t) / spread) / size
             return mpmath.exp(h * t - t * t / 2) * inside
 
-        # graded towards the edge, and as fine as the step of the inner probability
+        # panels shrink towards t = 0 and around the step of the inner probability
         marks = {end * mpmath.mpf(2) ** -j for j in range(8)} | {mpmath.mpf(0)}
         if rho != 0:
             turn = h - k / rho

@@ -50,7 +50,7 @@ def _beyond(body: Array, rule: Rule) -> Array:
         ends, first = body[:, ::side], t[:, 0]
         edge = np.abs(ends[:, 0]) * np.exp(-0.5 * first**2)
         rate = np.zeros(body.shape[0])
-        for distance in (0.5, 1.0):  # the integrand may change its sign at one of them
+        for distance in (0.5, 1.0):  # two, since the integrand may vanish near one of them
             inner = np.argmax(t > t[:, :1] + distance, axis=1)
             there = t[np.arange(t.shape[0]), inner]
             inside = np.abs(ends[:, inner[0]] if shared else ends[rows, inner])

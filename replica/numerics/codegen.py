@@ -39,7 +39,7 @@ class _Printer(PythonCodePrinter):
     _print_atan = _print_asin = _print_acos = _print_erf = _print_erfc = _print_Function
 
     def _print_Integer(self, expr: Integer) -> str:
-        # numpy takes larger numbers for objects
+        # numpy makes arrays of objects from larger integers
         return str(expr.p) if abs(expr.p) < 2**53 else repr(float(expr.p))
 
     def _print_sign(self, expr: Sign) -> str:
@@ -142,7 +142,7 @@ def _with_shared_cores(expressions: tuple[Expr, ...]) -> list[Expr]:
         for node in nodes
         if not isinstance(node, Mills) and node.args[0] in ratios
     }
-    # and the bivariate ones their logarithm, nearly all of it
+    # bivariate functions share their logarithm, nearly all of their cost
     pairs = set().union(*(e.atoms(BivariateMills, BivariateNormalCDF) for e in expressions))
     for node in pairs:
         known = LogBivariateNormalCDF(*node.args)

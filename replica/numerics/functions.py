@@ -17,7 +17,7 @@ __all__ = ["FUNCTIONS"]
 
 Array = NDArray[np.float64]
 
-_SPLIT = 2.0**27 + 1  # halves of the digits of a double
+_SPLIT = 2.0**27 + 1  # splits a double into two halves of its digits
 
 
 def _product(a: Array, b: Array) -> tuple[Array, Array]:
@@ -86,7 +86,7 @@ def companion_stieltjes(z: Array, ratio: Array) -> Array:
     z, ratio = np.broadcast_arrays(np.asarray(z, dtype=float), np.asarray(ratio, dtype=float))
     middle = z + (ratio - 1)
     root = _discriminant_root(z, ratio)
-    # of the two forms of the positive root, the one whose terms have the same sign
+    # of two equal forms of the positive root, the one in which nothing cancels
     return np.where(middle > 0, 2 / (middle + root), (root - middle) / (2 * z))
 
 
@@ -147,13 +147,13 @@ FUNCTIONS: dict[str, Implementation] = {
         product_difference,
         lambda a, b, c, d: (np.abs(b), np.abs(a), np.abs(d), np.abs(c)),
         lambda a, b, c, d: a * b - c * d,
-        # of what the roundings leave
+        # what is left once the roundings of both products are subtracted
         rounding=lambda a, b, c, d: 2.0**-50 * (np.abs(a * b) + np.abs(c * d)),
     ),
     "LogCosh": Implementation(
         log_cosh,
         lambda x: (np.minimum(np.abs(x), 1),),
-        lambda x: mpmath.log1p(2 * mpmath.sinh(x / 2) ** 2),  # exact near zero
+        lambda x: mpmath.log1p(2 * mpmath.sinh(x / 2) ** 2),  # keeps all digits near zero
         rounding=lambda x: np.abs(x) + 1.0,
     ),
     "Tanh": Implementation(np.tanh, lambda x: (1.0,), mpmath.tanh),

@@ -117,7 +117,7 @@ class _CompiledSum:
         for chunk in self._chunks(points):
             shape, inside = self._laid_out([a.value[chunk] for a in arguments])
             _, spread = self._laid_out([a.bound[chunk] for a in arguments])
-            spread[-1] = np.zeros_like(inside[-1])  # the eigenvalues are what they are
+            spread[-1] = np.zeros_like(inside[-1])  # the eigenvalues are exact
             exact = [Bounded(a, b) for a, b in zip(inside, spread, strict=True)]
             for k, body in enumerate(self.body.evaluate_bounded(exact, refinement)):
                 value, bound = (
@@ -155,7 +155,7 @@ class _CompiledIntegral:
         def work(job: Job) -> None:
             members, lay = job
             rule = lay()
-            with np.errstate(all="ignore"):  # the setting does not follow into threads
+            with np.errstate(all="ignore"):  # each thread has a setting of its own
                 inside = [a[members] for a in arguments]
                 x = np.sqrt(variance[members])[:, None] * rule.nodes
                 for k, body in enumerate(self._body(inside, x, refinement)):
@@ -213,7 +213,7 @@ class _CompiledIntegral:
             with np.errstate(all="ignore"):
                 inside = [Bounded(a.value[members], a.bound[members]) for a in arguments]
                 root = np.sqrt(variance[members])
-                # d sqrt(v), by its secant so that v = 0 keeps a finite bound
+                # error of sqrt(v) as a difference: the derivative is infinite at v = 0
                 wide = np.sqrt(variance[members] + spread_bound[members])
                 nodes = Bounded(
                     root[:, None] * rule.nodes,
@@ -227,8 +227,8 @@ class _CompiledIntegral:
         run(work, self.plan.jobs(numbers, variance, refinement))
         lost = np.flatnonzero(inner & usable & np.isinf(bounds).any(axis=0))
         if lost.size:
-            # Tails that do not fall within the range, at nodes of an outer field where next to
-            # nothing may be left: no bound there would be none anywhere.
+            # The integrand does not fall within the range. At nodes of an outer field this may
+            # be where the weight is negligible, but infinite bounds would spoil the outer mean.
             run(work, self.plan.widest(lost, refinement))
         bounds[:, ~usable] = np.inf
         values[:, ~usable] = np.nan
@@ -266,7 +266,7 @@ class _CompiledIntegral:
                 for value, bound in parts
             ]
         bodies = self.body.function(*(a.value[:, None] for a in inside), nodes.value)
-        # rounding needs no accuracy: a quarter of the nodes and half as much again
+        # a rough bound on rounding is enough: a quarter of the nodes, times 1.5
         few = rule.quarter
         some = Bounded(nodes.value[:, few], nodes.bound[:, few])
         columns = [Bounded(a.value[:, None], a.bound[:, None]) for a in inside]

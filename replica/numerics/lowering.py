@@ -151,7 +151,7 @@ def lower(arguments: tuple[Symbol, ...], expressions: tuple[Expr, ...]) -> Layer
     for law, means in groups.items():
         name = Dummy("x", real=True)
         values: dict[Expr, Symbol] = {}
-        for mean in means:  # the same integrand under another name is evaluated once
+        for mean in means:  # integrands that differ by the field's name are evaluated once
             body = mean.body.xreplace({mean.field: name})
             replaced[mean] = values.setdefault(body, Dummy(f"mean{len(values)}", real=True))
         bodies, results = tuple(values), tuple(values.values())

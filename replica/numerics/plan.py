@@ -24,12 +24,14 @@ __all__ = ["Plan"]
 
 Array = NDArray[np.float64]
 
-_STRIP = 1.5  # distance, in widths, of the nearest singularity of the primitives (tanh: pi/2)
-_STRIP_PER_STEP = 6.0  # exp(-2 pi 6) is 4e-17
-_NO_WIDTH = 4 * HALF_RANGE  # of what changes too slowly to be a feature
-_MAX_HALVINGS = 2  # beyond this, panels need fewer nodes than the trapezoid
+# How far the nearest singularity of a primitive is from the real line, in widths of its feature
+# (tanh: pi/2). A trapezoid with a sixth of that as its step has the error exp(-2 pi 6) = 4e-17.
+_SINGULARITY_DISTANCE = 1.5
+_STEPS_TO_SINGULARITY = 6.0
+_NO_WIDTH = 4 * HALF_RANGE  # stands for the width of what changes too slowly to be a feature
+_MAX_HALVINGS = 2  # of the trapezoid's step; beyond, panels need fewer nodes
 _BEYOND_TILT = 6.0  # the range goes this far past a feature that may hold all the weight
-_FEW = 128  # points times refinement up to which one rule for all costs less than several
+_FEW_NODES = 128  # points times 2^halvings up to which one rule for all is faster than several
 
 
 class Plan:
@@ -71,8 +73,10 @@ class Plan:
         centres = np.where(np.isfinite(centres), centres, 0.0)
         widths = np.where(np.isfinite(widths), widths, _NO_WIDTH)
         outside = np.maximum(np.abs(centres) - half_range(refinement), 0)
-        strip = np.hypot(outside, _STRIP * widths).min(axis=1)
-        halvings = np.ceil(np.log2(TRAPEZOID_STEP * _STRIP_PER_STEP / np.maximum(strip, 1e-30)))
+        strip = np.hypot(outside, _SINGULARITY_DISTANCE * widths).min(axis=1)
+        halvings = np.ceil(
+            np.log2(TRAPEZOID_STEP * _STEPS_TO_SINGULARITY / np.maximum(strip, 1e-30))
+        )
         halvings = np.clip(halvings, 0, _MAX_HALVINGS + 1).astype(int)
         if self.tilts:
             far = np.abs(centres[:, self.tilts]).max(axis=1) + _BEYOND_TILT > half_range(refinement)
@@ -87,8 +91,8 @@ class Plan:
         centres, widths, halvings = self._geometry(arguments, variance, refinement)
         jobs: list[Job] = []
         finest = int(halvings.max(initial=0))
-        if halvings.size * 2**finest <= _FEW and finest <= _MAX_HALVINGS:
-            halvings = np.full_like(halvings, finest)  # one rule for all costs less than several
+        if halvings.size * 2**finest <= _FEW_NODES and finest <= _MAX_HALVINGS:
+            halvings = np.full_like(halvings, finest)  # one rule for all is faster than several
         for kind in np.unique(halvings):
             members = np.flatnonzero(halvings == kind)
             if kind <= _MAX_HALVINGS:
@@ -97,7 +101,7 @@ class Plan:
                 for start in range(0, members.size, size):
                     jobs.append((members[start : start + size], partial(_same, rule)))
             else:
-                # similar widths together, so that none is cut as finely as the narrowest
+                # all points of a chunk are cut as finely as the narrowest: sort them by width
                 members = members[np.argsort(widths[members].min(axis=1), kind="stable")]
                 start = 0
                 while start < members.size:

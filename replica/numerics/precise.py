@@ -25,9 +25,9 @@ __all__ = ["PreciseIntegral", "PreciseKernel", "precise_integral"]
 
 _GUARD = 10  # digits carried beyond those asked for
 _NARROW = 0.1  # scaled width below which panels beat the trapezoid
-_STRIP = 1.5
-_MAX_HALVINGS = 8
-_WIDEST = 1000  # scaled field; beyond it an integrand outgrows every Gaussian
+_SINGULARITY_DISTANCE = 1.5  # of a primitive from the real line, in widths, as in `plan`
+_MAX_HALVINGS = 8  # of the trapezoid's step
+_WIDEST = 1000  # scaled field: an integrand that has not fallen here outgrows every Gaussian
 
 
 class PreciseKernel:
@@ -60,7 +60,7 @@ class PreciseKernel:
         """Return values and error estimates, as mpmath numbers."""
         with mpmath.workdps(digits + _GUARD):
             numbers = [_to_mpf(value) for value in values]
-            if self._first:  # with digits to spare, so that their error is not felt
+            if self._first:  # with more digits, so that their error does not matter below
                 numbers += self._first(numbers, digits + _GUARD // 2)[0]
             return self._layer.evaluate(numbers, digits)
 
@@ -104,7 +104,7 @@ class _PreciseLayer:
         values = self.function(*arguments, *means)
         spreads = [mpmath.mpf(0)] * len(values)
         for k, error in enumerate(errors):
-            # what one mean's error does to each expression, by moving that mean
+            # move one mean by its error to see what that does to each expression
             moved = [m + (error if j == k else 0) for j, m in enumerate(means)]
             for row, value in enumerate(self.function(*arguments, *moved)):
                 spreads[row] += abs(value - values[row])
@@ -184,8 +184,8 @@ def _by_trapezoid(
     count: int,
 ) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
     """Halve the step until the last halving shows that the next one would change nothing."""
-    strip = _STRIP * min(width, mpmath.mpf(1))
-    step = 8 * strip / (digits + _GUARD)  # two halvings are needed to see convergence
+    strip = _SINGULARITY_DISTANCE * min(width, mpmath.mpf(1))
+    step = 8 * strip / (digits + _GUARD)  # coarse: to see convergence takes two halvings
     target = mpmath.mpf(10) ** (-digits - 3)
     sums = at(mpmath.mpf(0))
     sizes = [abs(value) for value in sums]
@@ -250,7 +250,8 @@ def _by_panels(
     def on_panel(
         low: mpmath.mpf, high: mpmath.mpf, degree: int
     ) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
-        nodes = rule.get_nodes(low, high, degree, mpmath.mp.prec)  # weights come scaled
+        # these weights include the length of the panel
+        nodes = rule.get_nodes(low, high, degree, mpmath.mp.prec)
         rows = [at(node) for node, _ in nodes]
         weights = [weight for _, weight in nodes]
         values = [mpmath.fdot(weights, [row[k] for row in rows]) for k in range(count)]

@@ -26,8 +26,8 @@ __all__ = ["precise_proximal", "proximal", "proximal_rounding", "proximal_slopes
 Array = NDArray[np.float64]
 
 _UNIT = 2.0**-53
-_NEWTON, _MOST = 25, 160  # after so many steps every other one bisects
-_LEVEL, _ACCEPTED = 4, 64  # residual, in units of its terms, to stop at and to believe
+_NEWTON, _MOST = 25, 160  # steps after which every other one bisects, and steps at most
+_LEVEL, _ACCEPTED = 4, 64  # residual, in rounding units of its terms: to stop at, and to accept
 
 
 @lru_cache(maxsize=256)
@@ -64,7 +64,7 @@ def _roots(key: str, omega: Array, V: Array) -> Array:
     force = V * function(np.clip(omega, start, end))[0]
     low = np.clip(np.minimum(omega, omega - force), start, end)
     high = np.clip(np.maximum(omega, omega - force), start, end)
-    # a slope that overflows far from the root says nothing of it
+    # where the slope overflows to NaN the bracket ends at omega itself
     low, high = (np.where(np.isnan(edge), omega, edge) for edge in (low, high))
     x = np.clip(0.0, low, high)
     for step in range(_MOST):
@@ -78,10 +78,10 @@ def _roots(key: str, omega: Array, V: Array) -> Array:
         if done.any():
             believed = np.isfinite(size)
             believed &= np.abs(residual) <= _ACCEPTED * _UNIT * (size + high - low)
-            believed |= (x <= start) & (residual > 0)  # the curve ends before the root
+            believed |= (x <= start) & (residual > 0)  # the minimum is at an end of the curve
             believed |= (x >= end) & (residual < 0)
             believed &= done
-            # the root that the last step points to, at no further cost
+            # one more Newton step, from slope and curvature that are known already
             last = np.clip(x - residual / (1 + V * curvature), start, end)
             result[active[believed]] = np.where(np.isfinite(last), last, x)[believed]
             going = ~done
@@ -99,7 +99,7 @@ def _roots(key: str, omega: Array, V: Array) -> Array:
 
 
 def _terms(x: Any, slope: Any, curvature: Any, omega: Any, V: Any) -> Any:
-    """Return the size of the terms of the equation; that x is rounded moves the slope as well."""
+    """Return the size of the terms of the equation, with what rounding of x does to the slope."""
     return abs(omega) + abs(x) * (1 + V * curvature) + V * abs(slope)
 
 

@@ -53,8 +53,8 @@ def half_range(refinement: int) -> float:
 
 
 TRAPEZOID_STEP = 0.15
-_BASE_PANEL = 2.0
-_LONGER = 1 + 1e-9  # rounding does not make a panel too long
+_BASE_PANEL = 2.0  # longest panel, in scaled fields
+_LENGTH_SLACK = 1 + 1e-9  # a panel may be longer than is allowed by rounding
 PANEL_NODES = 23
 
 
@@ -78,7 +78,7 @@ class Rule:
     def quarter(self) -> NDArray[np.intp]:
         """Nodes of the coarsest embedded rule."""
         weights = self.coarse[1] if self.coarse[1].ndim == 1 else self.coarse[1][0]
-        if self.blocks > 1:  # by position in the panel: a panel of no length has no weight
+        if self.blocks > 1:  # by position, since in a panel of zero length all weights vanish
             inside = np.zeros(weights.size // self.blocks, dtype=bool)
             inside[3::4] = True
             return np.flatnonzero(np.tile(inside, self.blocks))
@@ -145,7 +145,8 @@ def _nested_fejer() -> tuple[Array, Array, Array, Array]:
 def _embedded_fejer(refinement: int) -> tuple[Array, Array, Array, Array]:
     """Return nodes and weights of three rules on a panel; below -1 the coarser ones alone."""
     nodes, fine, half, quarter = _nested_fejer()
-    if refinement < -1:  # at -1 panels lead Newton next to an edge, where digits cancel
+    # not at -1, where Newton's method runs: next to an edge, digits cancel with fewer nodes
+    if refinement < -1:
         return nodes[1::2], half[1::2], quarter[1::2], quarter[1::2]
     return nodes, fine, half, quarter
 
@@ -218,7 +219,7 @@ def _thinned(edges: Array, centres: Array, widths: Array) -> Array:
         away = np.maximum(np.maximum(begin - centres, centres - end), 0.0)
         wide = np.where((centres > begin) & (centres < end), widths, np.maximum(widths, away))
         room = np.minimum(wide.min(axis=1, initial=_BASE_PANEL), _BASE_PANEL)
-        kept[:, k] = edges[:, k + 1] - last > room * _LONGER
+        kept[:, k] = edges[:, k + 1] - last > room * _LENGTH_SLACK
         last = np.where(kept[:, k], edges[:, k], last)
     most = int(kept.sum(axis=1).max())
     order = np.argsort(~kept, axis=1, kind="stable")[:, :most]
@@ -230,7 +231,7 @@ def panel_nodes(features: int, smallest: float, refinement: int) -> int:
     """Return about how many nodes the panels of a point take, for chunks of bounded memory."""
     levels = np.ceil(np.log2(_BASE_PANEL / np.clip(smallest, 1e-15, _BASE_PANEL))) + 1
     if smallest == 0:
-        levels = 2.0  # a kink is a breakpoint, not a width
+        levels = 2.0  # a kink is one breakpoint, without smaller panels around it
     panels = 2 * HALF_RANGE / _BASE_PANEL + features * (1 + 2 * levels)
     return int(panels * PANEL_NODES * 2.0 ** (-1 if refinement < -1 else max(refinement, 0)))
 
@@ -286,7 +287,7 @@ def extrapolated_error(difference: Any, coarser: Any, size: Any) -> Any:
         power = np.log(np.maximum(fine, smallest)) / np.log(np.maximum(rough, smallest))
         geometric = (rough < 0.1) & (power > 1.4)
         claimed = np.maximum(2 * fine ** np.clip(power - 0.15, 1.0, 1.9), rough**3.3)
-    # both at the level of rounding, which is counted elsewhere
+    # both differences are rounding, which has a bound of its own
     rounded = np.maximum(fine, rough) < 1e-14
     claimed = np.where(geometric, claimed, np.where(rounded, 1.0, 3.0) * np.maximum(fine, rough))
     return size * np.where(size > 0, claimed, 0.0)

@@ -24,7 +24,7 @@ from replica.numerics.implementations import IMPLEMENTATIONS
 __all__ = ["UNIT", "Bounded", "bounded_namespace", "bounded_parts"]
 
 UNIT = 2.0**-53
-_FUNCTION_UNITS = 16  # what the special functions of scipy are taken to lose, in units
+_FUNCTION_UNITS = 16  # error taken for scipy's special functions, in units of rounding
 
 
 class Bounded:
@@ -80,7 +80,7 @@ class Bounded:
         if isinstance(power, Bounded):
             return _exp(power * _log(self))
         value = self.value**power
-        # the derivative at the far end of the interval, so that q -> 0 is not underestimated
+        # the largest slope within the error: that at the value alone is too small as q -> 0
         size = np.abs(self.value)
         edge = np.where(power >= 1, size + self.bound, np.maximum(size - self.bound, 0))
         slope = np.abs(power) * np.where(self.bound == 0, 0.0, edge ** (power - 1.0))

@@ -23,7 +23,7 @@ Job = tuple[NDArray[np.intp], Callable[[], Rule]]
 CHUNK = 2**15
 """Nodes held at once by one temporary: few enough for the cache, and a bound on the memory."""
 
-_THREADED_JOBS = 8
+_THREADED_JOBS = 8  # jobs from which on threads are used
 
 
 def full(value: Any, shape: tuple[int, ...]) -> Array:
@@ -47,5 +47,5 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8))
 
 
-if hasattr(os, "register_at_fork"):  # threads do not follow into a forked process
+if hasattr(os, "register_at_fork"):  # a forked process has no threads and needs a pool of its own
     os.register_at_fork(after_in_child=_pool.cache_clear)

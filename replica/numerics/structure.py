@@ -46,7 +46,7 @@ from replica.language.tilted import ExponentialWeight, IntervalWeight
 
 __all__ = ["Feature", "find_features", "has_kink"]
 
-_DIGITS = 37  # of double precision, in powers of e
+_DIGITS = 37  # of a double in powers of e: log(2**53)
 
 KINKS = (Abs, Heaviside, Max, Min, PositivePart, sign)
 
@@ -97,15 +97,15 @@ def _walk(
     if not node.has_free(field):
         return
     if isinstance(node, Mean):
-        if node.variance.has_free(field):  # a mean changes where its variance is about one
+        if node.variance.has_free(field):  # such a mean changes where the variance is about one
             for feature in _of_argument(node.variance, field, inner, smooth=True):
                 if feature is not None:
                     found.setdefault(feature)
-        # what tilts the inner field does not tilt this one by itself
+        # an exponential in the inner mean tilts the inner field, not this one
         _walk(node.body, field, {**inner, node.field: node.variance}, found, tilts=False)
         return
     if isinstance(node, exp):
-        # a plain probability weighs what is there and moves no weight that counts
+        # exp(LogH), a probability, is at most one: it moves no weight into the tails
         plain = isinstance(node.args[0], (LogH, LogHDifference))
         tilts = not inner and not plain and not node.args[0].has(ExponentialWeight, IntervalWeight)
     for feature in _of_node(node, field, inner):
@@ -179,12 +179,12 @@ def _of_argument(
 ) -> list[Feature | None]:
     """Return the zeros of an affine argument, or the real roots and vertex of a quadratic one."""
     affine = _of_affine(argument, field, inner, smooth=smooth)
-    # an inner field moves the zeros; they are looked for where it vanishes
+    # an inner field shifts the zeros: take those where that field is zero
     coefficients = _quadratic(argument.xreplace(dict.fromkeys(inner, S.Zero)), field)
     if affine is not None or coefficients is None:
         return [affine]
     a, b, c = coefficients
-    vertex, root = -b / (2 * a), sqrt(b**2 - 4 * a * c)  # not a number where there is no root
+    vertex, root = -b / (2 * a), sqrt(b**2 - 4 * a * c)  # NaN where there is no real zero
     if root == 0:  # a double zero: the argument does not change sign
         return [Feature(vertex, 1 / sqrt(Abs(a)) if smooth else S.Zero)]
     width = 1 / Abs(root) if smooth else S.Zero
@@ -220,7 +220,7 @@ def _of_affine(
     slope = argument.diff(field)
     if slope == 0 or slope.has_free(field):
         return None
-    if slope.has_free(*inner):  # a product with an inner field: its zero stays where both vanish
+    if slope.has_free(*inner):  # a product with an inner field: it vanishes with either
         if argument.subs(field, 0) != 0:
             return None
         return Feature(S.Zero, _width_of_product(slope, inner) if smooth else S.Zero)
@@ -269,7 +269,7 @@ def _of_crossing(one: Expr, two: Expr, field: Symbol, inner: dict[Symbol, Expr])
         return _of_quadrants(one, two, field, inner)
     same = isinstance(one, Function) and one.func is two.func and len(one.args) == 1
     if not same:
-        # the tails beside Gaussians change the crossing little: it is that of the Gaussians
+        # tails next to Gaussian exponents shift their crossing little, and are left out
         terms = Add.make_args(expand(difference.xreplace(_without_tails(difference))))
         rest = Add(*(term for term in terms if term.has_free(field)))
         return _of_affine(rest, field, inner, smooth=True)

@@ -28,7 +28,7 @@ _LOG_TWO = np.log(2.0)
 _LOG_ROOT_TWO_PI = 0.5 * np.log(2 * np.pi)
 
 
-_LEFT = -0.5
+_LEFT = -0.5  # left of this log H from the Mills ratio loses digits
 
 
 def log_h(x: Array, ratio: Array | None = None) -> Array:
@@ -37,7 +37,7 @@ def log_h(x: Array, ratio: Array | None = None) -> Array:
     if ratio is None:
         return special.log_ndtr(-x)
     result = np.asarray(-0.5 * x * x - np.log(ratio) - _LOG_ROOT_TWO_PI)
-    left = x < _LEFT  # there log H is a small difference of these
+    left = x < _LEFT  # here log H is a small difference of these terms
     if left.any():
         result[left] = special.log_ndtr(-x[left])
     return result
@@ -56,8 +56,8 @@ def log_scaled_h(x: Array) -> Array:
     )
 
 
-# Laplace's continued fraction A(x) - x = 1/(x + 2/(x + 3/(x + ...))): from here this depth
-# reaches the last digit, where the difference A(x) - x has lost x**2 = 36 units.
+# Laplace's continued fraction A(x) - x = 1/(x + 2/(x + 3/(x + ...))): from x = 6 on a depth of 20
+# reaches the last digit, where the plain difference of A(x) and x has lost x**2 = 36 units.
 _FRACTION_FROM, _FRACTION_DEPTH = 6.0, 20
 
 
@@ -89,8 +89,8 @@ def _central_mass(a: Array, b: Array) -> Array:
     return 0.5 * (special.erf(b * _ROOT_HALF) - special.erf(a * _ROOT_HALF))
 
 
-# Narrower than this (and than this over the distance from the origin) an interval's mass is its
-# density at the middle times a series, where a difference of tails would lose the digits.
+# Width (times the distance from the origin, if that is above one) below which the mass of an
+# interval is its density at the middle times a series: a difference of tails would lose digits.
 _NARROW = 0.03
 
 
@@ -125,7 +125,8 @@ def _interval_mills(a: Array, b: Array) -> tuple[Array, Array]:
     density = np.exp(-0.5 * np.minimum(low, 0) ** 2) / np.sqrt(2 * np.pi)
     lower = np.where(low > 0, tail, density / _central_mass(np.minimum(low, 0), high))
     narrow, middle, logarithm = _narrow(low, high)
-    shift = 0.5 * (high - low) * middle - 0.125 * (high - low) ** 2  # log of the end's density
+    # log of the density at the lower end over that at the middle
+    shift = 0.5 * (high - low) * middle - 0.125 * (high - low) ** 2
     lower = np.where(narrow, np.exp(np.where(narrow, shift - logarithm, 0.0)), lower)
     upper = decay * lower
     return np.where(left, upper, lower), np.where(left, lower, upper)
@@ -177,7 +178,7 @@ def _interval_mills_rounding(a: Array, b: Array) -> tuple[Array, Array]:
     low, high, left = _mirrored(a, b)
     near = 4 + _interval_rounding(a, b) + 0.5 * np.minimum(low, 0) ** 2
     fall = np.where(low > 0, 0.5 * np.abs(high * high - low * low), 0.5 * (high**2 + low**2))
-    # a narrow interval has both from its middle
+    # in a narrow interval both densities are computed from that at its middle
     near = near + np.where(_narrow(low, high)[0], fall, 0.0)
     return np.where(left, near + fall, near), np.where(left, near, near + fall)
 
@@ -197,7 +198,7 @@ def _precise_mass(a: mpmath.mpf, b: mpmath.mpf) -> mpmath.mpf:
 
 
 def _precise_log_h_difference(a: mpmath.mpf, b: mpmath.mpf) -> mpmath.mpf:
-    if a < 0 < b:  # a mass near one: its complement is the small number
+    if a < 0 < b:  # a mass that may be near one, as one minus two tails
         return mpmath.log1p(-_precise_tail(-a) - _precise_tail(b))
     return mpmath.log(_precise_mass(a, b))
 
@@ -230,7 +231,7 @@ TAILS: dict[str, Implementation] = {
         mills_excess,
         lambda x, *ratio: (1.0, *(0.0 for _ in ratio)),
         guarded(lambda x: _precise_mills(x) - x),
-        # below the continued fraction it is a difference of numbers of size x
+        # at smaller x, without the continued fraction, it is a difference of numbers of size x
         rounding=lambda x, *_: np.where(
             np.asarray(x) > _FRACTION_FROM, 0.0, 4 * np.abs(x) + 4 * _mills_bound(x)
         ),

@@ -50,12 +50,13 @@ EXPONENTIAL: Pieces = ((0.0, math.inf, -1.0), (-math.inf, 0.0, 1.0))
 _ROOT_HALF = math.sqrt(0.5)
 _ROOT_TWO_PI = math.sqrt(2 * math.pi)
 
-_DEGREE = 5  # of mpmath's rules: 48 nodes
-_FALL = 46.0  # the law is cut where it is exp(-46) of its peak, or 2e-17 times its moments
-_PARTS = 2**12  # laws at once: their nodes fit the cache
-_CUT = 0.5  # standard deviations; a Gaussian law cut farther out cancels in closed form
-_CANCELS = 0.3  # what may cancel, relative to the square of the cut, of a part of the mass
-_CLOSED = 3  # cumulants in closed form
+_DEGREE = 5  # of mpmath's Gauss-Legendre rules: 48 nodes
+_FALL = 46.0  # the law is summed up to where it is exp(-46) of its peak: 2e-17 of its moments
+_AT_ONCE = 2**12  # laws summed at once: their nodes fit the cache
+# Closed forms cancel for a Gaussian law whose centre is more than _CUT standard deviations outside
+# its range: it is summed if its share of the mass times that distance squared is above _CANCELLING.
+_CUT, _CANCELLING = 0.5, 0.3
+_CLOSED = 3  # highest cumulant that has a closed form here
 
 
 class _Law:
@@ -110,7 +111,7 @@ class _Law:
         return found[1:]
 
     def lost(self) -> Array:
-        """Return the rounding of the slopes at an end."""
+        """Return the rounding, in units, of the exponent's slope at peaks that are at an end."""
         return sum((p * e for p, e in zip(self.chances, self.rates, strict=True)), np.zeros(()))
 
 
@@ -130,7 +131,7 @@ class _Halves:
         chances = _weighed(tops, logs)[2]
         for k, (part, alone) in enumerate(zip(parts, pieces, strict=True)):
             with np.errstate(invalid="ignore"):
-                poor = chances[k] * part.cut**2 > _CANCELS
+                poor = chances[k] * part.cut**2 > _CANCELLING
                 poor &= part.cut < -_CUT
             poor |= np.isnan(part.cut)
             if poor.any():
@@ -196,11 +197,11 @@ def _piece(h: Array, g: Array, low: float, high: float) -> _Piece:
     ratio = np.where(np.isinf(cut), 0.0, fall / (_ROOT_TWO_PI * known))
     depth = np.where(np.isinf(cut), 0.0, cut)
     excess = ratio + depth
-    # the vertex is the peak, or beyond an end that then is
+    # the peak is at the vertex, or at an end if the vertex lies beyond that
     mean = inward * np.where(rate == 0, ratio, excess) / root
     variance = (1 - ratio * excess) / g
     third = inward * ratio * (excess * (ratio + excess) - 1) / (g * root)
-    # counted from the peak: at the end, where the vertex is beyond it
+    # relative to the density at the peak, which is at the end if the vertex lies beyond that
     mass = _ROOT_TWO_PI * np.where((rate != 0) & ~out, known / fall, known) / root
     return _Piece(peak, rate, mass, mean, variance, third, cut)
 
@@ -211,7 +212,7 @@ def _legendre() -> tuple[Array, Array, Array]:
 
     To the last digit: next to an end the difference of one and a node has few.
     """
-    context = mpmath.MPContext()  # its own: that of mpmath is shared by all threads
+    context = mpmath.MPContext()  # a context of its own: the one of mpmath is shared by all threads
     context.prec = 80
     rule = sorted(GaussLegendre(context).calc_nodes(_DEGREE, context.prec))
     rows = [(float((1 - x) / 2), float((1 + x) / 2), float(w / 2)) for x, w in rule]
@@ -220,7 +221,7 @@ def _legendre() -> tuple[Array, Array, Array]:
 
 
 def _reach(rate: Array, g: Array) -> Array:
-    """Return the distance from the peak at which the law has fallen to nothing."""
+    """Return the distance from the peak at which the law has fallen by exp(-_FALL)."""
     return np.asarray(2 * _FALL / (np.abs(rate) + np.sqrt(rate * rate + 2 * _FALL * g)))
 
 
@@ -246,7 +247,7 @@ def _peak(h: Array, g: Array, low: float, high: float) -> tuple[Array, Array, Ar
 
 
 def _top(peak: Array, rate: Array, slope: Array | float, g: Array, c: Array | float) -> Array:
-    """Return the exponent at the peak beside the Gaussian law's; where g is large both are."""
+    """Return the exponent at the peak minus the Gaussian law's; both are large where g is."""
     beside = c * ((rate - slope) * (rate - slope) - 2 * g * peak * slope)
     return (g * peak * peak + 2 * rate * peak - beside) / (2 * (1 + c * g))
 
@@ -264,8 +265,8 @@ def _by_part(
     flat = [a.reshape(-1) for a in arrays]
     result = np.empty(flat[0].shape)
     with np.errstate(all="ignore"):
-        for start in range(0, result.size, _PARTS):
-            part = slice(start, start + _PARTS)
+        for start in range(0, result.size, _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
             field, precision, spread = (a[part] for a in flat)
             result[part] = function(law(field, precision, spread, pieces))
     return result.reshape(arrays[0].shape)
@@ -320,7 +321,7 @@ def weight_rounding(h: Array, g: Array, c: Array | float, pieces: Pieces) -> Arr
             beside = c * (np.square(rate - slope) + 2 * g * np.abs(peak * slope))
             size = (g * peak * peak + 2 * np.abs(rate * peak) + beside) / (1 + c * g)
             drift = np.abs(peak) + c * np.abs(rate - slope) / (1 + c * g)
-            # of the piece that has the mass
+            # each piece counts by its share of the mass
             own = size + np.abs(rate) * drift
             total = total + own * _by_part(_share(slope, pieces), h, g, c, pieces)
     law_terms = _by_part(lambda law: np.abs(law.logs).max(axis=0), h, g, c, pieces)
@@ -348,7 +349,7 @@ def weight_slopes(h: Array, g: Array, c: Array | float, pieces: Pieces) -> tuple
         return law.cumulants(2)[1]
 
     first = _by_part(mean, h, g, c, pieces)
-    rounding = 4 * np.finfo(float).eps * np.abs(first)  # of the difference of the two means
+    rounding = 4 * np.finfo(float).eps * np.abs(first)  # the two means may cancel
     along_g = 0.5 * (_by_part(spread, h, g, c, pieces) + np.abs(first**2 - (c * field) ** 2))
     return np.abs(first - c * field) + rounding, along_g, 0.5 * field * field
 
@@ -358,7 +359,7 @@ def weight_slopes(h: Array, g: Array, c: Array | float, pieces: Pieces) -> tuple
 
 @lru_cache(maxsize=1)
 def _precise_rule() -> mpmath.mpf:
-    """Return the rule that keeps its nodes; they take longer than a law."""
+    """Return one rule for all calls: its nodes, which it keeps, take longer than a law."""
     return GaussLegendre(mpmath.mp)
 
 
@@ -400,7 +401,7 @@ def precise_cumulant(n: mpmath.mpf, h: mpmath.mpf, g: mpmath.mpf, pieces: Pieces
     order = int(n)
     if order == 0:
         return precise_weight(h, g, mpmath.mpf(0), pieces)
-    # narrow laws far from the origin lose the digits of their place
+    # in a narrow law far from the origin the differences of places lose digits
     lost = order * (10 + max(0, int(mpmath.mag(g)) if g else 0))
     with _more_digits(lost):
         _, places, law = _precise_law(h, g, mpmath.mpf(0), pieces)

@@ -24,7 +24,7 @@ __all__ = ["assembled", "improved", "with_digits"]
 
 Array = NDArray[np.float64]
 
-_STABLE = 1 + 1e-9
+_STABLE = 1 + 1e-9  # a replicon up to this does not exceed one: the difference is rounding
 _UNSTABLE = "state evolution leaves this saddle point: it is unstable within its ansatz"
 
 
@@ -48,7 +48,7 @@ def assembled(
     good = (status == Status.CONVERGED) & ~edge
     if good.any():
         inner = [p[good] for p in flat]
-        # a point without a Jacobian of its own is corrected by itself, whatever the others have
+        # points whose Jacobian is not known (NaN) get one from the verification
         known = bool(np.isfinite(ended.jacobian[good]).all(axis=(1, 2)).any())
         found = verify(
             system,
@@ -67,7 +67,7 @@ def assembled(
         )
         poor = poorly_known(system, z[good], error[good], inner, tolerance).any(axis=1)
         status[np.flatnonzero(good)[poor]] = Status.INACCURATE
-        # a point no further from the edge than its error is an artefact of the nodes
+        # a point that its error does not tell from the edge is an artefact of the quadrature
         lost = unresolved(system, z[good], error[good], inner, 0.3).any(axis=1)
         status[np.flatnonzero(good)[lost]] = Status.LEFT_DOMAIN
     observables = dict(zip(wanted, rows.T, strict=True))

@@ -30,9 +30,10 @@ __all__ = ["Branches", "branches"]
 
 Array = NDArray[np.float64]
 
-_NODES = 400
-_FEW, _BESIDE = 17, 1e-4  # points of a state that does not change, and beside where it turns
-_NOISE = 1e-8  # relative: a turn of the control smaller than this is rounding
+_NODES = 400  # points along an explicit curve
+_CONSTANT_NODES = 17  # points of the state of no overlap, which is the same at every control
+_BESIDE_TURN = 1e-4  # relative: how far on either side of its instability it has one more point
+_NOISE = 1e-8  # relative: a change of the control between points below this is rounding
 
 
 class Turn(NamedTuple):
@@ -175,7 +176,7 @@ def branches(formula: Formula | Family, **controls: Any) -> Branches:
         )
     ((name, (low, high)),) = ranges.items()
     points = read(formula, {**controls, name: low})
-    read(formula, {**controls, name: high})  # both ends are in the domain
+    read(formula, {**controls, name: high})  # raises if the upper end is outside the domain
     found = points.formula
     if name not in found.controls:
         raise UnknownName("control", name, found.controls, found.name)
@@ -209,7 +210,7 @@ def branches(formula: Formula | Family, **controls: Any) -> Branches:
         system = saddle_system(found)
         told = attracts(system, z, columns) if system.evolves else np.ones(control.shape, bool)
         rising = np.concatenate([_rising(c.control) for c in ends])
-        # along an explicit curve the control tells the same, without the noise of eigenvalues
+        # on an explicit curve a point is stable where the control rises: no noise of eigenvalues
         by_control = np.repeat([c.explicit for c in ends], [c.control.size for c in ends])
         stable = np.where(by_control | (not system.evolves), rising, told)
     return Branches(
@@ -235,7 +236,7 @@ def _no_overlap(
     fixed: Mapping[str, float],
 ) -> tuple[Curve, ...]:
     """Return the saddle point of no overlap over the range, if symmetry keeps it there."""
-    control = np.linspace(*span, _FEW)
+    control = np.linspace(*span, _CONSTANT_NODES)
 
     def at(values: Array) -> list[Array]:
         return [values if k == name else np.full(values.shape, fixed[k]) for k in formula.controls]
@@ -243,13 +244,13 @@ def _no_overlap(
     state, leaving = no_overlap(saddle_system(formula), curve, at(control))
     if not (state.status == Status.CONVERGED).all():
         return ()
-    turn = leaving[0] * np.array([1 - _BESIDE, 1 + _BESIDE])
+    turn = leaving[0] * np.array([1 - _BESIDE_TURN, 1 + _BESIDE_TURN])
     control = np.union1d(control, turn[(turn > span[0]) & (turn < span[1])])
     return (Curve(np.tile(state.z[:1], (control.size, 1)), control),)
 
 
 def _rising(control: Array) -> NDArray[np.bool_]:
-    """Tell where the control rises along a curve; where it stays, as before."""
+    """Tell where the control rises along a curve; where it is constant, as just before."""
     if control.size < 2:
         return np.ones(control.size, dtype=bool)
     rise = np.diff(control)
@@ -266,7 +267,7 @@ def _turns(control: Array) -> NDArray[np.intp]:
 
 
 def _folds(control: Array, low: float, high: float) -> list[Turn]:
-    """Return where a curve turns back, in order along it; the range ends in no fold."""
+    """Return where a curve turns back, in order along it; an end of the range is no fold."""
     turns = [k for k in _turns(control) if low < control[k] < high]
     kinds = ["maximum" if control[k] > control[k - 1] else "minimum" for k in turns]
     return [Turn(float(control[k]), kind) for k, kind in zip(turns, kinds, strict=True)]

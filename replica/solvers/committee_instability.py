@@ -29,11 +29,11 @@ __all__ = ["CommitteeInstability", "committee_instability"]
 
 Array = NDArray[np.float64]
 
-_LARGEST = 101  # beyond it the binomials times powers lose their digits
-_REACH = 9.0
-_SEEN = 1e-13  # probabilities below are rounding, and so is what they would add
-_NODES, _FINER = 300, 420
-_FLOOR = 1e-11  # relative error of what is left out there
+_LARGEST_K = 101  # beyond it binomial coefficients times powers lose their digits
+_REACH = 9.0  # standard deviations over which the Gaussian integrals run: 2e-19 is beyond
+_NEGLIGIBLE_PROBABILITY = 1e-13  # a label less probable than this is rounding, and left out
+_NODES, _FINER_NODES = 300, 420  # of the integrals; the error is read off the difference
+_NEGLECTED_ERROR = 1e-11  # relative error of the result by what is left out
 
 
 @dataclass(frozen=True)
@@ -95,12 +95,12 @@ def committee_instability(K: int) -> CommitteeInstability:
     19.2320038
     """
     whole = isinstance(K, (int, np.integer)) and not isinstance(K, bool)
-    if not whole or not 2 <= K <= _LARGEST:
+    if not whole or not 2 <= K <= _LARGEST_K:
         raise ControlError(
             f"committee_instability: K = {K!r} must be a whole number of hidden units from 2 to "
-            f"{_LARGEST} (one unit has no symmetry to break)"
+            f"{_LARGEST_K} (one unit has no symmetry to break)"
         )
-    from scipy.optimize import brentq  # heavy, and rarely needed
+    from scipy.optimize import brentq  # slow to import, and rarely needed
 
     def found(nodes: int) -> tuple[float, float]:
         def growth(q: float) -> float:
@@ -113,8 +113,8 @@ def committee_instability(K: int) -> CommitteeInstability:
             raise ConvergenceError(f"committee_instability: no threshold for K = {K}") from None
         return q, 1 / _averages(int(K), q, nodes)[1]
 
-    (_, rough), (q, value) = found(_NODES), found(_FINER)
-    return CommitteeInstability(int(K), value, 2 * abs(value - rough) + _FLOOR * value, q)
+    (_, rough), (q, value) = found(_NODES), found(_FINER_NODES)
+    return CommitteeInstability(int(K), value, 2 * abs(value - rough) + _NEGLECTED_ERROR * value, q)
 
 
 def _averages(K: int, q: float, nodes: int) -> tuple[float, float]:
@@ -122,12 +122,14 @@ def _averages(K: int, q: float, nodes: int) -> tuple[float, float]:
     w = np.linspace(-_REACH, _REACH, nodes + 1)
     weight = (w[1] - w[0]) * np.exp(-0.5 * w * w) / np.sqrt(2 * np.pi)
     root = np.sqrt(q / K)
-    # the products of K factors fall as a Gaussian of variance 1/(1 - q), or as a power K
+    # products of K factors fall in eta like a Gaussian of variance 1/(1 - q), or like eta**-K:
+    # the range ends where the first of the two is negligible
     reach = min(_REACH / np.sqrt(1 - q), 0.8 / root * 10 ** (17 / K))
     eta = np.linspace(0, reach, int(reach * nodes / (2 * _REACH)) + 2)
     common = 2 * (eta[1] - eta[0]) * np.exp(-0.5 * (1 - q) * eta**2) / np.sqrt(2 * np.pi)
-    common[0] /= 2  # even in eta
-    # every term is a product of K of the three, each scaled by exp(-q eta^2 / (2 K))
+    common[0] /= 2  # the integrand is even: twice the half-line, with eta = 0 once
+    # Z and its derivatives are products of K of these three, each scaled by
+    # exp(-q eta^2 / (2 K))
     t = root * (w[:, None] + 1j * eta)
     p, r, density = _scaled(t)
     strength = response = 0.0
@@ -139,7 +141,7 @@ def _averages(K: int, q: float, nodes: int) -> tuple[float, float]:
         )
         A = -tilt / K
         B = (Z_mm - K * A) / (K * (K - 1))
-        seen = Z > _SEEN
+        seen = Z > _NEGLIGIBLE_PROBABILITY
         inverse = np.where(seen, 1 / np.where(seen, Z, 1.0), 0.0)
         strength += count * float(weight @ (Z_m**2 / K * inverse))
         response += count * float(weight @ ((A - B) ** 2 * inverse))
@@ -178,7 +180,7 @@ def _labels(K: int) -> list[tuple[int, Polynomials]]:
         return first * (up - down)
 
     labels: list[tuple[int, Polynomials]] = [
-        (2, (majority, majority_slope, majority_bend))  # the minority is its mirror image
+        (2, (majority, majority_slope, majority_bend))  # the other label is its mirror image
     ]
     if K % 2 == 0:
         h, ties = K // 2, comb(K, K // 2)

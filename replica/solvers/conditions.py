@@ -90,7 +90,8 @@ def _holds(condition: Boolean, values: Mapping[Symbol, Any]) -> NDArray[np.bool_
 
 def _compared(relation: Relational, values: Mapping[Symbol, Any]) -> NDArray[np.bool_]:
     used = {s: values[s] for s in sorted(relation.free_symbols, key=str)}
-    if any(isinstance(value, Expr) for value in used.values()):  # more digits than a double has
+    # exact numbers are compared exactly
+    if any(isinstance(value, Expr) for value in used.values()):
         return _exactly(relation, used)
     compare = _COMPARE[type(relation)]
     sides = relation.lhs, relation.rhs
@@ -101,7 +102,7 @@ def _compared(relation: Relational, values: Mapping[Symbol, Any]) -> NDArray[np.
     difference = stabilise(relation.lhs - relation.rhs)
     (found,) = compile_kernel(tuple(used), (difference,)).bounded(*arrays)
     result = np.array(compare(found.value, 0))
-    unsure = ~(np.abs(found.value) > found.bound)  # what rounding may have turned
+    unsure = ~(np.abs(found.value) > found.bound)  # within rounding of equality: decided exactly
     if unsure.any():
         rows = np.stack([array[unsure] for array in arrays], axis=-1)
         distinct, member = np.unique(rows, axis=0, return_inverse=True)

@@ -30,10 +30,11 @@ __all__ = ["Branch", "follow", "saddle_branches"]
 
 Array = NDArray[np.float64]
 
-_FIRST, _LONGEST, _SHORTEST = 0.1, 0.4, 1e-7  # steps, as a part of the room
-_CORRECTIONS = 8
-_DONE = 1e-8
-_NEAR = 1e-9  # this close to an open end, relative, the branch has ended there
+# Steps along the branch, as a part of the room that the unknowns have left.
+_FIRST_STEP, _LONGEST_STEP, _SHORTEST_STEP = 0.1, 0.4, 1e-7
+_CORRECTIONS = 8  # Newton steps, at most, that bring a step back onto the branch
+_LAST_CORRECTION = 1e-8  # a Newton step below this, as a part of the room, is the last
+_AT_END = 1e-9  # relative: this close to an open end of a domain the branch has ended
 
 
 @dataclass(frozen=True)
@@ -95,15 +96,15 @@ def follow(
     here = start
     tangent = np.zeros_like(start)
     tangent[-1] = 1.0 if upwards else -1.0
-    length = _FIRST
+    length = _FIRST_STEP
     while len(found) < most:
         size = system.room(here[None], parameters)[0]
-        if (size <= _NEAR * np.maximum(np.abs(here), 1.0)).any():
+        if (size <= _AT_END * np.maximum(np.abs(here), 1.0)).any():
             return Branch(np.array(found), "an unknown or the control ran to the end of its domain")
         scaled = _tangent(system, here, parameters, size, tangent, refinement)
         if scaled is None:
             return Branch(np.array(found), "the Jacobian is singular in more than one direction")
-        while length >= _SHORTEST:
+        while length >= _SHORTEST_STEP:
             corrected = _correct(system, here, parameters, size, scaled, length, refinement)
             if corrected is not None:
                 break
@@ -114,7 +115,7 @@ def follow(
         if until(corrected):
             return Branch(np.array(found), "what was looked for has been found")
         tangent, here = (corrected - here) / size, corrected
-        length = min(1.5 * length, _LONGEST)
+        length = min(1.5 * length, _LONGEST_STEP)
     return Branch(np.array(found), f"{most} points were enough")
 
 
@@ -166,8 +167,8 @@ def _correct(
         if not np.isfinite(moved) or moved > 0.5 * before:
             return None
         trial, before = trial + step * size, moved
-        if moved < _DONE:
-            # a step that lands far from where it aimed has changed the branch
+        if moved < _LAST_CORRECTION:
+            # a point far from where the step aimed lies on another branch
             inside = bool(system.inside(trial[None], parameters)[0])
             jump = np.linalg.norm((trial - here) / size - length * tangent)
             return trial if inside and jump <= 0.5 * length else None

@@ -30,18 +30,20 @@ __all__ = ["LEAVING", "ExplicitCurve", "explicit_curve"]
 
 Array = NDArray[np.float64]
 
-_LEVELS = (0, 1, 2)  # of sampling: coarse, fine, and far along
+_LEVELS = (0, 1, 2)  # of sampling: coarse, fine, and far along the curve
+# Nodes at each level: for a parameter between two ends, evenly spaced in the logit of its place
+# between them; for one without upper end, evenly in the decades of its distance from the lower.
 _LOGITS = ((-6.0, 6.0), (-12.0, 21.0), (21.0, 37.0))
 _COUNTS, _DECADES = (24, 160, 51), ((-3.0, 3.0), (-6.0, 15.0), (15.0, 40.0))
-_ROUGH = -1  # refinement that a first guess needs
-_CLEAR = 1e-7  # relative error of a point of the curve
-_DRAWN = 1e-10  # the same, of what rounding does to a curve that is drawn
-_CLOSEST = 1e-30  # to an open end; closer, a singular curve costs most and says least
+_ROUGH = -1  # refinement of the quadrature: coarse, enough for a first guess
+_KNOWN = 1e-7  # relative error of the control up to which a point of the curve is known
+_DRAWN = 1e-10  # relative error by rounding of the unknowns up to which a point is drawn
+_CLOSEST = 1e-30  # distance to an open end, closer to which a singular curve is not evaluated
 _EPSILON = 2.0**-52
-_LEAST = 1e-300  # stands for all that is smaller
-_CLOSER = 24  # nodes to see them
-LEAVING = 1e-5  # where a curve leaves the saddle point of no overlap with enough digits
-_AT_ONCE = 500  # points whose whole curves are held at the same time
+_SMALLEST = 1e-300  # next to the smallest double: a gap or a control below this is zero
+_EXTRA_NODES = 24  # in each interval in which two folds may hide between nodes
+LEAVING = 1e-5  # parameter next to the saddle point of no overlap; nearer, too few digits are left
+_AT_ONCE = 500  # curves, or points on them, that are held in memory at the same time
 
 
 class ExplicitCurve:
@@ -168,12 +170,12 @@ class ExplicitCurve:
         kernel = compile_kernel((*self.formula.unknowns, self.control, *self._rest), (observable,))
         found: list[tuple[Array, Array, Array] | None] = []
         for rest, start in zip(rests, leaving, strict=True):
-            if not start > 1e-2:  # elsewhere the control vanishes with the parameter
+            if not start > 1e-2:  # no such branch: the control vanishes with the parameter
                 found.append(None)
                 continue
             last = min(float(start), highest)
             control = np.linspace(0.0, last, 9)[1:]
-            if last > 10.0:  # it may go on for ever; what happens on it happens at its beginning
+            if last > 10.0:  # perhaps endless: nodes by factors, dense where the control is small
                 control = np.geomspace(1e-2, last, 65)
             z = self.points(np.full(control.size, low), rest)[0]
             found.append((z, control, kernel(*z.T, control, *rest)[0]))
@@ -208,10 +210,10 @@ class ExplicitCurve:
         return z, *found
 
     def _resolved(self, z: Array, rest: Sequence[Any]) -> NDArray[np.bool_]:
-        """Tell which points are told from an open end, or need not be.
+        """Tell at which points the control can be evaluated next to an open end of an unknown.
 
-        Closer to it only a curve goes on that has a limit there, as where noise hides what is
-        left of the gap. A gap below the smallest double is then put, in place, where its limit is.
+        Closer than `_CLOSEST` that is where it has a limit at the end, as where noise hides what
+        is left of the gap. There a gap below the smallest double is replaced, in place, by it.
         """
         seen = np.asarray(np.isfinite(z).all(axis=1))
         if self.other is None:
@@ -226,7 +228,7 @@ class ExplicitCurve:
                 goes_on = close.copy()
                 if end == 0:
                     goes_on[close] = self._has_limit(z[close], [_part(r, close) for r in rest])
-                    z[goes_on, place] = np.maximum(z[goes_on, place], _LEAST)
+                    z[goes_on, place] = np.maximum(z[goes_on, place], _SMALLEST)
                 seen &= ~close | goes_on
         return np.asarray(seen)
 
@@ -248,7 +250,7 @@ class ExplicitCurve:
         keys, first, member = np.unique(table, axis=0, return_index=True, return_inverse=True)
         parameter = z[first, self.formula.unknowns.index(self.parameter)]
         (value,) = self._at_end(parameter, *keys.T[:-1])
-        exists = np.asarray(np.isfinite(value) & (value > _LEAST))
+        exists = np.asarray(np.isfinite(value) & (value > _SMALLEST))
         return np.asarray(exists[member.reshape(-1)])
 
     def passages(
@@ -340,7 +342,7 @@ class ExplicitCurve:
     def _without_noise(self, keys: Array, z: Array, value: Array, everywhere: bool) -> Array:
         """Return the control along curves, NaN where the quadrature does not know it.
 
-        Next to the end of a curve its noise would turn the curve, and pass through anything.
+        Next to the end of a curve noise would look like folds, and pass through any control.
         """
         good = np.isfinite(value) & np.isfinite(z).all(axis=2)
         rise = np.diff(value, axis=1)
@@ -356,13 +358,14 @@ class ExplicitCurve:
         value[row[~clear], k[~clear]] = np.nan
         return value
 
-    def _clear(self, z: Array, rest: Sequence[Any], rounding: float = _CLEAR) -> NDArray[np.bool_]:
-        """Tell which points of a curve are known: quadrature and the rounding of unknowns.
+    def _clear(self, z: Array, rest: Sequence[Any], rounding: float = _KNOWN) -> NDArray[np.bool_]:
+        """Tell at which points the control is known, despite quadrature and rounded unknowns.
 
-        The latter is felt next to an end of their domain, up to the relative error `rounding`.
+        Rounding matters next to an end of their domain, where the distance to it is what counts;
+        its relative error may be up to `rounding`.
         """
         (known,) = self._along(()).bounded(*z.T, *rest)
-        clear = known.bound <= _CLEAR * np.abs(known.value)
+        clear = known.bound <= _KNOWN * np.abs(known.value)
         return np.asarray(clear & (_EPSILON <= rounding * self._room(z)))
 
     def _room(self, z: Array) -> Array:
@@ -383,22 +386,22 @@ class ExplicitCurve:
             return z, value
         row, k = np.nonzero(curves.hollow)
         place = curves.z[..., curves.column]
-        share = np.arange(1, _CLOSER + 1) / (_CLOSER + 1)
+        share = np.arange(1, _EXTRA_NODES + 1) / (_EXTRA_NODES + 1)
         low, high = place[row, k - 1, None], place[row, np.minimum(k + 2, place.shape[1] - 1), None]
         grid = np.where(low > 0, low ** (1 - share) * high**share, low + share * (high - low))
-        rest = [np.repeat(keys[row, j], _CLOSER) for j in range(keys.shape[1])]
+        rest = [np.repeat(keys[row, j], _EXTRA_NODES) for j in range(keys.shape[1])]
         new = self.points(grid.ravel(), rest)[:2]
-        most = int(np.bincount(row).max()) * _CLOSER
+        most = int(np.bincount(row).max()) * _EXTRA_NODES
         more = (
             np.full((keys.shape[0], most, z.shape[2]), np.nan),
             np.full((keys.shape[0], most), np.nan),
         )
         turn = np.zeros(keys.shape[0], dtype=int)
         for n, r in enumerate(row):
-            span = slice(turn[r], turn[r] + _CLOSER)
+            span = slice(turn[r], turn[r] + _EXTRA_NODES)
             for whole, part in zip(more, new, strict=True):
-                whole[r, span] = part[n * _CLOSER : (n + 1) * _CLOSER]
-            turn[r] += _CLOSER
+                whole[r, span] = part[n * _EXTRA_NODES : (n + 1) * _EXTRA_NODES]
+            turn[r] += _EXTRA_NODES
         z, value = np.concatenate([z, more[0]], axis=1), np.concatenate([value, more[1]], axis=1)
         order = np.argsort(z[..., curves.column], axis=1, kind="stable")  # NaN comes last
         return (
@@ -411,7 +414,7 @@ class ExplicitCurve:
         extrema = turns(value)
         if not extrema.any():
             return z, value
-        from scipy.optimize import elementwise  # heavy, and rarely needed
+        from scipy.optimize import elementwise  # slow to import, and rarely needed
 
         row, k = np.nonzero(extrema)
         k = k + 1
@@ -454,12 +457,12 @@ class ExplicitCurve:
             around = np.concatenate([inside, passes])
             begin = z[max(around.min() - 1, 0), column]
             if begin == low_end and np.isinf(float(self.formula.domains[self.parameter].end)):
-                begin = 1e-3 * z[1, column]  # nodes are spaced geometrically from there
+                begin = 1e-3 * z[1, column]  # a geometric spacing cannot begin at zero
             end = z[min(around.max() + 1, value.size - 1), column]
             grid = np.geomspace(begin, end, count) if begin > 0 else np.linspace(begin, end, count)
         inside = np.flatnonzero((value >= low) & (value <= high))
         z, value = z[inside], value[inside]
-        # where the quadrature loses the curve, its noise would turn it
+        # where the quadrature does not resolve the curve, its noise would look like folds
         clear = self._clear(z, rest, _DRAWN)
         z, value = z[clear], value[clear]
         beyond = z[:, column] > low_end + LEAVING
@@ -491,7 +494,7 @@ class ExplicitCurve:
 
         Slower than Newton's method from its start, and certain; NaN where there is no passage.
         """
-        from scipy.optimize import elementwise  # heavy, and rarely needed
+        from scipy.optimize import elementwise  # slow to import, and rarely needed
 
         wanted = controls[self.position]
         rest = self._others(controls)

@@ -27,11 +27,14 @@ __all__ = ["Curve", "every_curve"]
 
 Array = NDArray[np.float64]
 
+# The second number of a pair is for formulas with a mean within a mean, where points cost most.
 _SEEDS, _DEEP_SEEDS = 7, 2  # values of the control at which saddle points are looked for
-_MOST, _DEEP_MOST = 400, 60  # points of a branch
+_MOST_POINTS, _DEEP_MOST_POINTS = 400, 60  # of a branch
 _SAME = 1e-5  # relative: saddle points closer than this are one
-_MEETS = 0.1  # distance, a part of the range, at which a curve that is lost has met another
-_STEPS = 60
+# A curve is taken to end where it meets another one if it is this close to it: in the unknowns, and
+# in the control as a part of the other's range.
+_MEETING_DISTANCE = 0.1
+_STEPS = 60  # Newton steps at most
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def every_curve(
     system = saddle_system(formula)
     count = _DEEP_SEEDS if system.deep else _SEEDS
     if system.deep and formula.boundary is not None:
-        count = 1  # next to the boundary, where other seeds run to, nested means cost most
+        count = 1  # other seeds run to the boundary, next to which nested means cost most
     wide = low > 0 and high > 30 * low
     grid = np.geomspace(low, high, count) if wide else np.linspace(low, high, count)
     for z, control in _seeds(formula, system, name, grid, fixed):
@@ -95,9 +98,11 @@ def _explained(curve: Curve, others: Sequence[Curve], name: str) -> Curve:
         for other in others:
             if other is curve:
                 continue
-            near = np.abs(other.control - curve.control[k]) <= _MEETS * np.ptp(other.control)
+            near = np.abs(other.control - curve.control[k]) <= _MEETING_DISTANCE * np.ptp(
+                other.control
+            )
             apart = np.abs(other.z[near] - curve.z[k]).max(axis=1, initial=0.0)
-            if near.any() and apart.min() <= _MEETS:
+            if near.any() and apart.min() <= _MEETING_DISTANCE:
                 return replace(curve, cut=f"at {name} = {curve.control[k]:.6g} it meets another")
     return curve
 
@@ -183,7 +188,7 @@ def _followed(
             start,
             others,
             upwards=upwards,
-            most=_DEEP_MOST if system.deep else _MOST,
+            most=_DEEP_MOST_POINTS if system.deep else _MOST_POINTS,
             until=lambda point: bool(point[-1] > high or point[-1] < low),
             refinement=-1 if system.deep else 0,
         )

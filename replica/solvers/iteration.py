@@ -37,8 +37,8 @@ Array = NDArray[np.float64]
 Tried = tuple[Array, Array, Array]
 """Points, their residuals and Jacobians."""
 
-_SHORTENINGS = 60
-_TRUSTED = 3.0  # in logarithms: beyond a factor of twenty a linear model says little
+_SHORTENINGS = 60  # halvings, at most, of a step that leaves the domain
+_LONGEST_LOG_STEP = 3.0  # of log z: beyond a factor of twenty a linear model says little
 
 
 def _added(here: Array, step: Array, length: Array) -> Array:
@@ -96,7 +96,7 @@ class Newton:
         A step below this, relative above one, is the last: it leaves an error of its square.
     """
 
-    growth = 2.0  # of the residual, that a step may bring
+    growth = 2.0  # a step that raises the residual by more than this factor is shortened
 
     def __init__(self, last_step: float = 1e-7) -> None:
         self.last_step = last_step
@@ -134,8 +134,8 @@ class Newton:
     ) -> Tried:
         """Shorten Newton steps at the points where the residual grew."""
         trial, new_residual, new_jacobian = tried
-        # an update next to an open end is compared with the distance to it: a gap of 1e-5 that is
-        # wrong by half is no smaller fault than a large conjugate that is
+        # next to an open end the residual counts relative to the distance to it: a gap of 1e-5 that
+        # is wrong by half is as bad as a large conjugate that is wrong by half
         size = np.where(system.paired, system.room(here, parameters), scale(here))
         size = np.maximum(size, 1e-300)
         before = self.norm(residual, here, size)
@@ -174,7 +174,7 @@ class LogNewton(Newton):
         slopes = (jacobian + identity) * z[:, None, :] / update[:, :, None] - identity
         step = newton_step(slopes, np.log(update / z))
         longest = np.abs(step).max(axis=1, keepdims=True)
-        return np.asarray(step * np.minimum(1.0, _TRUSTED / longest))
+        return np.asarray(step * np.minimum(1.0, _LONGEST_LOG_STEP / longest))
 
     def moved(self, here: Array, step: Array, length: Array) -> Array:
         """Return points along a line that is straight in the logarithms."""

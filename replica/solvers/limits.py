@@ -29,9 +29,9 @@ __all__ = ["exceeds_one", "limit_value"]
 
 Array = NDArray[np.float64]
 
-_NESTED_TOLERANCE = 1e-9  # a mean within a mean is not refined for digits nobody asked for
-_STEPS = 60
-_STABLE = 1 + 1e-9
+_NESTED_TOLERANCE = 1e-9  # error asked of a mean within a mean, which is slow to refine further
+_STEPS = 60  # Newton steps at most
+_STABLE = 1 + 1e-9  # a replicon up to this does not exceed one: the difference is rounding
 
 
 @lru_cache(maxsize=64)
@@ -40,7 +40,7 @@ def _limit_system(formula: Formula, declaration: Limit) -> System:
     if declaration.stability is not None:
         used |= declaration.stability.free_symbols
     symbols = formula.symbols
-    # a value without controls is computed at one point all the same
+    # a value without controls takes one of them all the same, whose array gives the points
     parameters = [symbol for symbol in symbols if symbol in used] or symbols[:1]
     equations = [declaration.value.diff(symbol) for symbol in declaration.over]
     domains = {symbol: interval for symbol, (interval, _) in declaration.over.items()}
@@ -84,7 +84,7 @@ def _stationary(
     """Solve for the auxiliary variables, from the declared start and then from a lattice."""
     starts = tuple(S(start) for _, start in declaration.over.values())
     declared = [[x.item() for x in compile_kernel(system.parameters, starts)(*parameters)]]
-    if not np.isfinite(declared).all():  # beyond the range of doubles on the way
+    if not np.isfinite(declared).all():  # over- or underflow in doubles: computed exactly
         declared = [[float(start.subs(request.points.rule)) for start in starts]]
     lattice = itertools.product(*(_spread(interval) for interval, _ in declaration.over.values()))
     for guess in itertools.chain(declared, lattice):

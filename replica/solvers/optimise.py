@@ -38,13 +38,15 @@ __all__ = ["Optimum", "optimise"]
 
 Array = NDArray[np.float64]
 
-_GRID, _ZOOM = 25, 9
-_WIDEST = (1e-6, 1e4)  # of an unbounded control, before the search goes further
-_FURTHER = 1e-12, 1e8
-_CLOSE = 1e-13  # width of a bracket
-_KNOWN = 1e-2  # relative error of an optimum that has been found
-_FINE = 2  # of the quadrature that bounds the error of a slope
-_SHIFT, _STEP = 1e-4, 1e-3  # of the coordinate, to see how a slope or, without one, a value changes
+# The coordinate of the search is the logarithm of a control that is not negative, else the control.
+_GRID, _EXTENSION = 25, 9  # values of the control that are tried, and more beyond an end
+_FIRST_RANGE = (1e-6, 1e4)  # of an unbounded control, above the lower end of its domain
+_LAST_RANGE = (1e-12, 1e8)  # the same, if the best value is at an end of the first range
+_BRACKET = 1e-13  # width of the last bracket, in the coordinate
+_KNOWN = 1e-2  # relative error above which an optimum is called inaccurate
+_FINE = 2  # refinement of the quadrature that bounds the error of a slope
+_SHIFT = 1e-4  # of the coordinate, in the difference of slopes that gives the curvature
+_STEP = 1e-3  # of the coordinate, in the difference of values where there is no symbolic slope
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,7 @@ def optimise(
     found, values, control = _read(formula, quantity, over, controls)
     low, high = _range(found, control, between)
     grid = _grid(control, low, high, _GRID)
-    with np.errstate(all="ignore"):  # what is not finite is found by looking at it
+    with np.errstate(all="ignore"):  # results that are not finite are tested for
         place = _Place(found, quantity, over, values, -1.0 if maximise else 1.0)
         if between is None and np.isinf(float(control.domain.end)):
             grid = _extended(place, grid, float(control.domain.start))
@@ -253,7 +255,7 @@ def _range(
 def _grid(control: Control, low: float, high: float, count: int) -> Array:
     """Return places inside the range: by factors where it begins at zero or has no end."""
     if np.isinf(high):
-        return low + np.geomspace(*_WIDEST, count)
+        return low + np.geomspace(*_FIRST_RANGE, count)
     if low > 0 or (low == 0 and float(control.domain.start) == 0):
         bottom = low if low > 0 else high * 1e-8
         top = high if not control.domain.right_open or high < control.domain.end else high * 0.999
@@ -271,7 +273,7 @@ class _Place:
         self.formula, self.quantity, self.over, self.side = formula, quantity, over, side
         self.values = dict(values)
         self.system = saddle_system(formula)
-        # a control that begins at zero is tuned by factors
+        # a control that is not negative is searched on a logarithmic scale
         self.by_factors = float(formula.controls[over].domain.start) >= 0
         self.slopes = _slopes(formula, quantity, over)
         self.known: Mapping[object, float] | None = None
@@ -341,7 +343,7 @@ class _Place:
 
     def root(self, low: float, high: float) -> tuple[float, float, float]:
         """Return the optimum, its error, and the second derivative there."""
-        from scipy.optimize import brentq  # heavy, and needed here alone
+        from scipy.optimize import brentq  # slow to import, and needed only here
 
         # a slope depends a little on where the last one was taken: the ends keep theirs
         below, above = self.slope(low), self.slope(high)
@@ -356,13 +358,13 @@ class _Place:
         def height(x: float) -> float:
             return ends[x] if x in ends else self.slope(float(into(x)))
 
-        found = brentq(height, float(back(low)), float(back(high)), xtol=_CLOSE)
+        found = brentq(height, float(back(low)), float(back(high)), xtol=_BRACKET)
         optimum = float(into(found))
         shift = _SHIFT * self.scale(optimum)
         bend = (self.slope(optimum + shift) - self.slope(optimum - shift)) / (2 * _SHIFT)
         error = self.slope_error(optimum) / bend if bend > 0 else np.inf
         scale = self.scale(optimum)
-        return optimum, float(scale * (error + 4 * _CLOSE)), float(bend / scale**2)
+        return optimum, float(scale * (error + 4 * _BRACKET)), float(bend / scale**2)
 
 
 def _bracket(place: _Place, grid: Array, given: bool) -> tuple[float, float]:
@@ -403,9 +405,13 @@ def _extended(place: _Place, grid: Array, low: float) -> Array:
     heights = place.on_grid(grid)
     best = int(np.argmin(heights))
     if best == 0:
-        return np.concatenate([low + np.geomspace(_FURTHER[0], _WIDEST[0], _ZOOM)[:-1], grid])
+        return np.concatenate(
+            [low + np.geomspace(_LAST_RANGE[0], _FIRST_RANGE[0], _EXTENSION)[:-1], grid]
+        )
     if best == grid.size - 1:
-        return np.concatenate([grid, low + np.geomspace(_WIDEST[1], _FURTHER[1], _ZOOM)[1:]])
+        return np.concatenate(
+            [grid, low + np.geomspace(_FIRST_RANGE[1], _LAST_RANGE[1], _EXTENSION)[1:]]
+        )
     return grid
 
 
@@ -431,12 +437,12 @@ class _Slopes:
         (jacobian_error, force_error, gradient_error), own_error = _parts(bounds, n)
         inverse = np.linalg.inv(jacobian)
         response = -inverse @ force
-        # what is left of errors of the equations in the quantity, with what cancels among them
+        # how errors of the equations act on the quantity: what cancels in the product is not felt
         felt = np.abs(gradient @ inverse)
         spread = felt @ (force_error + jacobian_error @ np.abs(response))
         value = own + gradient @ response
         bound = own_error + gradient_error @ np.abs(response) + spread
-        if error is not None:  # those of z, felt one by one
+        if error is not None:  # add what the error of each unknown does, by moving it
             for k in range(n):
                 moved = z.copy()
                 moved[:, k] += error[:, k]

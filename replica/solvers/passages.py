@@ -13,9 +13,11 @@ __all__ = ["SAMPLED", "Curves", "Passage", "thinned", "turns"]
 Array = NDArray[np.float64]
 
 _NEARBY = 1.5  # factor up to which a control is near another
-_FLAT, _HOLLOW = 0.4, 0.9  # slope below which folds may hide between nodes, if it is least there
-_LEVEL = 1e-2  # slope of a curve that does not rise any more
-_RISE = 1e-7  # relative: a smaller one is noise
+# Slopes are those of the logarithm of the control in the logarithm of the parameter. Two folds may
+# hide between nodes where the slope is below _FLAT, and below _DIP times those on both sides.
+_FLAT, _DIP = 0.4, 0.9
+_LEVELLED = 1e-2  # slope below which a curve has levelled off: no folds are suspected there
+_RISE = 1e-7  # relative: a smaller change of the control between nodes is noise
 
 SAMPLED = 512
 """Curves at most, for a cloud of other controls."""
@@ -76,7 +78,7 @@ class Curves:
 
     def __init__(self, z: Array, value: Array, column: int) -> None:
         good = np.isfinite(value) & np.isfinite(z).all(axis=2)
-        order = np.argsort(~good, axis=1, kind="stable")  # what is known, in order, comes first
+        order = np.argsort(~good, axis=1, kind="stable")  # known nodes first, in their order
         self.value = np.take_along_axis(np.where(good, value, np.nan), order, axis=1)
         self.z = np.take_along_axis(z, order[..., None], axis=1)
         self.count = good.sum(axis=1)
@@ -91,7 +93,7 @@ class Curves:
             place = self.z[..., self.column]
             span = np.diff(np.log(place - np.minimum(0.0, place[:, :1])), axis=1)
             slope = np.where(span > 0, rise / span, np.nan)
-        slope[self.value[:, 0] == 0, 0] = 1.0  # in proportion, where it begins at zero
+        slope[self.value[:, 0] == 0, 0] = 1.0  # a control that begins at zero is proportional there
         return np.asarray(slope)
 
     @cached_property
@@ -104,8 +106,8 @@ class Curves:
         found = np.zeros(slope.shape, dtype=bool)
         beside = np.minimum(slope[:, :-2], slope[:, 2:])
         inner = slope[:, 1:-1]
-        found[:, 1:-1] = (inner > 0) & (inner < np.minimum(_FLAT, _HOLLOW * beside))
-        found[:, 1:-1] &= beside > _LEVEL
+        found[:, 1:-1] = (inner > 0) & (inner < np.minimum(_FLAT, _DIP * beside))
+        found[:, 1:-1] &= beside > _LEVELLED
         return found
 
     def plain(self, row: NDArray[np.intp], wanted: Array, passage: Passage) -> NDArray[np.bool_]:
@@ -190,7 +192,7 @@ def _interpolated(
 
 def thinned(table: Array) -> tuple[Array, NDArray[np.intp]]:
     """Return a few representative rows of `table` and the nearest one of each row."""
-    from scipy.spatial import cKDTree  # heavy, and rarely needed
+    from scipy.spatial import cKDTree  # slow to import, and rarely needed
 
     spread = np.ptp(table, axis=0)
     scaled = table / np.where(spread == 0, 1.0, spread)

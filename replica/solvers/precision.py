@@ -17,10 +17,10 @@ from replica.solvers.system import System
 
 __all__ = ["MAX_DIGITS", "check_digits", "decimal_text", "precise_solution"]
 
-_MPMATH = threading.RLock()  # its precision is one for all threads
+_MPMATH = threading.RLock()  # mpmath has one working precision for all threads
 
 MAX_DIGITS = 200
-_MAX_STEPS = 60
+_MAX_STEPS = 60  # Newton steps, of about ten digits each
 
 
 def check_digits(digits: int | None) -> int | None:
@@ -86,7 +86,7 @@ def precise_solution(
                 )
                 if largest <= target:
                     errors = list(size * mpmath.matrix(spread))
-                    # the step that was just taken bounds what the next would do
+                    # the next step would be much smaller still: a thousandth of this one is claimed
                     errors = [e + abs(s) / 1000 for e, s in zip(errors, step, strict=True)]
                     break
                 if largest > before:

@@ -35,8 +35,8 @@ __all__ = ["solve"]
 
 Array = NDArray[np.float64]
 
-_TOO_CLOSE = (Status.LEFT_DOMAIN, Status.INACCURATE, Status.NON_FINITE)
-_AT_ONCE = 20_000  # points, whatever the grid
+_TOO_CLOSE = (Status.LEFT_DOMAIN, Status.INACCURATE, Status.NON_FINITE)  # next to an end
+_AT_ONCE = 20_000  # points solved together; a larger grid goes in parts, to bound the memory
 _DIGITS_OF_ONE = "digits needs scalar controls: solve one point at a time"
 
 
@@ -151,7 +151,7 @@ def _at_points(
     """Solve all points of a grid together, and tell whether one is at the edge of the domain."""
     formula = points.formula
     system = saddle_system(formula)
-    with np.errstate(all="ignore"):  # what is not finite is found by looking at it
+    with np.errstate(all="ignore"):  # results that are not finite are tested for
         absent, note = absent_points(points)
         run = _way_of(formula, system, start, method, max_steps)
         ended = where_present(run, system, points.columns, absent)
@@ -226,7 +226,7 @@ def _in_parts(points: Points, settings: Mapping[str, Any]) -> Solution:
     formula, values, shape = points.formula, points.values, points.shape
     flat = {k: np.broadcast_to(w, shape).reshape(-1) for k, w in values.items() if np.ndim(w)}
     fixed = {k: w for k, w in values.items() if not np.ndim(w)}
-    # points of one curve of saddle points stay together, and share it
+    # points on the same explicit curve of saddle points stay together, so that it is sampled once
     curve = explicit_curve(formula)
     along = "" if curve is None else control_name(curve.control)
     order = np.lexsort(

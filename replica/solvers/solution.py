@@ -130,7 +130,7 @@ class Solution:
 
     def _published(self) -> Iterator[Comparison]:
         if np.ndim(self.status):
-            return  # a grid is not compared
+            return  # published values are compared with single points only
         for name, value in {**self.overlaps, **self.observables}.items():
             yield from compare(self.formula, name, self.controls, value, float(self.errors[name]))
 

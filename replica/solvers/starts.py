@@ -88,7 +88,7 @@ def initial(system: System, attempt: Mapping[Symbol, Any], parameters: Sequence[
     for k, symbol in enumerate(system.unknowns):
         if symbol in attempt:
             value = sympify(attempt[symbol], strict=True)
-            if value.free_symbols:  # a start that follows the controls
+            if value.free_symbols:  # a start that depends on the controls
                 (value,) = compile_kernel(system.parameters, (value,))(*parameters)
             z[:, k] = np.asarray(value, dtype=float)
         else:
@@ -99,7 +99,8 @@ def initial(system: System, attempt: Mapping[Symbol, Any], parameters: Sequence[
             if system.paired[k]:
                 z[:, k] = residual[k] + z[:, k]
         if set(system.explicit) <= set(missing):
-            z = system.completed(z, parameters)  # without the cancellation
+            # from the update itself: residual + unknown may cancel
+            z = system.completed(z, parameters)
     low, high = system.bounds(z, parameters)
     bad = ~np.isfinite(z) | (z < low) | (z > high)
     return np.where(bad, np.clip(np.ones_like(z), low, high), z)

@@ -29,10 +29,11 @@ CURVE_STARTS = {"uninformed": "first", "informed": "last", "equilibrium": "all"}
 NONE = (Status.NO_SADDLE, Status.LEFT_DOMAIN)
 """No passage of the curve, known or not."""
 
-_NEWTON_STEPS, _FEW_STEPS = 100, 12
-_NEARLY = 1e-5  # the step that a coarse Newton iteration may leave to the verification
-_ROUNDING, _VANISHES = 1e-13, 1e-6  # a residual that is zero, and how well that must be known
-_BESIDE = 1e-6  # relative: how far beside its nodes a saddle point may be by rounding
+_NEWTON_STEPS, _FEW_STEPS = 100, 12  # at most; few where there is hardly a saddle point
+_COARSE_LAST_STEP = 1e-5  # relative: Newton by a coarse rule stops here, the verification goes on
+# A residual is zero if it is below _ROUNDING, or within its error where that is below _UNCERTAIN.
+_ROUNDING, _UNCERTAIN = 1e-13, 1e-6
+_SLACK = 1e-6  # relative: by rounding a saddle point may be this far outside its two nodes
 
 
 def on_branch(
@@ -68,7 +69,7 @@ def on_branch(
         found = polish(passages[0], parameters, ~stays)
         found = found.merged(stays, origin)
         there = attracts & np.isin(found.status, NONE)
-    # where nothing else is left, the state of no overlap is one that does not attract
+    # without another saddle point, return the state of no overlap though it does not attract
     missing = np.isin(found.status, NONE) & ~there
     found = found.merged(missing & (origin.status == Status.CONVERGED), origin)
     found = replace(found, note=_reach(curve, passages[-1], parameters))
@@ -96,14 +97,14 @@ def no_overlap(
     _, first, member = np.unique(table, axis=0, return_index=True, return_inverse=True)
     inner = [p[first] for p in parameters]
     place, leaving, proportional = curve.origin(inner)
-    place = system.onto_edge(place, inner)  # the update of the overlap is rounded
+    place = system.onto_edge(place, inner)  # rounding may have put it outside the domain
     some = np.flatnonzero(~proportional & system.inside(place, inner))
     if some.size:
         chosen = [p[some] for p in inner]
         zero = np.ones(some.size, dtype=bool)
         for row in system.residual.bounded(*place[some].T, *chosen):
-            with np.errstate(invalid="ignore"):  # as far as it can be told
-                known = np.where(row.bound < _VANISHES, row.bound, 0.0)
+            with np.errstate(invalid="ignore"):  # a comparison with NaN is false, as it should be
+                known = np.where(row.bound < _UNCERTAIN, row.bound, 0.0)
                 zero &= np.abs(row.value) <= np.maximum(known, _ROUNDING)
         some = some[zero]
     member = member.reshape(-1)
@@ -155,22 +156,22 @@ def _on_curve(
     ready = wanted & np.asarray(np.isfinite(passage.start).all(axis=1))
     ready[ready] = system.inside(passage.start[ready], [p[ready] for p in parameters])
     told = ~system.vanishing(passage.start, parameters)
-    # beyond the last node of the curve there is little hope, and little to pay
+    # beyond the last node of the curve a saddle point is unlikely: only a few steps are tried
     beyond = ready & ~passage.found & ~passage.ended & told
     for some, limit in ((ready & passage.found & told, _NEWTON_STEPS), (beyond, _FEW_STEPS)):
         if not some.any():
             continue
         inner = [p[some] for p in parameters]
         if method == "auto":
-            # a coarse rule leads to the root; the last step is taken with the rule that is trusted
+            # by a coarse quadrature; the verification takes the last step by a finer one
             found = iterate(
-                system, passage.start[some], inner, Newton(_NEARLY), limit, refinement=-1
+                system, passage.start[some], inner, Newton(_COARSE_LAST_STEP), limit, refinement=-1
             )
         else:
             found = iterate(system, passage.start[some], inner, PROPOSALS[method](), max_steps)
         place = found.z[:, column]
         reached = (found.status == Status.CONVERGED) | (method != "auto")
-        slack = _BESIDE * np.abs(place)
+        slack = _SLACK * np.abs(place)
         with np.errstate(invalid="ignore"):
             away = (place < passage.low[some] - slack) | (place > passage.high[some] + slack)
         place_of = np.flatnonzero(some)

@@ -22,8 +22,8 @@ __all__ = ["reached", "solve_flat", "where_present"]
 Array = NDArray[np.float64]
 
 _BASIN_STEPS = 12  # damped steps before Newton takes over
-_NEWTON_STEPS = 100
-_NEARLY = 1e-5  # the step that a coarse Newton iteration may leave to the verification
+_NEWTON_STEPS = 100  # at most
+_COARSE_LAST_STEP = 1e-5  # relative: Newton by a coarse rule stops here, the verification goes on
 
 
 def solve_flat(
@@ -126,7 +126,7 @@ def from_start(
     cheap = system.deep and bool(system.paired.all()) and not system.logarithmic
     if system.logarithmic:
         first = iterate(system, begin, parameters, LogNewton(), limit)
-        go_on = first.status != Status.CONVERGED  # an unknown may vanish, which has no logarithm
+        go_on = first.status != Status.CONVERGED  # without logarithms: an unknown may vanish
         middle = begin
     else:
         first = iterate(
@@ -145,8 +145,10 @@ def from_start(
     inner = [p[go_on] for p in parameters]
     z, status, jacobian = first.z.copy(), first.status.copy(), first.jacobian.copy()
     step = first.step.copy()
-    if cheap:  # a coarse rule leads to the root; the verification takes the last step
-        second = iterate(system, middle[go_on], inner, Newton(_NEARLY), limit, refinement=-1)
+    if cheap:  # by a coarse quadrature; the verification takes the last step by a finer one
+        second = iterate(
+            system, middle[go_on], inner, Newton(_COARSE_LAST_STEP), limit, refinement=-1
+        )
         second = replace(
             second, jacobian=np.full_like(second.jacobian, np.nan), step=second.step * np.nan
         )

@@ -30,13 +30,15 @@ __all__ = ["attracted", "attracts", "embedded", "refuse_symmetric"]
 
 Array = NDArray[np.float64]
 
-_NEAR, _NEXT_TO = 0.3, 1e-6  # distances to the boundary
-_FEW, _FALLS = 4, 0.5  # steps between two looks, in which what runs there comes so much closer
+# A point closer to the boundary than _NEAR is watched every _WATCH_STEPS steps, as long as its
+# distance shrinks by the factor _SHRINKS in them; closer than _NEXT_TO it may be called there.
+_NEAR, _NEXT_TO = 0.3, 1e-6
+_WATCH_STEPS, _SHRINKS = 4, 0.5
 _BURSTS = (12, 48, 192, 768, 3072)  # steps of the iteration between two attempts of Newton's
-_NEWTON_STEPS = 12
-_NEARLY = 1e-4
-_STABLE = 1e-7  # a real part up to this is zero, by differences
-_COARSE = -1
+_NEWTON_STEPS = 12  # at most in an attempt
+_LAST_STEP = 1e-4  # relative: a Newton step below this is the last, for a first look
+_STABLE = 1e-7  # an eigenvalue's real part up to this is zero: the error of differences
+_COARSE = -1  # refinement of the quadrature
 
 
 def refuse_symmetric(formula: Formula, start: Mapping[Symbol, Any]) -> None:
@@ -128,7 +130,7 @@ def attracted(
         if kept.size:
             inner = [p[kept] for p in chosen]
             newton = iterate(
-                system, here[kept], inner, Newton(_NEARLY), _NEWTON_STEPS, refinement=_COARSE
+                system, here[kept], inner, Newton(_LAST_STEP), _NEWTON_STEPS, refinement=_COARSE
             )
             good = np.asarray(newton.status == Status.CONVERGED)
             good[good] = attracts(system, newton.z[good], [p[good] for p in inner])
@@ -144,9 +146,10 @@ def attracted(
 def _to_boundary(
     system: System, moved: Iterated, parameters: Sequence[Array], boundary: NDArray[np.bool_]
 ) -> tuple[Iterated, NDArray[np.bool_]]:
-    """Follow what falls towards the boundary, and tell what falls ever faster and is next to it.
+    """Iterate the points that approach the boundary, and tell which of them reach it.
 
-    There integrals cost most, and Newton's method takes steps as long as the way that is left.
+    Those are the points next to it that come closer ever faster. Newton's method does not serve
+    there: integrals cost most, and its steps are as long as the distance that is left.
     """
     z, status, steps = moved.z.copy(), moved.status.copy(), moved.steps
     falls = boundary & (status == Status.MAX_STEPS)
@@ -155,13 +158,15 @@ def _to_boundary(
     while falls.any():
         inner = [p[falls] for p in parameters]
         before = system.room(z[falls], inner)
-        more = iterate(system, z[falls], inner, Damped(0.0), _FEW, refinement=_COARSE, slopes=False)
+        more = iterate(
+            system, z[falls], inner, Damped(0.0), _WATCH_STEPS, refinement=_COARSE, slopes=False
+        )
         z[falls], status[falls], steps = more.z, more.status, steps + more.steps
         after = system.room(more.z, inner)
         fall = (after / before).min(axis=1)
-        ends = (after.min(axis=1) < _NEXT_TO) & (fall < _FALLS**2)
+        ends = (after.min(axis=1) < _NEXT_TO) & (fall < _SHRINKS**2)
         runs[np.flatnonzero(falls)[ends]] = True
-        falls[falls] = (more.status == Status.MAX_STEPS) & ~ends & (fall < _FALLS)
+        falls[falls] = (more.status == Status.MAX_STEPS) & ~ends & (fall < _SHRINKS)
     return replace(moved, z=z, status=status, steps=steps), runs
 
 

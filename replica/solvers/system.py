@@ -28,12 +28,14 @@ __all__ = ["System", "augmented", "saddle_system"]
 
 Array = NDArray[np.float64]
 
-_HUGE = 1e300
-_EDGE = 1e-11  # distance from an open end, relative, that counts as having run to it
-_ROUNDING = 1e-14
-_VANISHED = 1e-150
-_LARGEST = 600  # operations of an equation whose derivatives are worth compiling
-_FAR = 1e11  # an unbounded unknown beyond this has run away
+_HUGE = 1e300  # stands for an infinite bound
+_EDGE = 1e-11  # relative distance from an open end at which an unknown has run to it
+_VANISHED = 1e-150  # the same for an end at zero, next to which doubles keep their digits
+_ROUNDING = 1e-14  # relative: by rounding an unknown may be this far beyond a closed end
+# Operations of an equation up to which its derivatives are compiled: those of one of 815 (the first
+# broken step of the spherical perceptron) took 4 s and saved nothing. Larger is slower to start.
+_LARGEST_EQUATION = 600
+_FAR = 1e11  # an unbounded unknown beyond this has run to infinity
 
 
 class System:
@@ -78,7 +80,7 @@ class System:
         self.arguments = (*self.unknowns, *self.parameters)
         self.symbolic = symbolic
         self.paired = np.array([symbol in paired for symbol in unknowns], dtype=bool)
-        # scales, such as norms and responses, rather than overlaps of bounded range
+        # positive unknowns, such as norms and responses, are solved for on a logarithmic scale
         self.logarithmic = bool(self.paired.all()) and all(s.is_positive for s in unknowns)
         self._intervals = [domains[symbol] for symbol in unknowns]
         self.open_low = np.array([bool(i.left_open) for i in self._intervals])
@@ -107,7 +109,7 @@ class System:
     def _with_jacobian(self) -> Kernel | None:
         if not self.symbolic or self.deep:
             return None  # the fourth derivatives of a mean within a mean cost more than they save
-        if any(equation.count_ops() > _LARGEST for equation in self.equations):
+        if any(equation.count_ops() > _LARGEST_EQUATION for equation in self.equations):
             return None  # the derivatives would take longer to compile than the solution saves
         entries = [equation.diff(symbol) for equation in self.equations for symbol in self.unknowns]
         if any(entry.has(DiracDelta) for entry in entries):
@@ -169,7 +171,7 @@ class System:
         """Tell at which points an unknown has run to an open end, or to infinity."""
         low, high = self.bounds(z, parameters)
         width = np.minimum(high - low, 1.0)
-        # next to zero numbers keep their digits: only an end elsewhere is out of reach
+        # an end at zero can be approached much closer: doubles keep their digits there
         nearest = np.where(low == 0, _VANISHED, _EDGE)
         close = self.open_low & (low > -_HUGE) & (z - low < nearest * width)
         close |= self.open_high & (high < _HUGE) & (high - z < _EDGE * width)
@@ -203,7 +205,7 @@ class System:
         residual = np.stack(rows[:n], axis=1)
         jacobian = np.stack(rows[n:], axis=1).reshape(-1, n, n)
         lost = ~np.isfinite(jacobian).all(axis=(1, 2)) & np.isfinite(residual).all(axis=1)
-        if lost.any():  # an entry under- or overflows where the equations do not
+        if lost.any():  # an entry may under- or overflow where the equations do not
             chosen = [p[lost] for p in parameters]
             jacobian[lost] = self._by_differences(z[lost], chosen, refinement)[1]
         return residual, jacobian
@@ -229,7 +231,7 @@ class System:
         down = np.where(ceiling, steps, np.where(floor, 0.0, both))
         residual = np.stack(self.residual(*z.T, *parameters, refinement=refinement), axis=1)
         jacobian = np.zeros((points, n, n))
-        # a coarse rule tells the slope of a mean within a mean, most of the cost
+        # a mean within a mean is most of the cost, and a coarse rule is enough for its slope
         slope = refinement - 1 if self.deep else refinement
         for k in range(n):
             rows, kernel = self._depending[k]

@@ -30,7 +30,7 @@ __all__ = ["Trajectory", "trajectory"]
 
 Array = NDArray[np.float64]
 
-_UNINFORMED, _INFORMED = 1e-4, 1.0 - 1e-6  # overlap, as a part of its range
+_UNINFORMED, _INFORMED = 1e-4, 1.0 - 1e-6  # overlap at the start, as a part of its range
 _MOST_STEPS = 100_000
 
 
@@ -158,7 +158,7 @@ def trajectory(
                     rows[0][:, part] = moved[:, part]
                 if not np.isfinite(moved).all():
                     if _recovered(z, system, parameters):
-                        moved = z  # nothing is left to learn
+                        moved = z  # the teacher is recovered: the state stays
                     else:
                         raise ConvergenceError(
                             f"{found.name}: state evolution is not finite after {step} steps from "
@@ -173,7 +173,7 @@ def trajectory(
         seen = np.stack(kernel(*table.T, *repeated))
         lost = ~np.isfinite(seen).all(axis=0)
         if lost.any() and boundary_attracts(found, parameters)[0]:
-            # so close to the boundary that only what holds on it is left
+            # this close to the boundary the observables have their values on it
             seen[:, lost] = boundary_values(found, names, parameters).T
     return Trajectory(
         formula=found,
@@ -196,7 +196,7 @@ def _begin(formula: Formula, system: System, start: Any, parameters: list[Array]
         for symbol in formula.overlaps:
             k = names[str(symbol)]
             top = high[0, k] if np.isfinite(high[0, k]) and high[0, k] < 1e300 else 1.0
-            # an overlap whose conjugate vanishes at its upper end is a gap: it falls
+            # a gap, such as 1 - q, begins at its upper end and falls
             far = top - low[0, k]
             falling = _falls(formula, symbol)
             z[0, k] = top - share * far if falling else low[0, k] + share * far

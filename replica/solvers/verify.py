@@ -16,13 +16,13 @@ __all__ = ["Verified", "poorly_known", "unresolved", "verify"]
 
 Array = NDArray[np.float64]
 
-_SLOPE = -2  # a coarse rule is enough for the slope of an observable
-_SLOPE_ERROR = 0.1  # what such a slope may be wrong by, relative
-_TINY = 1e-8  # a correction this small, relative, leaves nothing behind in second order
-_TURNED = 0.05  # change of the Jacobian, relative, above which its step is not taken
-_COARSE = 1e-2  # what the Jacobian of a coarse rule may be wrong by, relative
-_UNRESOLVED = 1e-2  # an error this large a part of the distance to the edge resolves nothing
-_NOTHING = 1e-290  # next to the smallest double
+_SLOPE_REFINEMENT = -2  # of the quadrature: coarse, enough for the slope of an observable
+_SLOPE_ERROR = 0.1  # relative error that such a slope is taken to have
+_SMALL_CORRECTION = 1e-8  # relative: up to this the square of a correction is below rounding
+_STALE_JACOBIAN = 0.05  # relative error of a Jacobian from which on it is evaluated anew
+_COARSE_JACOBIAN_ERROR = 1e-2  # relative error that a Jacobian of a coarse rule has at least
+_UNRESOLVED = 1e-2  # largest error of an unknown, as a part of its distance to an open end
+_UNDERFLOW = 1e-290  # next to the smallest double: an unknown below this is zero
 
 
 @dataclass(frozen=True)
@@ -91,15 +91,15 @@ def verify(
             slopes = _slopes(system, observables, point, reach, chosen)
             with np.errstate(invalid="ignore"):
                 total = total + np.einsum("pkc,pk->pc", np.abs(slopes), reach)
-                # the values were taken where the correction began
+                # the values belong to the points before the correction: take them along
                 value = value + np.einsum("pkc,pk->pc", slopes, moved)
                 total += _SLOPE_ERROR * np.einsum("pkc,pk->pc", np.abs(slopes), np.abs(moved))
             total = np.where(np.isfinite(total), total, np.inf)
-        # a finer rule may also fail, far in a tail: keep what was better known
+        # a finer rule may also do worse, far in a tail: keep what has the smaller error
         better = (reach.sum(axis=1) < error[left].sum(axis=1)) | (level == refinement)
         kept = left[better]
         z[kept], error[kept] = point[better], reach[better]
-        # each observable by itself: one that has no bound says nothing of the others
+        # one by one: an observable without a bound must not spoil the others
         better = (total < bounds[left]) | np.isnan(values[left])
         values[left] = np.where(better, value, values[left])
         bounds[left] = np.where(better, total, bounds[left])
@@ -136,7 +136,7 @@ def unresolved(
     What is smaller than the smallest double is zero, and known to be.
     """
     low, _ = system.bounds(z, parameters)
-    nothing = system.open_low & (low == 0) & (z < _NOTHING) & (error < _NOTHING)
+    nothing = system.open_low & (low == 0) & (z < _UNDERFLOW) & (error < _UNDERFLOW)
     return np.asarray((error > share * system.room(z, parameters)) & ~nothing)
 
 
@@ -149,7 +149,7 @@ def _bounded(
     jacobian: Array | None,
     step: Array | None,
 ) -> tuple[Array, Array, Array, Array, Array]:
-    """Return corrected points and their errors, values and bounds of all, corrections.
+    """Return corrected points, their errors, values of all expressions, bounds, and corrections.
 
     The values belong to the points before the correction.
     """
@@ -167,10 +167,10 @@ def _bounded(
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             moved = -np.einsum("pij,pj->pi", inverse, found[:, :n])
             size, before = np.abs(moved).max(axis=1), np.abs(step).max(axis=1)
-            # how far this step is from the next shows how much the Jacobian has turned
-            rate = np.where(size > 0, np.maximum(4 * size / before, _COARSE), 0.0)
-            small = np.abs(moved) <= _TINY * system.room(z, parameters)
-        corrected = small.all(axis=1) & (rate < _TURNED)
+            # the smaller this step is next to the one before, the better the Jacobian still is
+            rate = np.where(size > 0, np.maximum(4 * size / before, _COARSE_JACOBIAN_ERROR), 0.0)
+            small = np.abs(moved) <= _SMALL_CORRECTION * system.room(z, parameters)
+        corrected = small.all(axis=1) & (rate < _STALE_JACOBIAN)
         corrected &= system.inside(np.where(corrected[:, None], z + moved, z), parameters)
         reach = rate[:, None] * np.abs(moved)
         moved[~corrected] = 0.0
@@ -181,7 +181,7 @@ def _bounded(
         slow = np.flatnonzero(~corrected)
         some = [p[slow] for p in parameters]
         z = z.copy()
-        # a Jacobian that does not correct may be that of a rule too coarse to bound anything
+        # a Jacobian too poor for a correction is too poor for a bound: evaluate another
         z[slow], inverse[slow] = _last_step(system, z[slow], some, refinement)
         found[slow], spread[slow] = system.bounded(z[slow], some, refinement, observables)
         with np.errstate(invalid="ignore", over="ignore"):
@@ -218,18 +218,18 @@ def _slopes(
     Shape (points, unknowns, count); where a value is not finite, neither is its slope.
     """
     low, high = system.bounds(z, parameters)
-    before = system.observed(observables, z, parameters, _SLOPE)
+    before = system.observed(observables, z, parameters, _SLOPE_REFINEMENT)
     slopes = np.empty((z.shape[0], system.size, len(observables)))
-    # next to an end of its domain an unknown is felt over the distance to it
+    # next to an end of a domain an observable changes over the distance to that end
     room = np.maximum(system.room(z, parameters), 1e-290)
     for k in range(system.size):
-        # an error below rounding is felt below rounding; move far enough to measure a slope
+        # a shift as small as the error may drown in rounding: move enough to see a slope
         size = np.where(np.isfinite(error[:, k]), error[:, k], 0.0)
         step = np.maximum(size, 1e-7 * room[:, k])
         up = z[:, k] + step <= high[:, k]
         step = np.where(up, step, -np.minimum(step, 0.5 * (z[:, k] - low[:, k])))
         moved = z.copy()
         moved[:, k] += step
-        after = system.observed(observables, moved, parameters, _SLOPE)
+        after = system.observed(observables, moved, parameters, _SLOPE_REFINEMENT)
         slopes[:, k] = (after - before) / np.where(step == 0, 1e-300, step)[:, None]
     return np.where(np.isnan(slopes), np.inf, slopes)

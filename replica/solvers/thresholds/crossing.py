@@ -24,8 +24,8 @@ __all__ = ["crossing_start", "crossing_system"]
 
 Array = NDArray[np.float64]
 
-_GONE = 1e-30  # an overlap this small changes no digit of anything else
-_APART = 1e-4  # two branches closer than this, relative, are one
+_NEGLIGIBLE_OVERLAP = 1e-30  # so small that it changes no digit of anything else
+_SAME = 1e-4  # relative: two saddle points closer than this are one
 
 
 @lru_cache(maxsize=64)
@@ -123,7 +123,9 @@ def _crossings(declaration: Crossing, requests: Sequence[Request]) -> list[Outco
         gone = tuple(
             s
             for s, z in zip(formula.unknowns, informed, strict=True)
-            if s in formula.overlaps and formula.domains[s].start == 0 and abs(z) < _GONE
+            if s in formula.overlaps
+            and formula.domains[s].start == 0
+            and abs(z) < _NEGLIGIBLE_OVERLAP
         )
         groups.setdefault(gone, []).append((k, start))
     for gone, members in groups.items():
@@ -168,4 +170,4 @@ def _together(found: ThresholdResult) -> bool:
         (found.overlaps[f"{symbol}_uninformed"], found.overlaps[f"{symbol}_informed"])
         for symbol in found.formula.unknowns
     ]
-    return all(abs(a - b) < _APART * max(abs(a), abs(b)) for a, b in pairs)
+    return all(abs(a - b) < _SAME * max(abs(a), abs(b)) for a, b in pairs)

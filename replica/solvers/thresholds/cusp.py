@@ -25,7 +25,9 @@ __all__ = ["cusp_start", "cusp_system"]
 
 Array = NDArray[np.float64]
 
-_BLUR, _BLURS = (1e-6, 10.0), 29  # where the end of a line of transitions is looked for
+# Range and number of values of the first control, such as a noise that blurs the transition, at
+# which the end of the line of transitions is looked for.
+_RANGE, _COUNT = (1e-6, 10.0), 29
 
 
 @lru_cache(maxsize=64)
@@ -33,7 +35,7 @@ def cusp_system(formula: Formula, declaration: Cusp) -> System:
     """Return stationarity, a singular Jacobian, and that it stays so along the branch."""
     rows = jacobian(formula)
     singular = determinant(rows)
-    # cofactors of a row: the null vector, where the determinant vanishes
+    # where the determinant vanishes, the cofactors of a row are the null vector
     along = [cofactor(rows, 0, k) for k in range(len(rows))]
     turning = sum(
         (t * singular.diff(s) for t, s in zip(along, formula.unknowns, strict=True)), S.Zero
@@ -50,8 +52,8 @@ def cusp_start(formula: Formula, declaration: Cusp, values: Mapping[str, float])
     blur, control = declaration.controls
     rest = [c for c in formula.controls.values() if c.symbol is not control]
     last = None
-    grid = np.geomspace(_BLUR[0], _BLUR[1], _BLURS)
-    ratio = (_BLUR[1] / _BLUR[0]) ** (1 / (_BLURS - 1))
+    grid = np.geomspace(_RANGE[0], _RANGE[1], _COUNT)
+    ratio = (_RANGE[1] / _RANGE[0]) ** (1 / (_COUNT - 1))
     for _ in range(3):
         for value in grid:
             others = [float(value) if c.symbol is blur else values[c.name] for c in rest]

@@ -33,10 +33,10 @@ __all__ = ["fold_of_branch", "polished_fold"]
 
 Array = NDArray[np.float64]
 
-_MOST = 120  # points of a branch that is followed in search of a fold
-_STEPS = 30
-_PLACE = 1e-7  # relative accuracy of the place of an extremum
-_TOLERANCE = 1e-11
+_MOST_POINTS = 120  # of a branch that is followed in search of a fold
+_STEPS = 30  # Newton steps at most
+_PLACE = 1e-7  # relative accuracy of the parameter at the extremum of the control
+_TOLERANCE = 1e-11  # error asked of the unknowns and the control there
 
 
 @lru_cache(maxsize=64)
@@ -92,7 +92,7 @@ def polished_fold(
             )
         return np.asarray(found.z[0])
 
-    from scipy import optimize  # heavy, and rarely needed
+    from scipy import optimize  # slow to import, and rarely needed
 
     best = optimize.minimize_scalar(
         lambda parameter: sign * at(float(parameter))[-1],
@@ -103,7 +103,7 @@ def polished_fold(
     parameter = float(best.x)
     verified = verify(system, at(parameter)[None, :], [np.array([parameter]), *others], _TOLERANCE)
     value, error = float(verified.z[0, -1]), float(verified.error[0, -1])
-    # what the place may still be wrong by, in second order
+    # the error of its place changes an extremum in second order only
     curvature = float(guess[0, -1])
     error += 4 * abs(curvature) * (_PLACE * place[1]) ** 2
     unknowns = dict(zip(system.unknowns, map(float, verified.z[0]), strict=True))
@@ -128,7 +128,9 @@ def _around_the_fold(formula: Formula, declaration: Fold, others: list[Array]) -
         return (before[-1] - before[-2]) * upwards < 0
 
     upwards = 1.0 if declaration.upper else -1.0
-    branch = follow(system, start, others, upwards=declaration.upper, most=_MOST, until=turned)
+    branch = follow(
+        system, start, others, upwards=declaration.upper, most=_MOST_POINTS, until=turned
+    )
     if branch.ended != "what was looked for has been found" or len(branch.points) < 3:
         raise ThresholdNotFound(
             f"{formula.name}: the branch from {control_name(control)} = {wanted:g} does not turn "

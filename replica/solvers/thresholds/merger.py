@@ -28,13 +28,16 @@ __all__ = ["Merger", "approaches", "merger"]
 
 Array = NDArray[np.float64]
 
-_VALUES, _RATIO = 24, 2 / 3  # of h
-_NEARLY, _ASKED, _STEPS = 1e-8, 1e-11, 50
-_FROM = 0.25  # of the largest condition along the branch: far enough for digits and for orders
-_ZERO = 1e-9
-_ROUGHLY = 1e-3  # relative error of a control that is called known
-_WORST = 1e-3  # error of a point, relative to h, where it tells nothing more
-_AMPLIFIED = 10.0  # what extrapolation makes of the error of a point
+_VALUES, _RATIO = 24, 2 / 3  # how many h at most, and the ratio of each to the one before
+_LAST_STEP, _STEPS = 1e-8, 50  # of Newton's method: the last relative step, and steps at most
+_ASKED = 1e-11  # error asked of each point
+# The first h, as a part of the largest condition along the branch: far enough from zero for points
+# to keep their digits, and for several orders of extrapolation.
+_FIRST_HEIGHT = 0.25
+_ZERO = 1e-9  # a condition below this vanishes
+_KNOWN = 1e-3  # relative error up to which the control at the merger is called known
+_WORST = 1e-3  # error relative to h up to which a point is used; the sequence ends there
+_AMPLIFICATION = 10.0  # factor by which extrapolation is taken to enlarge the error of a point
 
 
 def approaches(height: Array) -> int | None:
@@ -43,11 +46,11 @@ def approaches(height: Array) -> int | None:
     The condition must fall towards zero at the end of the branch.
     """
     size = np.abs(height)
-    # where it vanishes all along, that is the other branch
+    # points where it vanishes lie on the other branch
     known = np.flatnonzero(np.isfinite(size) & (size > _ZERO))
     if known.size < 3:
         return None
-    far = known[size[known] > _FROM * size[known].max()]
+    far = known[size[known] > _FIRST_HEIGHT * size[known].max()]
     last = int(far[-1])
     falls = size[last] < 0.5 * size[known].max() or last < known[-1]
     return last if falls and last > known[0] else None
@@ -100,7 +103,7 @@ def merger(
             parameters = [np.array([number]) for number in (*others, value)]
             if not system.inside(begin[None], parameters).all():
                 continue
-            found = iterate(system, begin[None], parameters, Newton(_NEARLY), _STEPS)
+            found = iterate(system, begin[None], parameters, Newton(_LAST_STEP), _STEPS)
             if found.status[0] == Status.CONVERGED:
                 break
         if found is None or found.status[0] not in (Status.CONVERGED, Status.MAX_STEPS):
@@ -116,10 +119,10 @@ def merger(
     best: Merger | None = None
     for count in range(4, len(points) + 1):
         limit, spread = _at(values[:count], points[:count], 0.0)
-        spread = 4 * spread + _AMPLIFIED * errors[count - 1]
+        spread = 4 * spread + _AMPLIFICATION * errors[count - 1]
         if best is None or spread[-1] < best.error[-1]:
             best = Merger(limit, spread)
-    if best is None or not best.error[-1] <= _ROUGHLY * abs(best.z[-1]):
+    if best is None or not best.error[-1] <= _KNOWN * abs(best.z[-1]):
         return None  # the condition has no zero, or none that is known
     return best
 

@@ -32,7 +32,7 @@ __all__ = ["root_starts", "root_system"]
 
 Array = NDArray[np.float64]
 
-_FIRST_CONTROLS = (1e-3, 1e-2, 0.1, 0.5, 1.0, 2.0)  # from the low end: where a branch may begin
+_FIRST_CONTROLS = (1e-3, 1e-2, 0.1, 0.5, 1.0, 2.0)  # tried above the low end
 
 
 @lru_cache(maxsize=64)
@@ -64,7 +64,7 @@ def root_starts(
             partial(search, request, control, system) for search in (_along_branch, _across_starts)
         ]
     else:
-        # a guess needs few nodes and a coarse rule; last, where a curve hardly leaves its beginning
+        # few nodes by a coarse rule, then many; last, nodes next to the beginning of the curve
         grids = ((curve.grid(0), -1), (curve.grid(1), 0), (curve.near(), 0))
         along = partial(_along_curve, request, declaration, curve, zero)
         searches = [partial(along, *grid) for grid in grids]

@@ -18,11 +18,11 @@ __all__ = ["SampledCurve", "sampled_curves"]
 
 Array = NDArray[np.float64]
 
-_ROUGH = -1  # refinement that a first guess needs
-_BESIDE = 2  # nodes on each side of a turn that must be known
-_CLOSER = 60  # nodes where the control hardly rises
-_KNOWN = 1e-4  # relative error up to which a point of the curve tells where it turns
-_RISE = 1e-9  # relative: a smaller one is rounding
+_ROUGH = -1  # refinement of the quadrature: coarse, enough for a first guess
+_BESIDE_TURN = 2  # nodes on each side of a turn that must be known
+_EXTRA_NODES = 60  # in an interval that is sampled again, where the control hardly rises
+_KNOWN = 1e-4  # relative error of the control up to which a node may show a turn
+_RISE = 1e-9  # relative: a smaller change of the control between nodes is rounding
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def sampled_curves(
             (maxima, minima), place = turns[n], found[n].place
             low = place[max(int(maxima.min()) - 4, 0)]
             high = place[min(int(minima.max()) + 4, place.size - 1)]
-            grids.append(np.geomspace(low, high, 4 * _CLOSER))
+            grids.append(np.geomspace(low, high, 4 * _EXTRA_NODES))
         closer = _sampled(curve, grids, [rests[n] for n in turning], observable, everywhere=True)
         for n, part in zip(turning, closer, strict=True):
             found[n] = found[n].joined(part)
@@ -142,7 +142,7 @@ def _hidden_turn(
     least = np.flatnonzero((rise[1:-1] < rise[:-2]) & (rise[1:-1] < rise[2:])) + 1
     for k in least[np.argsort(rise[least])][:2]:
         low, high = place[max(k - 2, 0)], place[min(k + 3, place.size - 1)]
-        grid = np.geomspace(low, high, _CLOSER)
+        grid = np.geomspace(low, high, _EXTRA_NODES)
         (closer,) = _sampled(curve, [grid], [rest], observable)
         if closer.turns()[0].size:
             return sampled.joined(closer)
@@ -154,13 +154,13 @@ def _apart(
 ) -> SampledCurve:
     """Sample more closely between turns so near that neither has nodes of its own."""
     turns = np.sort(np.concatenate(sampled.turns()))
-    near = np.flatnonzero(np.diff(turns) <= _BESIDE)
+    near = np.flatnonzero(np.diff(turns) <= _BESIDE_TURN)
     if not near.size:
         return sampled
     place = sampled.place
-    low = place[max(turns[near[0]] - _BESIDE - 1, 0)]
-    high = place[min(turns[near[-1] + 1] + _BESIDE + 1, place.size - 1)]
-    (closer,) = _sampled(curve, [np.geomspace(low, high, _CLOSER)], [rest], observable)
+    low = place[max(turns[near[0]] - _BESIDE_TURN - 1, 0)]
+    high = place[min(turns[near[-1] + 1] + _BESIDE_TURN + 1, place.size - 1)]
+    (closer,) = _sampled(curve, [np.geomspace(low, high, _EXTRA_NODES)], [rest], observable)
     return sampled.joined(closer)
 
 
@@ -172,10 +172,10 @@ def _from_origin(sampled: SampledCurve, trivial: tuple[Array, Array, Array] | No
     first = control[:1]
     up_to = trivial[1]
     if sampled.place[:1].size and sampled.place[0] <= LEAVING:
-        # both begin there, known to different digits: the difference would be a turn
+        # both parts meet here; rescaled, since a difference by rounding would look like a turn
         up_to = up_to * (first[0] / up_to[-1])
     if (np.abs(first - up_to[-1]) <= _RISE * first).all() and (first > 10.0).all():
-        # a curve that comes from far above: its first node is the last of that branch
+        # the first node is the point at which the branch of no overlap ends: keep one of the two
         z, control, potential = z[1:], control[1:], potential[1:]
     return replace(
         sampled,
@@ -195,8 +195,8 @@ def _sampled(
 ) -> list[SampledCurve]:
     """Sample several curves in the same calls, each on its grid.
 
-    Far along, the distance to the boundary has no digits left, which a finer rule shows. It is
-    asked `everywhere`, or only where the curve seems to turn.
+    Far along, the distance to the boundary has no digits left; comparison with a finer rule shows
+    this. It is made `everywhere`, or only where the curve seems to turn.
     """
     if not grids:
         return []
@@ -215,7 +215,7 @@ def _sampled(
             nodes = begin + np.flatnonzero(good[begin:end])
             found = SampledCurve(z[nodes], value[nodes], potential[nodes], column)
             for turn in np.concatenate(found.turns()):
-                wanted[nodes[max(turn - _BESIDE, 0) : turn + _BESIDE + 1]] = True
+                wanted[nodes[max(turn - _BESIDE_TURN, 0) : turn + _BESIDE_TURN + 1]] = True
         new = wanted & good & ~asked
         if not new.any():
             break

@@ -27,8 +27,8 @@ __all__ = ["polished", "solved"]
 
 Array = NDArray[np.float64]
 
-_STEPS = 60
-_NEARLY = 1e-6  # the step that Newton may leave to the verification
+_STEPS = 60  # Newton steps at most
+_LAST_STEP = 1e-6  # relative: Newton's method stops here, the verification goes on
 
 
 def polished(
@@ -43,7 +43,7 @@ def polished(
     if not requests:
         return []
     parameters = [np.array(column) for column in zip(*(r.others for r in requests), strict=True)]
-    found = iterate(system, start, parameters, Newton(_NEARLY), _STEPS)
+    found = iterate(system, start, parameters, Newton(_LAST_STEP), _STEPS)
     good = np.flatnonzero(found.status == Status.CONVERGED)
     place = {int(k): row for row, k in enumerate(good)}
     parameters = [column[good] for column in parameters]
@@ -92,7 +92,7 @@ def solved(
     if not np.isfinite(value):
         raise request.failed("is not finite")
     overlaps = dict(pinned)
-    known = np.where(np.abs(z) > error, z, 0.0)  # no digit of the others is right
+    known = np.where(np.abs(z) > error, z, 0.0)  # an unknown below its error is zero
     overlaps |= {str(s): float(x) for s, x in zip(system.unknowns, known, strict=True)}
     names = [control_name(symbol) for symbol in declaration.controls]
     text = ""

@@ -130,7 +130,7 @@ def _outcomes(requests: Sequence[Request]) -> list[Outcome]:
     found: dict[int, Outcome] = {}
     groups: dict[Threshold, list[int]] = {}
     declared: list[Threshold] = [request.declaration for request in requests]
-    with np.errstate(all="ignore"):  # what is not finite is found by looking at it
+    with np.errstate(all="ignore"):  # results that are not finite are tested for
         for k, request in enumerate(requests):
             try:
                 declared[k] = applicable(request)
@@ -152,7 +152,7 @@ def _read(
         """Return the controls that the threshold determines; refuse values of them."""
         solved.update(found.determined(name))
         given = {key for key in controls if key in found.controls and controls[key] is not None}
-        for key, relation in found.relations.items():  # what it says may be what is solved for
+        for key, relation in found.relations.items():  # it may hold the control that is solved for
             related = set(map(control_name, relation.value.free_symbols))
             if controls.get(key) is not None and solved & related:
                 solved.add(key)
