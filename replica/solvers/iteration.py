@@ -11,9 +11,9 @@ Each point has its own status, and points that are done stop working.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,28 +41,31 @@ _SHORTENINGS = 60  # halvings, at most, of a step that leaves the domain
 _LONGEST_LOG_STEP = 3.0  # of log z: beyond a factor of twenty a linear model says little
 
 
-def _added(here: Array, step: Array, length: Array) -> Array:
-    return here + length[:, None] * step
+class Proposal(ABC):
+    """A way to propose the next point from residuals and Jacobians.
 
+    A method says how it steps and when the last step was taken; the rest has the usual answers.
+    """
 
-class Proposal(Protocol):
-    """A way to propose the next point from residuals and Jacobians."""
-
+    @abstractmethod
     def step(self, system: Equations, z: Array, residual: Array, jacobian: Array) -> Array:
         """Return the proposed change of every unknown at every point."""
-        ...
+
+    @abstractmethod
+    def converged(self, step: Array, size: Array) -> NDArray[np.bool_]:
+        """Tell at which points the step just proposed is the last one needed."""
 
     def moved(self, here: Array, step: Array, length: Array) -> Array:
-        """Return the points at a fraction `length` of the way."""
-        ...
+        """Return the points at a fraction `length` of the way: on a straight line."""
+        return here + length[:, None] * step
 
     def instead(self, step: Array) -> Array:
-        """Return the steps to take where those proposed leave the domain."""
-        ...
+        """Return the steps to take where those proposed leave the domain: the same, shortened."""
+        return step
 
     def completed(self, system: Equations, z: Array, parameters: Sequence[Array]) -> Array:
-        """Return the points from which to go on."""
-        ...
+        """Return the points from which to go on: as they are."""
+        return z
 
     def corrected(
         self,
@@ -75,19 +78,15 @@ class Proposal(Protocol):
         parameters: Sequence[Array],
         refinement: int,
     ) -> Tried:
-        """Return the new points with residuals and Jacobians, after second thoughts."""
-        ...
+        """Return the new points with residuals and Jacobians: as they are, if they grew too."""
+        return tried
 
     def keep(self, active: NDArray[np.bool_]) -> None:
-        """Drop the memory of points that are done."""
-        ...
-
-    def converged(self, step: Array, size: Array) -> NDArray[np.bool_]:
-        """Tell at which points the step just proposed is the last one needed."""
-        ...
+        """Drop the memory of points that are done: there is none."""
+        return
 
 
-class Newton:
+class Newton(Proposal):
     """Newton steps; accepted only where the residual falls.
 
     Parameters
@@ -105,21 +104,9 @@ class Newton:
         """Return the Newton step."""
         return newton_step(jacobian, residual)
 
-    def moved(self, here: Array, step: Array, length: Array) -> Array:
-        """Return points along a straight line."""
-        return _added(here, step, length)
-
-    def instead(self, step: Array) -> Array:
-        """Return the same steps: they are shortened."""
-        return step
-
     def norm(self, residual: Array, z: Array, size: Array) -> Array:
         """Return the largest of the residuals, each relative to a size."""
         return np.asarray(np.abs(residual / size).max(axis=1))
-
-    def completed(self, system: Equations, z: Array, parameters: Sequence[Array]) -> Array:
-        """Return the point from which to go on."""
-        return z
 
     def corrected(
         self,
@@ -152,9 +139,6 @@ class Newton:
                 trial[worse], inner, refinement
             )
         return trial, new_residual, new_jacobian
-
-    def keep(self, active: NDArray[np.bool_]) -> None:
-        """Newton has no memory."""
 
     def converged(self, step: Array, size: Array) -> NDArray[np.bool_]:
         """Tell where the step is so small that its square is below rounding."""
@@ -193,7 +177,7 @@ class LogNewton(Newton):
         return system.completed(z, parameters)
 
 
-class Damped:
+class Damped(Proposal):
     """Damped fixed-point steps."""
 
     def __init__(self, damping: float = 0.5, tolerance: float = 1e-12) -> None:
@@ -206,35 +190,6 @@ class Damped:
         safe = np.where(own == 0, 1.0, own)
         full = np.where(system.paired, residual, -residual / safe)
         return (1 - self.damping) * full
-
-    def moved(self, here: Array, step: Array, length: Array) -> Array:
-        """Return points along a straight line."""
-        return _added(here, step, length)
-
-    def instead(self, step: Array) -> Array:
-        """Return the same steps: they are shortened."""
-        return step
-
-    def completed(self, system: Equations, z: Array, parameters: Sequence[Array]) -> Array:
-        """Return the points as they are."""
-        return z
-
-    def corrected(
-        self,
-        system: Equations,
-        here: Array,
-        step: Array,
-        length: Array,
-        residual: Array,
-        tried: Tried,
-        parameters: Sequence[Array],
-        refinement: int,
-    ) -> Tried:
-        """Return the new points as they are: a damped step may raise the residual."""
-        return tried
-
-    def keep(self, active: NDArray[np.bool_]) -> None:
-        """Plain damping has no memory."""
 
     def converged(self, step: Array, size: Array) -> NDArray[np.bool_]:
         """Tell where the update no longer moves."""
