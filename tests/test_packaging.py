@@ -145,7 +145,8 @@ def test_wheel_sdist_and_editable_hold_the_formulas(tmp_path):
     assert packaged(built("build_wheel", source)) == expected
 
     with tarfile.open(built("build_sdist", source)) as archive:
-        archive.extractall(tmp_path / "unpacked", filter="data")
+        safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # from 3.11.4
+        archive.extractall(tmp_path / "unpacked", **safely)
     (unpacked,) = (tmp_path / "unpacked").iterdir()
     shutil.rmtree(tmp_path / "build_wheel")
     assert packaged(built("build_wheel", unpacked)) == expected
