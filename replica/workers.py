@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
+from replica.declarations.numbers import is_whole
 from replica.errors import ControlError
 
 __all__ = ["Lost", "Map", "interrupts_kept", "mapper", "positive"]
@@ -42,8 +41,7 @@ def positive(verb: str, name: str, value: Any) -> int:
     >>> positive("sweep", "workers", 4)
     4
     """
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < 1:
+    if not is_whole(value) or value < 1:
         raise ControlError(f"{verb}: {name} = {value!r:.60} must be a whole number from 1")
     return int(value)
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import keyword
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sympy import Expr, Interval, S, Symbol, sympify
 
 from replica.errors import DeclarationError
+from replica.writing import python_name
 
 __all__ = ["Control", "Relation", "control_name", "declared_controls"]
 
 
 def control_name(symbol: Symbol) -> str:
     """Return the name of a control as a Python keyword argument (``lambda`` -> ``lambda_``)."""
-    name: str = symbol.name
-    return name + "_" if keyword.iskeyword(name) else name
+    return python_name(symbol.name)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from replica.declarations.control import Control
 from replica.errors import ControlError
 from replica.writing import domain_text
 
-__all__ = ["exact", "read_number"]
+__all__ = ["exact", "is_whole", "read_number"]
 
 
 def read_number(value: Any, control: Control, formula: str) -> Any:
@@ -74,6 +74,17 @@ def read_number(value: Any, control: Control, formula: str) -> Any:
     if _is_double(number):
         return float(number)
     return number  # a decimal, rational or multi-precision value keeps all its digits
+
+
+def is_whole(value: object) -> bool:
+    """Tell whether a value is an integer of Python or numpy; a bool is a misplaced flag.
+
+    Examples
+    --------
+    >>> is_whole(3), is_whole(np.int64(3)), is_whole(3.0), is_whole(True)
+    (True, True, False, False)
+    """
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def _is_double(number: sympy.Expr) -> bool:

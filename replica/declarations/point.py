@@ -55,9 +55,6 @@ class Points:
         """Return the points whose controls, in the order of the formula, are these."""
         return cls(formula, dict(zip(formula.controls, columns, strict=True)))
 
-    def __getitem__(self, name: str) -> Any:
-        return self.values[name]
-
     @cached_property
     def shape(self) -> tuple[int, ...]:
         """The shape that the values broadcast to.

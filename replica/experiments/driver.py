@@ -11,7 +11,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import numpy as np
@@ -301,8 +300,9 @@ def run(
         if name not in kind.samples or not free
     }
     p = positive_integer("p", p, where, largest=kind.largest_p, reason=kind.too_large)
-    blocks = MappingProxyType(dict(formula.experiment or {}))
-    request = Request(where, blocks, used, p, pattern_counts(where, p, alpha, n), own)
+    request = Request(
+        where, formula.experiment or {}, used, p, pattern_counts(where, p, alpha, n), own
+    )
     if request.n is None:
         request = replace(request, n=kind.default_grid(request))
     if request.n is not None:

@@ -28,10 +28,9 @@ def boundary_attracts(formula: Formula, parameters: list[Array]) -> NDArray[np.b
     boundary = formula.boundary
     if boundary is None:
         return np.zeros(parameters[0].shape, dtype=bool)
-    symbols = formula.symbols
-    (above,) = compile_kernel(symbols, (sympify(boundary.above, strict=True),))(*parameters)
-    attracts = parameters[symbols.index(boundary.in_)] >= above
+    above = compile_kernel(formula.symbols, (sympify(boundary.above, strict=True),))(*parameters)[0]
     points = Points.of_columns(formula, parameters)
+    attracts = points.column(boundary.in_) >= above
     return np.asarray(attracts & holds(boundary.when, points))
 
 

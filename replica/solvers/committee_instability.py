@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from replica.declarations.numbers import is_whole
 from replica.errors import ControlError, ConvergenceError
 
 __all__ = ["CommitteeInstability", "committee_instability"]
@@ -94,8 +95,7 @@ def committee_instability(K: int) -> CommitteeInstability:
     >>> round(committee_instability(3).value, 7)
     19.2320038
     """
-    whole = isinstance(K, (int, np.integer)) and not isinstance(K, bool)
-    if not whole or not 2 <= K <= _LARGEST_K:
+    if not is_whole(K) or not 2 <= K <= _LARGEST_K:
         raise ControlError(
             f"committee_instability: K = {K!r} must be a whole number of hidden units from 2 to "
             f"{_LARGEST_K} (one unit has no symmetry to break)"

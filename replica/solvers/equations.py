@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Expr, Symbol
+from sympy import Expr
 
 __all__ = ["Equations"]
 
@@ -23,24 +23,14 @@ class Equations(Protocol):
 
     Attributes
     ----------
-    unknowns : tuple of Symbol
     paired : bool array, shape (unknowns,)
         Unknowns whose equation has the form update minus unknown.
     open_low : bool array, shape (unknowns,)
         Unknowns whose domain does not hold its lower end.
-    logarithmic : bool
-        Whether all unknowns are positive scales with updates.
-    deep : bool
-        Whether one evaluation is so costly that a coarse rule should lead to the solution.
     """
 
-    unknowns: tuple[Symbol, ...]
     paired: NDArray[np.bool_]
     open_low: NDArray[np.bool_]
-    logarithmic: bool
-
-    @property
-    def deep(self) -> bool: ...  # noqa: D102
 
     @property
     def size(self) -> int:

@@ -21,9 +21,9 @@ from sympy import Expr, Interval, Symbol, acos, asin, cancel, expand, sqrt, symp
 
 from replica.declarations.formula import Formula
 from replica.language.means import BoundMean
-from replica.solvers.system import System
+from replica.solvers.system import System, explicit_conjugates
 
-__all__ = ["Gaps", "in_gaps"]
+__all__ = ["Gaps", "in_gaps", "moving_ends"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +50,22 @@ class Gaps:
         """Return a start in terms of the gaps, None where it does not give their overlaps."""
         given = {symbol: sympify(value, strict=True) for symbol, value in place.items()}
         for overlap, (gap, square) in self.gaps.items():
-            if overlap not in given or not square.subs(given).free_symbols.isdisjoint(given):
+            needed = {overlap, *square.free_symbols.intersection(self.system.unknowns)}
+            if not needed <= given.keys():
                 return None
             given[gap] = 1 - given[overlap] ** 2 / square.subs(given)
         return {symbol: value for symbol, value in given.items() if symbol not in self.gaps}
+
+
+def moving_ends(formula: Formula) -> dict[Symbol, set[Symbol]]:
+    """Return the overlaps from zero to an open end that other overlaps move, and these."""
+    return {
+        overlap: domain.end.free_symbols & set(formula.overlaps)
+        for overlap, domain in formula.overlaps.items()
+        if domain.right_open
+        and domain.start == 0
+        and domain.end.free_symbols & set(formula.overlaps)
+    }
 
 
 @lru_cache(maxsize=64)
@@ -62,11 +74,8 @@ def in_gaps(formula: Formula) -> Gaps | None:
     updates = {s: formula.residuals[s] + s for s in formula.unknowns if s in formula.paired}
     gaps: dict[Symbol, tuple[Symbol, Expr]] = {}
     equations: dict[Symbol, Expr] = {}
-    for overlap, domain in formula.overlaps.items():
-        moving = domain.end.free_symbols & set(formula.overlaps)
-        if not (domain.right_open and domain.start == 0 and moving):
-            continue
-        square = domain.end**2
+    for overlap, moving in moving_ends(formula).items():
+        square = formula.overlaps[overlap].end ** 2
         ends = {s: updates[s] for s in moving if s in updates}
         if overlap not in updates or set(ends) != moving:
             continue
@@ -82,16 +91,14 @@ def in_gaps(formula: Formula) -> Gaps | None:
     unknowns = [gaps[s][0] if s in gaps else s for s in formula.unknowns]
     domains = {s: d for s, d in formula.domains.items() if s not in gaps}
     domains |= {gap: Interval.open(0, 1) for gap, _ in gaps.values()}
-    conjugates = frozenset(formula.conjugates.values())
     paired = {gaps[s][0] if s in gaps else s for s in formula.paired}
-    explicit = all(updates[s].free_symbols.isdisjoint(conjugates) for s in conjugates & {*updates})
     system = System(
         [equations.get(s) or _written(formula.residuals[s], rule) for s in formula.unknowns],
         unknowns,
         formula.symbols,
         domains,
         frozenset(paired),
-        explicit=conjugates if explicit else frozenset(),
+        explicit=explicit_conjugates(formula),
     )
     return Gaps(system, rule, gaps)
 

@@ -11,6 +11,7 @@ import mpmath
 import numpy as np
 from sympy import Expr, Symbol
 
+from replica.declarations.numbers import is_whole
 from replica.errors import ControlError, ConvergenceError
 from replica.numerics.precise import PreciseKernel
 from replica.solvers.system import System
@@ -27,8 +28,7 @@ def check_digits(digits: int | None) -> int | None:
     """Return `digits` if it is a whole number of digits we can promise, else raise."""
     if digits is None:
         return None
-    whole = isinstance(digits, (int, np.integer)) and not isinstance(digits, bool)
-    if not whole or not 1 <= digits <= MAX_DIGITS:
+    if not is_whole(digits) or not 1 <= digits <= MAX_DIGITS:
         raise ControlError(f"digits = {digits!r} must be a whole number from 1 to {MAX_DIGITS}")
     return int(digits)
 

@@ -21,7 +21,7 @@ from replica.solvers.absence import absent_points
 from replica.solvers.assembly import assembled, beyond_tolerance, improved, with_digits
 from replica.solvers.boundary import at_boundary, boundary_attracts
 from replica.solvers.curve import explicit_curve
-from replica.solvers.gaps import in_gaps
+from replica.solvers.gaps import in_gaps, moving_ends
 from replica.solvers.iteration import PROPOSALS, Iterated
 from replica.solvers.precision import check_digits
 from replica.solvers.solution import Solution, Status, failure
@@ -158,7 +158,7 @@ def _at_points(
         note = note or ended.note
         chosen = {name: formula.observable(name) for name in observables}
         solution = assembled(points, chosen, system, ended, tolerance)
-        if method == "auto":
+        if method == "auto" and moving_ends(formula):
             lost = np.isin(solution.status, _TOO_CLOSE).reshape(-1) & ~absent
             lost |= beyond_tolerance(solution, tolerance)
             solution = _through_gaps(points, solution, lost, start, chosen, tolerance)

@@ -24,7 +24,7 @@ from replica.numerics.lowering import compile_layer
 from replica.numerics.rounding import Bounded
 from replica.solvers.matrices import scale
 
-__all__ = ["System", "augmented", "saddle_system"]
+__all__ = ["System", "augmented", "explicit_conjugates", "saddle_system"]
 
 Array = NDArray[np.float64]
 
@@ -304,18 +304,22 @@ def _rows(bounded: Sequence[Bounded], points: int) -> tuple[Array, Array]:
 @lru_cache(maxsize=64)
 def saddle_system(formula: Formula) -> System:
     """Return the stationarity equations of a formula as a system, compiled once."""
-    conjugates = frozenset(formula.conjugates.values())
-    explicit = all(
-        (formula.residuals[s] + s).free_symbols.isdisjoint(conjugates) for s in conjugates
-    )
     return System(
         tuple(formula.residuals[symbol] for symbol in formula.unknowns),
         formula.unknowns,
         formula.symbols,
         formula.domains,
         formula.paired,
-        explicit=conjugates if explicit else frozenset(),
+        explicit=explicit_conjugates(formula),
     )
+
+
+def explicit_conjugates(formula: Formula) -> frozenset[Symbol]:
+    """Return the conjugates if the overlaps alone determine them, none otherwise."""
+    conjugates = frozenset(formula.conjugates.values())
+    updates = (formula.residuals[s] + s for s in conjugates)
+    alone = all(update.free_symbols.isdisjoint(conjugates) for update in updates)
+    return conjugates if alone else frozenset()
 
 
 def augmented(

@@ -12,6 +12,7 @@ from sympy import Symbol
 
 from replica.declarations.family import Family
 from replica.declarations.formula import Formula
+from replica.declarations.numbers import is_whole
 from replica.declarations.reading import read
 from replica.errors import (
     ControlError,
@@ -135,8 +136,7 @@ def trajectory(
     >>> float(round(rp.trajectory(glm, alpha=1.0, steps=100)["m"][-1], 10))
     0.5607147371
     """
-    whole = isinstance(steps, (int, np.integer)) and not isinstance(steps, bool)
-    if not whole or not 1 <= steps <= _MOST_STEPS:
+    if not is_whole(steps) or not 1 <= steps <= _MOST_STEPS:
         raise ControlError(f"steps = {steps!r} must be a whole number from 1 to {_MOST_STEPS}")
     points = read(formula, controls).single("trajectory")
     found = points.formula

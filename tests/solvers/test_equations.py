@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sympy import symbols
 
 from replica.solvers.equations import Equations
 from replica.solvers.iteration import Anderson, Damped, Newton, iterate
@@ -23,11 +22,8 @@ class Chandrasekhar:
 
     def __init__(self) -> None:
         self.x, self.w = (NODES + 1) / 2, WEIGHTS / 2
-        self.unknowns = symbols(f"H0:{self.x.size}", positive=True)
         self.paired = np.ones(self.x.size, dtype=bool)
         self.open_low = np.ones(self.x.size, dtype=bool)
-        self.logarithmic = False
-        self.deep = False
         self.size = self.x.size
         self.finest = 0
         self.kernel = self.x[:, None] / (self.x[:, None] + self.x[None, :]) * self.w

@@ -27,6 +27,19 @@ def test_the_gap_of_an_angle_is_written_without_a_difference():
     assert float(angle.subs(gap, 1e-30)) == pytest.approx(1e-15 / float(pi), rel=1e-12)
 
 
+def test_a_start_must_give_what_the_gap_is_made_of():
+    formula = RISK(loss="logistic")
+    m, q = (next(s for s in formula.overlaps if s.name == name) for name in "mq")
+    gaps = in_gaps(formula)
+    assert gaps.start({m: 0.5}) is None
+    assert gaps.start({q: 0.5}) is None
+    (gap,) = (new for new, _ in gaps.gaps.values())
+    rho = next(c.symbol for c in formula.controls.values() if c.name == "rho")
+    start = gaps.start({m: 0.6, q: 0.5})
+    assert m not in start
+    assert float(start[gap].subs(rho, 1)) == pytest.approx(1 - 0.36 / 0.5)
+
+
 def test_a_square_leaves_the_rest_of_a_product():
     a, b, g = symbols("a b g", positive=True)
     inside = sqrt(a * b) * sqrt(1 - g)

@@ -25,7 +25,7 @@ __all__ = ["threshold", "thresholds"]
 _KINDS = (crossing, cusp, fold, root)
 """Modules that register how a kind of threshold is found, each one kind."""
 
-outcomes.register(Limit)(one_by_one(lambda request, limit: limit_value(request, limit)))
+outcomes.register(Limit)(one_by_one(limit_value))
 
 
 def threshold(
