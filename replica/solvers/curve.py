@@ -25,6 +25,7 @@ from replica.language.means import nesting
 from replica.language.stationarity import solve_linear
 from replica.numerics.kernel import Kernel, compile_kernel
 from replica.solvers.passages import SAMPLED, Curves, Passage, thinned, turns
+from replica.solvers.stated import check_stated_updates
 
 __all__ = ["LEAVING", "ExplicitCurve", "explicit_curve"]
 
@@ -521,6 +522,7 @@ def _part(column: Any, where: NDArray[np.bool_]) -> Any:
 @lru_cache(maxsize=64)
 def explicit_curve(formula: Formula, control: Symbol | None = None) -> ExplicitCurve | None:
     """Return the explicit curve of a formula in `control` (or the first that has one), or None."""
+    check_stated_updates(formula)
     symbols = formula.symbols
     if control is None:
         found = (explicit_curve(formula, symbol) for symbol in symbols)

@@ -213,7 +213,7 @@ def _way_of(
         begin = str(start or "uninformed")
         return partial(on_branch, system, curve, start=begin, method=method, max_steps=max_steps)
     if method == "auto" and formula.subspaces and start in (None, "uninformed"):
-        return partial(_attracted, formula, system, max_steps=max_steps)
+        return partial(_attracted, formula, system, start, max_steps=max_steps)
     attempts = named_starts(formula, start)
     run = partial(solve_flat, system, attempts, method=method, max_steps=max_steps)
     if method == "auto" and not isinstance(start, Mapping) and system.evolves:
@@ -260,7 +260,7 @@ def _in_parts(points: Points, settings: Mapping[str, Any]) -> Solution:
 
 
 def _attracted(
-    formula: Formula, system: System, parameters: list[Array], max_steps: int
+    formula: Formula, system: System, start: str | None, parameters: list[Array], max_steps: int
 ) -> Iterated:
     """Return what state evolution leads to, where a symmetry may break."""
     names = list(formula.controls)
@@ -274,7 +274,7 @@ def _attracted(
         formula,
         system,
         parameters,
-        initial(system, named_starts(formula, "uninformed")[0], parameters),
+        initial(system, named_starts(formula, start)[0], parameters),
         symmetric,
         boundary_attracts(formula, parameters),
         max_steps,

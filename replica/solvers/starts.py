@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Symbol, sympify, true
+from sympy import S, Symbol, sympify, true
 
 from replica.declarations.formula import Formula
 from replica.declarations.numbers import exact
@@ -72,9 +72,13 @@ def _default_starts(formula: Formula) -> dict[str, dict[Symbol, Any]]:
         for symbol in pending:
             domain = formula.overlaps[symbol]
             low, high = (bound.subs(chosen) for bound in (domain.start, domain.end))
-            low = low if low.is_finite else min(-1, high)
-            high = high if high.is_finite else low + 2
-            chosen[symbol] = float(low + fraction * (high - low))
+            if low.is_infinite:
+                low = high - 1 if high.free_symbols else min(-S.One, high)
+            if high.is_infinite:
+                high = low + 2
+            value = low + fraction * (high - low)
+            # an end may be a control: its value is known when the start is taken
+            chosen[symbol] = value if value.free_symbols else float(value)
         return chosen
 
     return {"uninformed": place(0.1), "middle": place(0.5), "informed": place(0.95)}

@@ -23,6 +23,7 @@ from replica.numerics.kernel import MAX_REFINEMENT, Kernel, compile_kernel
 from replica.numerics.lowering import compile_layer
 from replica.numerics.rounding import Bounded
 from replica.solvers.matrices import scale
+from replica.solvers.stated import check_stated_updates
 
 __all__ = ["System", "augmented", "explicit_conjugates", "saddle_system"]
 
@@ -304,6 +305,7 @@ def _rows(bounded: Sequence[Bounded], points: int) -> tuple[Array, Array]:
 @lru_cache(maxsize=64)
 def saddle_system(formula: Formula) -> System:
     """Return the stationarity equations of a formula as a system, compiled once."""
+    check_stated_updates(formula)
     return System(
         tuple(formula.residuals[symbol] for symbol in formula.unknowns),
         formula.unknowns,
@@ -343,6 +345,7 @@ def augmented(
     symbolic : bool
         As for `System`.
     """
+    check_stated_updates(formula)
     pinned = dict(at or {})
     free = [symbol for symbol in formula.unknowns if symbol not in pinned]
     return System(
