@@ -532,7 +532,9 @@ def explicit_curve(formula: Formula, control: Symbol | None = None) -> ExplicitC
     (overlap,) = formula.overlaps
     conjugate = formula.conjugates.get(overlap)
     if conjugate is None:
-        value = solve_linear(formula.potential.diff(overlap), control)
+        stated = formula.potential is None
+        equation = formula.residuals[overlap] if stated else formula.potential.diff(overlap)
+        value = solve_linear(equation, control)
         return None if value is None else ExplicitCurve(formula, control, overlap, None, value)
     for parameter, other in ((conjugate, overlap), (overlap, conjugate)):
         update = formula.residuals[other] + other

@@ -111,6 +111,11 @@ def solve(
         found.observable(name)  # an unknown name is refused before anything is computed
     if digits is not None and shape:
         raise ControlError(_DIGITS_OF_ONE)
+    if found.potential is None and isinstance(start, str) and start == "equilibrium":
+        raise ControlError(
+            f"{found.name}: start='equilibrium' is the state of the largest potential, and a "
+            f"formula of equations has none; name another start"
+        )
     settings: dict[str, Any] = {"method": method, "tolerance": tolerance, "max_steps": max_steps}
     settings["observables"] = wanted
     if points.size > _AT_ONCE:

@@ -109,7 +109,7 @@ class Solution:
     @property
     def potential(self) -> Any:
         """Free entropy per weight at the saddle, in nats."""
-        return self.observables["potential"]
+        return looked_up("observable", "potential", self.observables, self.formula.name)
 
     @property
     def converged(self) -> Any:
@@ -143,7 +143,7 @@ class Solution:
             "status": plain(self.status),
             "overlaps": plain(self.overlaps),
             "observables": plain(self.observables),
-            "potential": plain(self.potential),
+            **({"potential": plain(self.potential)} if "potential" in self.observables else {}),
             "error": plain(self.error),
             "errors": plain(self.errors),
             **({"text": plain(self.texts)} if self.texts else {}),

@@ -102,8 +102,8 @@ def _steps(formula: Formula, symbol: Symbol, places: Array) -> Array:
     steps = []
     for row in places:
         low, high = _ends(formula.domains[symbol], dict(zip(names, row, strict=True)))
-        steps.append(_STEP * min(row[column] - low, high - row[column], 1.0))
-    return np.abs(np.array(steps))
+        steps.append(_STEP * min(abs(row[column] - low), abs(high - row[column]), 1.0))
+    return np.array(steps)
 
 
 def _differences(

@@ -305,6 +305,11 @@ def _rows(bounded: Sequence[Bounded], points: int) -> tuple[Array, Array]:
 @lru_cache(maxsize=64)
 def saddle_system(formula: Formula) -> System:
     """Return the stationarity equations of a formula as a system, compiled once."""
+    if not formula.unknowns:
+        raise DeclarationError(
+            f"{formula.name}: there are no overlaps, so there is no saddle point to solve for; ask "
+            f"for a threshold: {', '.join(formula.thresholds) or 'none is declared'}"
+        )
     check_stated_updates(formula)
     return System(
         tuple(formula.residuals[symbol] for symbol in formula.unknowns),

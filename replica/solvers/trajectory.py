@@ -104,7 +104,8 @@ def trajectory(
     Parameters
     ----------
     formula : Formula or Family
-        With a conjugate for every overlap. A family also takes its structural options.
+        With an update of every unknown, from its conjugate or stated. A family also takes its
+        structural options.
     steps : int
         Number of iterations.
     start : {"uninformed", "informed"} or mapping of overlap to number
@@ -121,7 +122,7 @@ def trajectory(
     Raises
     ------
     ControlError, UnknownName, DeclarationError
-        For bad controls, a bad start, or a formula without conjugates.
+        For bad controls, a bad start, or a formula without updates.
     ConvergenceError
         If an equation is not finite on the way.
 
@@ -140,9 +141,12 @@ def trajectory(
         raise ControlError(f"steps = {steps!r} must be a whole number from 1 to {_MOST_STEPS}")
     points = read(formula, controls).single("trajectory")
     found = points.formula
-    if set(found.conjugates) != set(found.overlaps):
-        raise DeclarationError(f"{found.name}: state evolution needs a conjugate for every overlap")
     system = saddle_system(found)
+    if not system.evolves:
+        raise DeclarationError(
+            f"{found.name}: state evolution needs an update of every overlap: a conjugate, or an "
+            f"equation"
+        )
     parameters = points.columns
     z = _begin(found, system, start, parameters)
     rows = [z.copy()]
@@ -170,7 +174,7 @@ def trajectory(
         names = list(found.observables)
         kernel = compile_kernel(system.arguments, tuple(found.observables[n] for n in names))
         repeated = [np.broadcast_to(p, (table.shape[0],)) for p in parameters]
-        seen = np.stack(kernel(*table.T, *repeated))
+        seen = np.array(kernel(*table.T, *repeated)).reshape(len(names), table.shape[0])
         lost = ~np.isfinite(seen).all(axis=0)
         if lost.any() and boundary_attracts(found, parameters)[0]:
             # this close to the boundary the observables have their values on it
