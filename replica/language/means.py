@@ -21,7 +21,6 @@ from sympy import (
     DiracDelta,
     Dummy,
     Expr,
-    Heaviside,
     Mul,
     Pow,
     S,
@@ -32,13 +31,18 @@ from sympy import (
     exp,
     expand,
     expand_mul,
-    pi,
-    sqrt,
     sympify,
 )
 from sympy.printing.printer import Printer
 
 from replica.errors import DeclarationError
+from replica.language.kinks import (
+    jumps_of_curvature,
+    moved_jumps,
+    one_step_powers,
+    sift,
+    smooth_derivative,
+)
 from replica.language.laws import GaussianLaw, Law
 from replica.language.primitives import MillsExcess
 from replica.language.scalar import Scalar
@@ -106,7 +110,7 @@ class BoundMean(Expr):
     def _eval_is_extended_real(self) -> bool | None:
         return self.body.is_extended_real
 
-    def _renamed(self, taken: Iterable[Symbol]) -> BoundMean:
+    def renamed(self, taken: Iterable[Symbol]) -> BoundMean:
         """Return the same mean over a field whose name is not in `taken`."""
         field = self.field
         fresh = Dummy(field.name, **field.assumptions0) if field in set(taken) else field
@@ -118,7 +122,7 @@ class BoundMean(Expr):
         law = self.law._subs(old, new)
         if self.field in old.free_symbols:  # the bound field is not visible from outside
             return type(self)(self.body, (self.field, law))
-        safe = self._renamed(new.free_symbols)
+        safe = self.renamed(new.free_symbols)
         return type(self)(safe.body._subs(old, new), (safe.field, law))
 
     def _xreplace(self, rule: dict[Basic, Basic]) -> tuple[Expr, bool]:
@@ -130,7 +134,7 @@ class BoundMean(Expr):
             return type(self)(body, (self.field, law)), in_body or in_law
         visible = {k: w for k, w in rule.items() if self.field not in k.free_symbols}
         taken = set().union(*(w.free_symbols for w in visible.values())) if visible else set()
-        safe = self._renamed(taken)
+        safe = self.renamed(taken)
         body, in_body = safe.body._xreplace(visible)
         law, in_law = self.law._xreplace(rule)
         if not (in_body or in_law):
@@ -184,7 +188,7 @@ class Mean(BoundMean):
         if variance.is_zero:
             return body.subs(field, 0)
         if body.has(DiracDelta):
-            smooth, sifted = _sift(body, field, variance)
+            smooth, sifted = sift(body, field, variance)
             return Mean(smooth, (field, variance)) + sifted
         _check_integrable(body, field)
         outside, inside = body.as_independent(field, as_Add=False)
@@ -198,13 +202,19 @@ class Mean(BoundMean):
         return self.law.variance
 
     def _eval_derivative(self, symbol: Symbol) -> Expr:
-        body, field = self.body, self.field
-        change = body.diff(symbol)
-        spread = self.variance.diff(symbol)
+        body, field, variance = self.body, self.field, self.variance
+        change = smooth_derivative(body, symbol)
+        spread = variance.diff(symbol)
+        at_kinks = S.Zero
+        if body.has_free(symbol):  # a kink that moves carries its jump along
+            at_kinks += moved_jumps(body, field, variance, symbol)
         if spread != 0:
             # the heat equation; in two steps, since sympy's own second derivative factors slowly
-            change += spread * body.diff(field).diff(field) / 2
-        return Mean(cancel_terms(_one_step_powers(change)), (field, self.variance))
+            slope = one_step_powers(smooth_derivative(body, field))
+            change += spread * smooth_derivative(slope, field) / 2
+            at_kinks += spread * jumps_of_curvature(body, slope, field, variance) / 2
+        smooth = Mean(cancel_terms(one_step_powers(change)), (field, variance))
+        return smooth + at_kinks
 
     def _latex(self, printer: Printer, exp: str | None = None) -> str:
         field, variance, body = (printer._print(a) for a in (self.field, self.variance, self.body))
@@ -436,55 +446,6 @@ def _real_zero(base: Expr, field: Symbol) -> Expr | None:
         zeros = base.as_poly(field).real_roots()
         return zeros[0] if zeros else None
     return None
-
-
-def _sift(body: Expr, field: Symbol, variance: Expr) -> tuple[Expr, Expr]:
-    r"""Integrate the terms with :math:`\delta^{(n)}(a x + b)`, which kinks leave on derivation.
-
-    .. math:: E\, g(x)\, \delta^{(n)}(a x + b)
-              = \frac{(-1)^n}{a^n |a|} \frac{d^n}{dx^n} \big[g(x) p(x)\big]_{x = -b/a}
-    """
-    density = exp(-(field**2) / (2 * variance)) / sqrt(2 * pi * variance)
-    smooth, sifted = [], []
-    for term in Add.make_args(_expand_deltas(body)):
-        deltas = [f for f in Mul.make_args(term) if f.has(DiracDelta)]
-        if not deltas:
-            smooth.append(term)
-            continue
-        argument, order = deltas[0].args[0], deltas[0].args[1] if deltas[0].args[1:] else 0
-        single = len(deltas) == 1 and isinstance(deltas[0], DiracDelta)
-        slope = argument.diff(field) if single else S.Zero
-        if not single or slope == 0 or slope.has_free(field) or term.atoms(Mean):
-            raise DeclarationError(f"not integrable over the field {field}: {term}")
-        weight = term / deltas[0] * density
-        place = -argument.subs(field, 0) / slope
-        value = weight.diff(field, order).subs(field, place) if order else weight.subs(field, place)
-        sifted.append((-1) ** order * value / (slope**order * Abs(slope)))
-    return Add(*smooth), Add(*sifted)
-
-
-def _expand_deltas(body: Expr) -> Expr:
-    """Distribute products over sums only as far as needed to bring each delta to a term."""
-    if not body.has(DiracDelta):
-        return body
-    if body.is_Add:
-        return Add(*(_expand_deltas(term) for term in body.args))
-    if body.is_Mul:
-        for factor in body.args:
-            if factor.is_Add and factor.has(DiracDelta):
-                rest = Mul(*(other for other in body.args if other is not factor))
-                return Add(*(_expand_deltas(rest * term) for term in factor.args))
-    return body
-
-
-def _one_step_powers(expression: Expr) -> Expr:
-    """Return the same with powers of a unit step reduced to the step itself."""
-    return expression.replace(
-        lambda node: (
-            isinstance(node, Pow) and isinstance(node.base, Heaviside) and _is_natural(node.exp)
-        ),
-        lambda node: node.base,
-    )
 
 
 def mean_of_sum(bodies: Sequence[Expr], field: Symbol, variance: Expr) -> Expr:

@@ -20,6 +20,7 @@ primitive                 value                                       derivative
 ``LogSumExp(a,b,...)``    log(e^a + e^b + ...)                        Softmax of each argument
 ``Softmax(a,b,...)``      e^a / (e^a + e^b + ...), a comes first      closed
 ``PositivePart(x)``       max(0, x)                                   Heaviside(x)
+``Clip(x, a, b)``         min(max(x, a), b), a < b                    Heaviside of x - a and x - b
 ``ProductDifference``     a b - c d, to all digits                    products of two of them
 ========================  ==========================================  =========================
 """
@@ -36,6 +37,7 @@ from sympy.printing.printer import Printer
 from replica.language.scalar import Scalar
 
 __all__ = [
+    "Clip",
     "LogCosh",
     "LogH",
     "LogHDifference",
@@ -341,6 +343,41 @@ class PositivePart(Primitive):
     def _latex(self, printer: Printer, exp: str | None = None) -> str:
         text = rf"\left({printer._print(self.args[0])}\right)_{{+}}"
         return text if exp is None else rf"{text}^{{{exp}}}"
+
+
+class Clip(Primitive):
+    r"""The argument, no less than `low` and no more than `high`, which is above `low`.
+
+    Examples
+    --------
+    >>> from sympy import Symbol
+    >>> x = Symbol("x", real=True)
+    >>> Clip(x, 0, S.Infinity)
+    PositivePart(x)
+    >>> Clip(x, 0, 1).diff(x)
+    Heaviside(x) - Heaviside(x - 1)
+    """
+
+    nargs = 3
+    latex_name = r"\mathrm{clip}"
+
+    @classmethod
+    def eval(cls, x: Expr, low: Expr, high: Expr) -> Expr | None:  # noqa: D102
+        if low is S.NegativeInfinity and high is S.Infinity:
+            return x
+        if low is S.NegativeInfinity:
+            return high - PositivePart(high - x)
+        if high is S.Infinity:
+            return low + PositivePart(x - low)
+        if all(argument.is_Rational for argument in (x, low, high)):
+            return min(max(x, low), high)
+        return None
+
+    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
+        x, low, high = self.args
+        if argindex == 1:
+            return Heaviside(x - low) - Heaviside(x - high)
+        return Heaviside(low - x) if argindex == 2 else Heaviside(x - high)
 
 
 class ProductDifference(Primitive):

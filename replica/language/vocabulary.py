@@ -6,6 +6,7 @@ from sympy import (
     Abs,
     Add,
     Basic,
+    DiracDelta,
     Heaviside,
     Lambda,
     Max,
@@ -43,11 +44,12 @@ from replica.language.bessel import (
     PhaseVariance,
 )
 from replica.language.bivariate import BIVARIATE
-from replica.language.curves import Clip, Curve, Proximal
+from replica.language.curves import Curve, Proximal
 from replica.language.envelope import Envelope
 from replica.language.laws import Law
 from replica.language.means import BoundMean
 from replica.language.primitives import (
+    Clip,
     LogCosh,
     LogH,
     LogHDifference,
@@ -123,6 +125,7 @@ FUNCTIONS: tuple[type[Basic], ...] = (
     erf,
     erfc,
     Abs,
+    DiracDelta,  # as what is left of a kink outside of all means: zero but where it lies
     Heaviside,
     Max,
     Min,

@@ -15,7 +15,7 @@ from replica.numerics.bounds import by_panel, integral_with_bound
 from replica.numerics.codegen import on_namespace
 from replica.numerics.lowering import Integral, Layer, WeightedSum, compile_layer
 from replica.numerics.plan import Plan
-from replica.numerics.quadrature import Rule
+from replica.numerics.quadrature import BASE_PANEL, Rule
 from replica.numerics.rounding import UNIT, Bounded, bounded_namespace, bounded_parts
 from replica.numerics.run import CHUNK, Job, full, run
 
@@ -221,8 +221,11 @@ class _CompiledIntegral:
                 )
                 found = self._integrals_with_bounds(inside, nodes, rule, refinement)
                 moved = self._moved_kinks(inside, root, wide - root)
-                for k, (value, bound, largest) in enumerate(found):
-                    values[k, members], bounds[k, members] = value, bound + moved * largest
+                for k, (value, bound, sizes) in enumerate(found):
+                    for mass, place in moved:
+                        near = np.abs(np.abs(rule.nodes) - place[:, None]) <= BASE_PANEL
+                        bound = bound + mass * np.where(near, sizes, 0.0).max(axis=1)
+                    values[k, members], bounds[k, members] = value, bound
 
         run(work, self.plan.jobs(numbers, variance, refinement))
         lost = np.flatnonzero(inner & usable & np.isinf(bounds).any(axis=0))
@@ -236,24 +239,28 @@ class _CompiledIntegral:
 
     def _moved_kinks(
         self, inside: list[Bounded], spread: Array, spread_bound: Array
-    ) -> Array | float:
-        """Return the Gaussian mass by which uncertain arguments can misplace the kinks."""
+    ) -> list[tuple[Array, Array]]:
+        """Return the Gaussian mass by which uncertain arguments can misplace each kink, and where.
+
+        Places are distances from the middle.
+        """
         if not self.plan.kinks:
-            return 0.0
+            return []
         parts = on_namespace(self.plan.features, _bounded_functions())(*inside)
-        mass = np.zeros_like(spread)
+        moved = []
         for k in self.plan.kinks:
             centre, bound = bounded_parts(parts[2 * k])
             scaled = centre / spread
             slack = (bound + np.abs(scaled) * spread_bound) / spread
             density = np.exp(-0.5 * np.maximum(np.abs(scaled) - slack, 0) ** 2)
-            mass = mass + np.nan_to_num(slack * density, nan=0.0, posinf=1.0)
-        return 2 * mass
+            mass = 2 * np.nan_to_num(slack * density, nan=0.0, posinf=1.0)
+            moved.append((mass, full(np.abs(scaled), spread.shape)))
+        return moved
 
     def _integrals_with_bounds(
         self, inside: list[Bounded], nodes: Bounded, rule: Rule, refinement: int
     ) -> list[tuple[Array, Array, Array]]:
-        """Return value, bound and largest size of each integrand."""
+        """Return value, bound and sizes at the nodes of each integrand."""
         shape = nodes.value.shape
         if self.body.integrals:  # an inner integral's error is wanted at every node
             parts = [bounded_parts(b) for b in self._bounded_body(inside, nodes, refinement)]

@@ -167,6 +167,7 @@ class _PreciseIntegral:
         marks = [
             (centre / spread, width / spread)
             for centre, width in zip(parts[::2], parts[1::2], strict=True)
+            if not centre.imag and not width.imag and mpmath.isfinite(centre)  # no zero otherwise
         ]
         smallest = min([width for _, width in marks], default=mpmath.mpf(1))
         if self.kinked or smallest < _NARROW:

@@ -10,7 +10,7 @@ variance v that enters the same argument with slope a_z blurs the structure to
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, islice
 
 from sympy import (
     Abs,
@@ -32,9 +32,11 @@ from sympy import (
 )
 
 from replica.language.bivariate import BIVARIATE, LogBivariateNormalCDF
-from replica.language.curves import Clip, Proximal
+from replica.language.curves import Proximal
+from replica.language.kinks import branches, places
 from replica.language.means import Mean
 from replica.language.primitives import (
+    Clip,
     LogH,
     LogHDifference,
     LogSumExp,
@@ -46,6 +48,7 @@ from replica.language.tilted import ExponentialWeight, IntervalWeight
 
 __all__ = ["Feature", "find_features", "has_kink"]
 
+_MOST_BRANCHES = 64  # of one argument
 _DIGITS = 37  # of a double in powers of e: log(2**53)
 
 KINKS = (Abs, Heaviside, Max, Min, PositivePart, sign)
@@ -128,11 +131,10 @@ def _of_node(node: Basic, field: Symbol, inner: dict[Symbol, Expr]) -> list[Feat
         joins = isinstance(node, (Max, Min))
         zeros = [one - two for one, two in pairs] if joins else [node.args[0]]
         for zero in zeros:
-            for branch in _branches(zero):
-                features += _of_argument(branch, field, inner, smooth=False)
+            features += _of_zeros(zero, field, inner)
     elif isinstance(node, Clip):
         for end in node.args[1:]:
-            features += _of_argument(node.args[0] - end, field, inner, smooth=False)
+            features += _of_zeros(node.args[0] - end, field, inner)
     elif isinstance(node, Proximal):
         curve, argument, V = node.args
         for centre, width in curve.features(V):
@@ -151,23 +153,25 @@ def _of_node(node: Basic, field: Symbol, inner: dict[Symbol, Expr]) -> list[Feat
         if isinstance(node, BIVARIATE):
             features += [_of_corner(node.args[0], node.args[1], field, inner)]
         for argument in node.args:
-            for branch in _branches(argument):
+            for branch in _branches(argument, field):
                 features += _of_argument(branch, field, inner, smooth=True)
     return [feature for feature in features if feature is not None]
 
 
-def _branches(argument: Expr) -> list[Expr]:
-    """Return the smooth branches of an argument with one kink inside, such as a(|x| - 1)."""
-    kinks = argument.atoms(Abs, Max, Min, PositivePart)
-    if len(kinks) != 1:
-        return [argument]
-    (kink,) = kinks
-    values = list(kink.args)
-    if isinstance(kink, Abs):
-        values = [kink.args[0], -kink.args[0]]
-    elif isinstance(kink, PositivePart):
-        values = [kink.args[0], S.Zero]
-    return [argument.xreplace({kink: value}) for value in values]
+def _of_zeros(zero: Expr, field: Symbol, inner: dict[Symbol, Expr]) -> list[Feature | None]:
+    """Return where an expression vanishes, on each of its smooth branches: kinks."""
+    features: list[Feature | None] = []
+    for branch, _ in islice(branches(zero, field), _MOST_BRANCHES):
+        known = _of_argument(branch, field, inner, smooth=False)
+        if known == [None] and not branch.has_free(*inner):
+            known = [Feature(place.at, S.Zero) for place in places(branch, field) or ()]
+        features += known
+    return features
+
+
+def _branches(argument: Expr, field: Symbol) -> list[Expr]:
+    """Return the smooth branches of an argument with kinks inside, such as a(|x| - 1)."""
+    return [branch for branch, _ in islice(branches(argument, field), _MOST_BRANCHES)]
 
 
 def _at_origin(expression: Expr, field: Symbol, inner: dict[Symbol, Expr]) -> Expr:
