@@ -7,18 +7,21 @@ from dataclasses import InitVar, dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sympy import Basic, Eq, Expr, Interval, S, Symbol, latex, oo
+from sympy import Basic, Dummy, Eq, Expr, Interval, S, Symbol, latex, oo
 
 from replica.declarations.checks import Checks
 from replica.declarations.control import Control, Relation, control_name, declared_controls
 from replica.declarations.frozen import FrozenMapping, freeze
 from replica.declarations.landmarks import Absence, Boundary
+from replica.declarations.limiting import limit_of
 from replica.declarations.published import Published
 from replica.declarations.threshold import Threshold, a_threshold
 from replica.errors import DeclarationError, UnknownName, looked_up
 from replica.language.stationarity import own_update, residuals
 
 __all__ = ["Formula"]
+
+_POINT = Dummy("point", real=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,8 +223,11 @@ class Formula:
 
     @cached_property
     def symbols(self) -> tuple[Symbol, ...]:
-        """Symbols of the controls, in the order in which their values are passed on."""
-        return tuple(control.symbol for control in self.controls.values())
+        """Symbols of the controls, in the order in which their values are passed on.
+
+        A formula without controls has one that nothing depends on, whose values are its points.
+        """
+        return tuple(control.symbol for control in self.controls.values()) or (_POINT,)
 
     def control(self, symbol: Symbol) -> Control:
         """Return the control with this symbol."""
@@ -283,6 +289,68 @@ class Formula:
             thresholds={},
             published=(),
         )
+
+    def limit(
+        self,
+        symbol: Symbol,
+        value: Any,
+        scaling: Mapping[Symbol, Any] | None = None,
+        *,
+        domains: Mapping[Symbol, Interval] | None = None,
+        **known: Any,
+    ) -> Formula:
+        r"""Return the formula in the limit of a control or an overlap, derived from the potential.
+
+        .. math:: \phi = \varepsilon^p\, [\phi_0 + o(1)], \qquad
+                  \varepsilon = T \to 0,\ 1 - q \to 0,\ 1/\beta \to 0, \ldots
+
+        The potential of the limit is :math:`\phi_0`, whose saddle points are those of
+        :math:`\phi`; the title says by which power it is multiplied. Where an overlap tends to
+        its end, as at capacity, :math:`\phi_0 = 0` is its saddle-point equation. Unknowns on which
+        the leading order does not depend are no unknowns of the limit. Observables, starts and
+        thresholds that have a finite limit are kept, the others are not.
+
+        Parameters
+        ----------
+        symbol : Symbol
+            The control or unknown that tends to an end of its domain.
+        value : number or oo
+            The end.
+        scaling : mapping of Symbol to Expr, optional
+            What the other unknowns, or controls, are in terms of scaled ones, such as
+            ``{q: 1 - chi*T}``; a number where only the limit is of interest, ``{q: 1}``.
+        domains : mapping of Symbol to Interval, optional
+            Those of the scaled variables; by default from their assumptions.
+        **known
+            What else the new formula says of itself, such as ``name`` and ``thresholds``.
+
+        Raises
+        ------
+        DeclarationError
+            Where the scaling leaves a pole, naming the term; where a part of the potential has
+            no known limit, naming the part.
+        UnknownName
+            For a symbol that the formula does not have.
+
+        Examples
+        --------
+        The Sherrington-Kirkpatrick model without breaking:
+
+        >>> from sympy import cosh, log, symbols
+        >>> from replica.language.means import Mean
+        >>> T, q = symbols("T q", positive=True)
+        >>> h = symbols("h", real=True)
+        >>> spin_glass = Formula(
+        ...     name="spin-glass",
+        ...     title="Spin glass",
+        ...     potential=(1 - q) ** 2 / (4 * T**2) + Mean(log(2 * cosh(h / T)), (h, q)),
+        ...     overlaps={q: Interval(0, 1)},
+        ...     controls={T: (Interval.open(0, oo), None)},
+        ... )
+        >>> spin_glass.limit(T, 0, {q: 1}).potential
+        Mean(Abs(h), (h, 1))
+        """
+        return limit_of(self, symbol, value, scaling or {}, domains or {}, known)
 
     def observable(self, quantity: Any) -> Expr:
         """Return the expression of an observable, given its name or an expression."""

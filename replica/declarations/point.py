@@ -53,7 +53,8 @@ class Points:
     @classmethod
     def of_columns(cls, formula: Formula, columns: Sequence[Any]) -> Points:
         """Return the points whose controls, in the order of the formula, are these."""
-        return cls(formula, dict(zip(formula.controls, columns, strict=True)))
+        # a formula without controls has a column all the same, see `Formula.symbols`
+        return cls(formula, dict(zip(formula.controls, columns, strict=bool(formula.controls))))
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -81,8 +82,10 @@ class Points:
 
     @cached_property
     def columns(self) -> list[Array]:
-        """The values as flat arrays, one for each control: what kernels take."""
-        numbers = (np.asarray(value, dtype=float) for value in self.values.values())
+        """The values as flat arrays, one for each symbol: what kernels take."""
+        numbers = [np.asarray(value, dtype=float) for value in self.values.values()]
+        if not self.formula.controls:
+            numbers = [np.ones(())]
         return [np.broadcast_to(number, self.shape).reshape(-1) for number in numbers]
 
     @cached_property

@@ -304,8 +304,9 @@ class Limit(Threshold):
         The threshold as a function of the controls and of the auxiliary variables.
     doc : str
         What the threshold means, one sentence.
-    over : mapping of Symbol to (Interval, start), optional
-        Auxiliary variables over which `value` is made stationary.
+    over : mapping of Symbol to (Interval, start) or to Interval, optional
+        Auxiliary variables over which `value` is made stationary; without a start it is looked for
+        across the domain.
     stability : Expr, optional
         The replicon in the same limit; above one the replica-symmetric value is not exact.
     unless, caveat
@@ -314,10 +315,15 @@ class Limit(Threshold):
 
     value: Expr
     doc: str = ""
-    over: Mapping[Symbol, tuple[Interval, Any]] = field(default_factory=FrozenMapping)
+    over: Mapping[Symbol, Any] = field(default_factory=FrozenMapping)
     stability: Expr | None = None
     unless: Unless = ()
     caveat: str = ""
+
+    def __post_init__(self) -> None:
+        both = {s: (w, None) if isinstance(w, Interval) else w for s, w in self.over.items()}
+        object.__setattr__(self, "over", FrozenMapping(both))
+        super().__post_init__()
 
     @property
     def needs_saddle(self) -> bool:

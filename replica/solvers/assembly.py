@@ -201,7 +201,7 @@ def with_digits(solution: Solution, system: System, points: Points, digits: int)
     roots, spreads, observed, felt = precise_solution(
         system,
         [solution.overlaps[str(symbol)] for symbol in system.unknowns],
-        list(points.values.values()),
+        list(points.values.values()) or [1],  # without controls: see `Formula.symbols`
         tuple(formula.observable(name) for name in solution.observables),
         digits,
     )

@@ -308,6 +308,9 @@ def iterate(
     """
     evaluate = system.evaluate if slopes else system.evaluate_without_slopes
     z = start.copy()
+    if z.shape[1] == 0:  # nothing is to be found
+        converged = np.full(z.shape[0], int(Status.CONVERGED))
+        return Iterated(z, converged, 0, np.zeros((z.shape[0], 0, 0)), z.copy())
     status = np.full(z.shape[0], int(Status.MAX_STEPS))
     active = np.arange(z.shape[0])
     chosen = list(parameters)

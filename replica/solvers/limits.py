@@ -5,23 +5,22 @@ No saddle point is needed, so that they can say where there is none.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Expr, Interval, S, oo
+from sympy import Expr, S
 
 from replica.declarations.control import control_name
 from replica.declarations.formula import Formula
 from replica.declarations.threshold import Limit
 from replica.language.means import nesting
 from replica.numerics.kernel import compile_kernel
-from replica.solvers.iteration import Newton, iterate
 from replica.solvers.precision import precise_solution
 from replica.solvers.request import TOLERANCE, Request, decimal, stated
-from replica.solvers.solution import Status, ThresholdResult
+from replica.solvers.solution import ThresholdResult
+from replica.solvers.stationary import converged, places_across, stationary_points
 from replica.solvers.system import System
 from replica.solvers.verify import verify
 
@@ -30,7 +29,6 @@ __all__ = ["exceeds_one", "limit_value"]
 Array = NDArray[np.float64]
 
 _NESTED_TOLERANCE = 1e-9  # error asked of a mean within a mean, which is slow to refine further
-_STEPS = 60  # Newton steps at most
 _STABLE = 1 + 1e-9  # a replicon up to this does not exceed one: the difference is rounding
 
 
@@ -81,30 +79,38 @@ def limit_value(
 def _stationary(
     request: Request, declaration: Limit, system: System, parameters: list[Array]
 ) -> Array:
-    """Solve for the auxiliary variables, from the declared start and then from a lattice."""
-    starts = tuple(S(start) for _, start in declaration.over.values())
-    declared = [[x.item() for x in compile_kernel(system.parameters, starts)(*parameters)]]
-    if not np.isfinite(declared).all():  # over- or underflow in doubles: computed exactly
-        declared = [[float(start.subs(request.points.rule)) for start in starts]]
-    lattice = itertools.product(*(_spread(interval) for interval, _ in declaration.over.values()))
-    for guess in itertools.chain(declared, lattice):
-        start = np.array([guess])
-        if not system.inside(start, parameters)[0]:
-            continue
-        found = iterate(system, start, parameters, Newton(), _STEPS)
-        if found.status[0] == Status.CONVERGED:
-            return found.z
+    """Solve for the auxiliary variables, from the declared start and then across the domains."""
+    declared = _declared_start(request, declaration, system, parameters)
+    if declared is not None:
+        found = converged(system, np.array([declared]), parameters)
+        if found.shape[0]:
+            return found[:1]
+    domains = [interval for interval, _ in declaration.over.values()]
+    found = stationary_points(system, domains, parameters)
+    if found.shape[0]:
+        return found[:1]
+    tried = f"{sum(map(len, places_across(domains)))} places across the domain"
+    if declared is not None:
+        named = zip(system.unknowns, declared, strict=True)
+        tried = f"the declared start {', '.join(f'{s} = {x:g}' for s, x in named)} and {tried}"
     raise request.missing(
-        f"its value has no stationary point in {', '.join(map(str, declaration.over))}"
+        f"no stationary point of its value in {', '.join(map(str, declaration.over))} was found "
+        f"from {tried}; declare a start that is closer"
     )
 
 
-def _spread(interval: Interval) -> list[float]:
-    low = float(interval.start)
-    if interval.end is oo:
-        return [low + x for x in (1.0, 10.0, 100.0)]
-    width = float(interval.end) - low
-    return [low + width * x for x in (0.2, 0.5, 0.8)]
+def _declared_start(
+    request: Request, declaration: Limit, system: System, parameters: list[Array]
+) -> list[float] | None:
+    """Return the start of the auxiliary variables, None where not all have one."""
+    starts = [start for _, start in declaration.over.values()]
+    if any(start is None for start in starts):
+        return None
+    exact = tuple(S(start) for start in starts)
+    values = [x.item() for x in compile_kernel(system.parameters, exact)(*parameters)]
+    if not np.isfinite(values).all():  # over- or underflow in doubles: computed exactly
+        values = [float(start.subs(request.points.rule)) for start in exact]
+    return values
 
 
 def exceeds_one(

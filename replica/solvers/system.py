@@ -84,8 +84,8 @@ class System:
         # positive unknowns, such as norms and responses, are solved for on a logarithmic scale
         self.logarithmic = bool(self.paired.all()) and all(s.is_positive for s in unknowns)
         self._intervals = [domains[symbol] for symbol in unknowns]
-        self.open_low = np.array([bool(i.left_open) for i in self._intervals])
-        self.open_high = np.array([bool(i.right_open) for i in self._intervals])
+        self.open_low = np.array([bool(i.left_open) for i in self._intervals], dtype=bool)
+        self.open_high = np.array([bool(i.right_open) for i in self._intervals], dtype=bool)
 
         self.explicit = [k for k, symbol in enumerate(unknowns) if symbol in explicit]
 

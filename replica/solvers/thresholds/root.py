@@ -16,13 +16,15 @@ from sympy import Expr, Symbol
 from replica.declarations.control import control_name
 from replica.declarations.formula import Formula
 from replica.declarations.threshold import Root
-from replica.errors import ConvergenceError
+from replica.errors import ConvergenceError, ThresholdNotFound
+from replica.language.stationarity import solve_linear
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.continuation import follow, saddle_branches
 from replica.solvers.curve import ExplicitCurve, explicit_curve
 from replica.solvers.request import Request
 from replica.solvers.saddle import solve
 from replica.solvers.solution import ThresholdResult
+from replica.solvers.stationary import stationary_points
 from replica.solvers.system import System, augmented
 from replica.solvers.thresholds.merger import Merger, approaches, merger
 from replica.solvers.thresholds.outcome import Outcome, one_by_one, outcomes
@@ -195,13 +197,52 @@ def _first_saddle(request: Request, control: Symbol) -> Array:
     )
 
 
+def _starts(
+    request: Request, declaration: Root, system: System
+) -> Iterator[NDArray[np.float64] | Merger]:
+    """Yield first guesses from the branch, then those that need no branch."""
+    try:
+        yield from root_starts(request, declaration, system)
+    except ThresholdNotFound:
+        others = _where_the_potential_vanishes(request, declaration)
+        if not others.shape[0]:
+            raise
+        yield others[:1]
+
+
+def _where_the_potential_vanishes(request: Request, declaration: Root) -> Array:
+    """Return saddle points where the potential vanishes, with the control, as first guesses.
+
+    Where the potential is affine in the control, the control at which it vanishes is a function of
+    the unknowns, and stationary where the potential is.
+    """
+    formula = request.formula
+    nothing = np.zeros((0, len(formula.unknowns) + 1))
+    if declaration.zeros != ("potential",) or declaration.reaches or declaration.at:
+        return nothing
+    (control,) = declaration.controls
+    value = solve_linear(formula.potential, control)
+    domains = [formula.domains[symbol] for symbol in formula.unknowns]
+    if value is None or any(domain.free_symbols for domain in domains):
+        return nothing
+    others = [symbol for symbol in formula.symbols if symbol != control] or [control]
+    slopes = [value.diff(symbol) for symbol in formula.unknowns]
+    system = System(slopes, formula.unknowns, others, formula.domains)
+    parameters = [np.array([x]) for x in request.others] or [np.ones(1)]
+    found = stationary_points(system, domains, parameters)
+    (level,) = compile_kernel(system.arguments, (value,))(
+        *found.T, *(np.repeat(p, found.shape[0]) for p in parameters)
+    )
+    return np.column_stack([found, level])
+
+
 def _root(request: Request, declaration: Root) -> ThresholdResult:
     system = root_system(request.formula, declaration)
     method = "root: stationarity and condition = 0"
     if declaration.reaches == 1:
         method = "instability: stationarity and eigenvalue = 1"
     outcome: Outcome = request.failed("has no start to begin with")
-    for start in root_starts(request, declaration, system):
+    for start in _starts(request, declaration, system):
         pinned = {str(symbol): float(number) for symbol, number in declaration.at.items()}
         if isinstance(start, Merger):
             if request.digits is not None:
