@@ -69,6 +69,10 @@ class Formula:
     thresholds : mapping of str to Root, Instability or Limit
     stability : str
         The observable that must stay below one for the saddle to be exact (the replicon).
+    equilibrium : {"", "largest", "smallest"}
+        Which of several saddle points is the equilibrium state: that of the largest potential, a
+        free entropy, unless this says otherwise. Where some unknown has no update, it also tells
+        which saddle points are stable: the maxima, or the minima, of the potential.
     published : sequence of Published
     cites : sequence of str
         Keys of ``references.bib``.
@@ -108,6 +112,7 @@ class Formula:
     experiment: Mapping[str, Any] | None = None
     options: Mapping[str, Any] = field(default_factory=FrozenMapping)
     relations: Mapping[str, Relation] = field(default_factory=FrozenMapping)
+    equilibrium: str = ""
     if TYPE_CHECKING:
         equations: Any = None
     else:  # given as a mapping and kept as updates; read as equalities, see below the class
@@ -170,6 +175,11 @@ class Formula:
         if self.stability and self.stability not in self.observables:
             raise DeclarationError(
                 f"formula {self.name}: stability names {self.stability!r}, which is no observable"
+            )
+        if self.equilibrium not in ("", "largest", "smallest"):
+            raise DeclarationError(
+                f"formula {self.name}: equilibrium is the state of the largest or smallest "
+                f"potential, not {self.equilibrium!r}"
             )
         if not (self.experiment is None or isinstance(self.experiment, FrozenMapping)):
             raise DeclarationError(

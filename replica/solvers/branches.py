@@ -20,8 +20,8 @@ from replica.solvers.boundary import boundary_attracts
 from replica.solvers.curve import ExplicitCurve, explicit_curve
 from replica.solvers.everywhere import Curve, every_curve
 from replica.solvers.solution import Status
+from replica.solvers.stability import attracts
 from replica.solvers.states import no_overlap
-from replica.solvers.symmetry import attracts
 from replica.solvers.system import saddle_system
 from replica.solvers.thresholds.fold_on_branch import polished_fold
 from replica.writing import listed, plain
