@@ -178,5 +178,5 @@ def test_subspaces_need_no_start_of_a_certain_name():
         found = rp.solve(formula, b=1.5, start=start)
         assert (found.m, found.n) == (pytest.approx(sign * size), pytest.approx(other))
     assert rp.solve(formula, b=0.5).m == 0
-    with pytest.raises(rp.UnknownName, match="aligned, opposed"):
+    with pytest.raises(rp.UnknownName, match="aligned, equilibrium, opposed"):
         rp.solve(formula, b=1.5, start="uninformed")
