@@ -46,6 +46,7 @@ from replica.language.kinks import (
 from replica.language.laws import GaussianLaw, Law
 from replica.language.primitives import MillsExcess
 from replica.language.scalar import Scalar
+from replica.language.size import is_larger
 
 __all__ = [
     "BoundMean",
@@ -60,6 +61,7 @@ __all__ = [
 
 
 _LONGEST_SUM = 500  # terms; a longer sum takes seconds to write out, and is never the shorter form
+_LARGEST = 10_000  # nodes of a sum in which terms are cancelled; means in means soon have more
 
 
 class BoundMean(Expr):
@@ -105,7 +107,22 @@ class BoundMean(Expr):
     # Two means that differ by the name of the field are the same expectation: equality and
     # hash are taken on a private name that depends on the depth of nesting only.
     def _hashable_content(self) -> tuple[Any, ...]:
-        return self.body.xreplace({self.field: _Canonical(_depth(self))}), self.law
+        found: tuple[Any, ...] | None = self.__dict__.get("_content")
+        if found is None:  # comparisons ask for it again and again
+            canonical = _Canonical(1 + self._inner_depth)
+            found = self.__dict__["_content"] = (
+                self.body.xreplace({self.field: canonical}),
+                self.law,
+            )
+        return found
+
+    @property
+    def _inner_depth(self) -> int:
+        """How many averages are nested inside each other in its body."""
+        found: int | None = self.__dict__.get("_depth")
+        if found is None:
+            found = self.__dict__["_depth"] = max(map(_depth, self.args), default=0)
+        return found
 
     def _eval_is_extended_real(self) -> bool | None:
         return self.body.is_extended_real
@@ -292,7 +309,9 @@ def cancel_terms(expression: Expr) -> Expr:
     >>> cancel_terms(Mills(x) * MillsExcess(x) + x * Mills(x))
     Mills(x)**2
     """
-    if not expression.is_Add or _expanded_size(expression) > _LONGEST_SUM:
+    if not expression.is_Add or is_larger(expression, _LARGEST):
+        return expression
+    if _expanded_size(expression) > _LONGEST_SUM:
         return expression
     atoms: dict[Basic, Dummy] = {}
     bases = {p.base for p in expression.atoms(Pow) if p.base.is_Add and not p.exp.is_integer}
@@ -365,8 +384,9 @@ def nesting(node: Basic) -> int:
 
 def _depth(node: Basic) -> int:
     """Return how many averages of any kind are nested inside each other in `node`."""
-    inner = max((_depth(argument) for argument in node.args), default=0)
-    return inner + 1 if isinstance(node, BoundMean) else inner
+    if isinstance(node, BoundMean):
+        return 1 + node._inner_depth
+    return max(map(_depth, node.args), default=0)
 
 
 class _Canonical(Symbol):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import combinations, islice
+from typing import Any
 
 from sympy import (
     Abs,
@@ -84,8 +85,9 @@ def find_features(bodies: tuple[Expr, ...], field: Symbol) -> tuple[Feature, ...
     (Feature(centre=kappa, width=2, tilts=False),)
     """
     found: dict[Feature, None] = {}
+    seen: set[Any] = set()
     for body in bodies:
-        _walk(body, field, {}, found, tilts=False)
+        _walk(body, field, {}, found, seen, tilts=False)
     return tuple(found)
 
 
@@ -94,9 +96,15 @@ def _walk(
     field: Symbol,
     inner: dict[Symbol, Expr],
     found: dict[Feature, None],
+    seen: set[Any],
     *,
     tilts: bool,
 ) -> None:
+    # derivatives of means in means repeat the same nodes many times
+    visit = node, tuple(inner.items()), tilts
+    if visit in seen:
+        return
+    seen.add(visit)
     if not node.has_free(field):
         return
     if isinstance(node, Mean):
@@ -105,7 +113,7 @@ def _walk(
                 if feature is not None:
                     found.setdefault(feature)
         # an exponential in the inner mean tilts the inner field, not this one
-        _walk(node.body, field, {**inner, node.field: node.variance}, found, tilts=False)
+        _walk(node.body, field, {**inner, node.field: node.variance}, found, seen, tilts=False)
         return
     if isinstance(node, exp):
         # exp(LogH), a probability, is at most one: it moves no weight into the tails
@@ -114,7 +122,7 @@ def _walk(
     for feature in _of_node(node, field, inner):
         found.setdefault(replace(feature, tilts=tilts))
     for argument in node.args:
-        _walk(argument, field, inner, found, tilts=tilts)
+        _walk(argument, field, inner, found, seen, tilts=tilts)
 
 
 def _of_node(node: Basic, field: Symbol, inner: dict[Symbol, Expr]) -> list[Feature]:

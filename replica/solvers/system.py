@@ -19,6 +19,7 @@ from sympy import DiracDelta, Expr, Interval, Symbol, sympify
 from replica.declarations.formula import Formula
 from replica.errors import DeclarationError
 from replica.language.means import nesting
+from replica.language.size import is_larger
 from replica.numerics.kernel import MAX_REFINEMENT, Kernel, compile_kernel
 from replica.numerics.lowering import compile_layer
 from replica.numerics.rounding import Bounded
@@ -110,7 +111,11 @@ class System:
     def _with_jacobian(self) -> Kernel | None:
         if not self.symbolic or self.deep:
             return None  # the fourth derivatives of a mean within a mean cost more than they save
-        if any(equation.count_ops() > _LARGEST_EQUATION for equation in self.equations):
+        if any(
+            is_larger(equation, 10 * _LARGEST_EQUATION)  # counting is slow as well
+            or equation.count_ops() > _LARGEST_EQUATION
+            for equation in self.equations
+        ):
             return None  # the derivatives would take longer to compile than the solution saves
         entries = [equation.diff(symbol) for equation in self.equations for symbol in self.unknowns]
         if any(entry.has(DiracDelta) for entry in entries):
