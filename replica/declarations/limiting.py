@@ -9,11 +9,25 @@ of which :math:`\phi_0` is the potential of the limit, since both have the same 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from sympy import Add, Dummy, Expr, Interval, S, Symbol, count_ops, factor, oo, sympify, together
+from sympy import (
+    Add,
+    Dummy,
+    Expr,
+    Interval,
+    Pow,
+    S,
+    Symbol,
+    count_ops,
+    factor,
+    log,
+    oo,
+    sympify,
+    together,
+)
 
 from replica.declarations.control import Control, control_name
 from replica.declarations.threshold import Threshold
@@ -141,6 +155,22 @@ class _Scaled:
                 raise UnknownName("scaled variable", one, map(str, every), formula.name)
         return cls(rule, new, {one: domains.get(one, _domain(one)) for one in every})
 
+    def within(self, positive: Iterable[Expr]) -> _Scaled:
+        """Return the same with domains in which expressions of one variable are positive."""
+        domains = dict(self.domains)
+        for expression in positive:
+            symbols = expression.free_symbols
+            if len(symbols) != 1 or not symbols <= set(domains):
+                continue
+            (symbol,) = symbols
+            place = solve_linear(expression, symbol)
+            if place is None:
+                continue
+            above = expression.diff(symbol).is_positive
+            part = Interval.open(place, oo) if above else Interval.open(-oo, place)
+            domains[symbol] = domains[symbol].intersect(part)
+        return replace(self, domains=domains)
+
 
 def _domain(symbol: Symbol) -> Interval:
     """Return the domain that the assumptions of a symbol tell."""
@@ -149,6 +179,19 @@ def _domain(symbol: Symbol) -> Interval:
     if symbol.is_negative:
         return Interval.open(-oo, 0)
     return Interval(0, oo) if symbol.is_nonnegative else S.Reals
+
+
+def _towards(value: Expr, domain: Interval) -> Expr:
+    """Return a value, or a place next to the end of the domain that it is at or beyond."""
+    low, high = domain.start, domain.end
+    if low.free_symbols | high.free_symbols:
+        return value
+    width = high - low if low.is_finite and high.is_finite else S.One
+    if low.is_finite and value <= low:
+        return low + width / 100
+    if high.is_finite and value >= high:
+        return high - width / 100
+    return value
 
 
 class _Limit:
@@ -161,6 +204,7 @@ class _Limit:
         self.known = self._known_signs()
         self._check_ends()
         self.power, self.potential = self._leading()
+        self.scaled = self.scaled.within(self._positive())
 
     # ---- expressions ----------------------------------------------------------------------------
 
@@ -180,13 +224,18 @@ class _Limit:
             known[symbol] = Symbol(symbol.name, **kind)
         return known
 
+    def _in_scaled(self, expression: Expr) -> Expr:
+        return expression.xreplace(self.scaled.rule).xreplace(self.known)
+
+    def _with_symbols(self, expression: Expr) -> Expr:
+        """Return an expression with the user's symbols in place of those that know their signs."""
+        return expression.xreplace({strong: symbol for symbol, strong in self.known.items()})
+
     def _series(self, expression: Expr, reach: Expr) -> Series:
-        scaled = expression.xreplace(self.scaled.rule).xreplace(self.known)
-        return Expansion(self.approach.small, reach).of(scaled)
+        return Expansion(self.approach.small, reach).of(self._in_scaled(expression))
 
     def _tidied(self, coefficient: Expr) -> Expr:
-        back = {strong: symbol for symbol, strong in self.known.items()}
-        return tidied(coefficient).xreplace(back)
+        return self._with_symbols(tidied(coefficient))
 
     def _written(self, expression: Any) -> str:
         """Return an expression with the user's symbol in place of the small one."""
@@ -195,6 +244,22 @@ class _Limit:
         if back is None:
             back = (1 / symbol) if path == 1 / self.approach.small else -1 / symbol
         return str(expression.subs(self.approach.small, back))
+
+    def _positive(self) -> list[Expr]:
+        """Return what must be positive for logarithms and roots of one scaled variable to be."""
+        scaled = self._in_scaled(self.formula.potential)
+        found = []
+        for node in scaled.atoms(log, Pow):
+            if isinstance(node, Pow) and (node.exp.is_Integer or not node.exp.is_Rational):
+                continue
+            argument = node.args[0]
+            if len(argument.free_symbols - {self.approach.small}) != 1:
+                continue
+            try:
+                found.append(self._with_symbols(Expansion(self.approach.small).of(argument).lead[1]))
+            except NoLimit:
+                continue
+        return found
 
     def _leading(self) -> tuple[Expr, Expr]:
         """Return the power and the coefficient of the leading order of the potential."""
@@ -462,22 +527,26 @@ class _Limit:
                 if one not in unknowns:
                     continue
                 try:
-                    found = self._finite(self._inverse(old, one, sympify(value, strict=True)))
+                    found = self._scaled_start(old, one, sympify(value, strict=True))
                 except NoLimit:
                     continue
-                if found.is_number and domains[one].contains(found) != True:  # noqa: E712
-                    continue
-                moved[one] = found
+                if found.is_number and old in self.scaled.new:
+                    found = _towards(found, domains[one])
+                if found.is_finite is not False:
+                    moved[one] = found
         return moved
 
-    def _inverse(self, old: Symbol, one: Symbol, value: Expr) -> Expr:
-        """Return the scaled unknown at which the unknown has a value."""
+    def _scaled_start(self, old: Symbol, one: Symbol, value: Expr) -> Expr:
+        """Return the scaled unknown at which the unknown has a value; it may be infinite."""
         if old not in self.scaled.new:
-            return value
+            return self._finite(value)
         found = solve_linear(self.scaled.rule[old] - value, one)
         if found is None or (found.free_symbols & set(self.scaled.domains)):
             raise NoLimit(f"{old} is not linear in {one}")
-        return found
+        series = self._series(found, S.One)
+        if series.power < 0 and series.terms:
+            return oo * series.lead[1] if series.lead[1].is_number else oo
+        return self._finite(found)
 
     def _threshold(self, threshold: Threshold, left: set[str]) -> Threshold | None:
         """Return a threshold in the scaled unknowns, None where it has no meaning in the limit."""
