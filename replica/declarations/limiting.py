@@ -21,7 +21,9 @@ from sympy import (
     Pow,
     S,
     Symbol,
+    SympifyError,
     count_ops,
+    expand_mul,
     factor,
     log,
     oo,
@@ -31,11 +33,11 @@ from sympy import (
 
 from replica.declarations.control import Control, control_name
 from replica.declarations.threshold import Threshold
-from replica.errors import DeclarationError, UnknownName
+from replica.errors import DeclarationError, UnknownName, looked_up
 from replica.language.asymptotics import Expansion
 from replica.language.means import BoundMean
 from replica.language.pieces import tidied
-from replica.language.series import LOGARITHM, NoLimit, Series
+from replica.language.series import LOGARITHM, NoLimit, OutOfReach, Series
 from replica.language.stationarity import solve_linear
 from replica.writing import domain_text
 
@@ -80,9 +82,8 @@ class _Approach:
         """Return the approach; the side follows from the domain."""
         declared = {c.symbol: c.domain for c in formula.controls.values()}
         declared.update((s, formula.domains[s]) for s in formula.unknowns)
-        if symbol not in declared:
-            raise UnknownName("control or overlap", symbol, map(str, declared), formula.name)
-        domain, end = declared[symbol], sympify(value, strict=True)
+        symbol = looked_up("control or overlap", str(symbol), _names(formula), formula.name)
+        domain, end = declared[symbol], _expression(formula, f"the value of {symbol}", value)
         small = Dummy("small", positive=True)
         ends = {
             domain.end: domain.end - small if domain.end.is_finite else 1 / small,
@@ -125,30 +126,37 @@ class _Scaled:
         domains: Mapping[Symbol, Interval],
     ) -> _Scaled:
         """Return the scaling, refused where it is none."""
-        controls = {c.symbol for c in formula.controls.values()}
-        known = controls | set(formula.unknowns)
-        rule: dict[Symbol, Expr] = {approach.symbol: approach.path}
+        if not isinstance(scaling, Mapping) or not isinstance(domains, Mapping):
+            raise DeclarationError(
+                f"limit of {formula.name}: the scaling is a mapping such as {{q: 1 - chi*T}}, and "
+                f"so are domains"
+            )
+        names = _names(formula)
+        scaled: dict[Symbol, Expr] = {}
         new: dict[Symbol, tuple[Symbol, ...]] = {}
-        for old, given in scaling.items():
-            if old not in known:
-                raise UnknownName("overlap or control", old, map(str, known), formula.name)
+        for key, given in scaling.items():
+            old = looked_up("overlap or control", str(key), names, formula.name)
             if old == approach.symbol:
                 raise DeclarationError(
                     f"limit of {formula.name}: {old} is what tends to {approach.value}; scale the "
                     f"others"
                 )
-            expression = sympify(given, strict=True)
-            fresh = sorted(expression.free_symbols - (known - {old}), key=str)
+            expression = _expression(formula, str(old), given)
+            others = set(names.values()) - {old}
+            fresh = tuple(sorted(expression.free_symbols - others, key=str))
             for one in fresh:
                 if one.is_real is not True:
                     raise DeclarationError(
                         f"limit of {formula.name}: declare {one} as a real symbol, positive where "
                         f"it is: symbols({one.name!r}, positive=True)"
                     )
-            new[old] = tuple(fresh)
-            rule[old] = expression
+            new[old], scaled[old] = fresh, expression
+        # one may be written in terms of another one, as m = mu (1 - q) is
+        chained = {old: e for old, e in scaled.items() if old not in new[old]}
+        for _ in chained:
+            scaled = {old: e.xreplace(chained) for old, e in scaled.items()}
         small = {approach.symbol: approach.path}
-        rule = {old: e if old == approach.symbol else e.xreplace(small) for old, e in rule.items()}
+        rule = {**small, **{old: e.xreplace(small) for old, e in scaled.items()}}
         every = {one for fresh in new.values() for one in fresh}
         for one in domains:
             if one not in every:
@@ -170,6 +178,26 @@ class _Scaled:
             part = Interval.open(place, oo) if above else Interval.open(-oo, place)
             domains[symbol] = domains[symbol].intersect(part)
         return replace(self, domains=domains)
+
+
+def _names(formula: Any) -> dict[str, Symbol]:
+    """Return the symbols of a formula by name; those of a user may know other things of them."""
+    known = (*(c.symbol for c in formula.controls.values()), *formula.unknowns)
+    return {str(symbol): symbol for symbol in known}
+
+
+def _expression(formula: Any, what: str, given: Any) -> Expr:
+    """Return an expression in the symbols of a formula, and others."""
+    try:
+        found = sympify(given, strict=True)
+    except SympifyError:
+        found = None
+    if not isinstance(found, Expr) or found is S.NaN:
+        raise DeclarationError(
+            f"limit of {formula.name}: {what} must be a sympy expression or a number, not {given!r}"
+        )
+    names = _names(formula)
+    return found.xreplace({s: names[str(s)] for s in found.free_symbols if str(s) in names})
 
 
 def _domain(symbol: Symbol) -> Interval:
@@ -256,7 +284,9 @@ class _Limit:
             if len(argument.free_symbols - {self.approach.small}) != 1:
                 continue
             try:
-                found.append(self._with_symbols(Expansion(self.approach.small).of(argument).lead[1]))
+                found.append(
+                    self._with_symbols(Expansion(self.approach.small).of(argument).lead[1])
+                )
             except NoLimit:
                 continue
         return found
@@ -268,15 +298,16 @@ class _Limit:
             try:
                 series = self._series(self.formula.potential, reach)
                 power, coefficient = series.lead
-            except NoLimit as problem:
+            except OutOfReach as problem:
                 reason = problem
                 continue
+            except NoLimit as problem:
+                raise self._refused(problem) from None
             if power < series.order:
                 break
             reason = NoLimit("the potential cancels to an order at which it is not known")
         else:
-            text = str(reason).replace(str(self.approach.small), "small")
-            raise DeclarationError(f"{self.what}: {self._named(text)}")
+            raise self._refused(reason)
         if coefficient.has(LOGARITHM):
             term = self._term(power, LOGARITHM)
             raise DeclarationError(
@@ -286,6 +317,10 @@ class _Limit:
         coefficient = self._tidied(coefficient)
         self._refuse_pole(power, coefficient)
         return power, coefficient
+
+    def _refused(self, reason: NoLimit) -> DeclarationError:
+        text = str(reason).replace(str(self.approach.small), "small")
+        return DeclarationError(f"{self.what}: {self._named(text)}")
 
     def _named(self, text: str) -> str:
         """Return a reason in terms of the user's symbol, as far as it is one of its powers."""
@@ -306,7 +341,8 @@ class _Limit:
 
     def _term(self, power: Expr, symbol: Symbol) -> str:
         """Return the term of the potential that depends on a symbol at a power."""
-        for term in Add.make_args(self.formula.potential):
+        parts = Add.make_args(self.formula.potential)
+        for term in Add.make_args(Add(*(expand_mul(part, deep=False) for part in parts))):
             try:
                 found = self._series(term, S.One).terms.get(power)
             except NoLimit:
@@ -355,7 +391,7 @@ class _Limit:
         for reach in _REACHES:
             try:
                 series = self._series(given, reach)
-            except NoLimit as problem:
+            except OutOfReach as problem:
                 reason = problem
                 continue
             if series.power < 0 or series.order <= 0:
