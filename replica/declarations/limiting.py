@@ -9,19 +9,35 @@ of which :math:`\phi_0` is the potential of the limit, since both have the same 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from sympy import Add, Dummy, Expr, Interval, S, Symbol, count_ops, factor, oo, sympify, together
+from sympy import (
+    Add,
+    Dummy,
+    Expr,
+    Interval,
+    Pow,
+    S,
+    Symbol,
+    SympifyError,
+    count_ops,
+    expand_mul,
+    factor,
+    log,
+    oo,
+    sympify,
+    together,
+)
 
 from replica.declarations.control import Control, control_name
 from replica.declarations.threshold import Threshold
-from replica.errors import DeclarationError, UnknownName
+from replica.errors import DeclarationError, UnknownName, looked_up
 from replica.language.asymptotics import Expansion
 from replica.language.means import BoundMean
 from replica.language.pieces import tidied
-from replica.language.series import LOGARITHM, NoLimit, Series
+from replica.language.series import LOGARITHM, NoLimit, OutOfReach, Series
 from replica.language.stationarity import solve_linear
 from replica.writing import domain_text
 
@@ -66,9 +82,8 @@ class _Approach:
         """Return the approach; the side follows from the domain."""
         declared = {c.symbol: c.domain for c in formula.controls.values()}
         declared.update((s, formula.domains[s]) for s in formula.unknowns)
-        if symbol not in declared:
-            raise UnknownName("control or overlap", symbol, map(str, declared), formula.name)
-        domain, end = declared[symbol], sympify(value, strict=True)
+        symbol = looked_up("control or overlap", str(symbol), _names(formula), formula.name)
+        domain, end = declared[symbol], _expression(formula, f"the value of {symbol}", value)
         small = Dummy("small", positive=True)
         ends = {
             domain.end: domain.end - small if domain.end.is_finite else 1 / small,
@@ -111,35 +126,78 @@ class _Scaled:
         domains: Mapping[Symbol, Interval],
     ) -> _Scaled:
         """Return the scaling, refused where it is none."""
-        controls = {c.symbol for c in formula.controls.values()}
-        known = controls | set(formula.unknowns)
-        rule: dict[Symbol, Expr] = {approach.symbol: approach.path}
+        if not isinstance(scaling, Mapping) or not isinstance(domains, Mapping):
+            raise DeclarationError(
+                f"limit of {formula.name}: the scaling is a mapping such as {{q: 1 - chi*T}}, and "
+                f"so are domains"
+            )
+        names = _names(formula)
+        scaled: dict[Symbol, Expr] = {}
         new: dict[Symbol, tuple[Symbol, ...]] = {}
-        for old, given in scaling.items():
-            if old not in known:
-                raise UnknownName("overlap or control", old, map(str, known), formula.name)
+        for key, given in scaling.items():
+            old = looked_up("overlap or control", str(key), names, formula.name)
             if old == approach.symbol:
                 raise DeclarationError(
                     f"limit of {formula.name}: {old} is what tends to {approach.value}; scale the "
                     f"others"
                 )
-            expression = sympify(given, strict=True)
-            fresh = sorted(expression.free_symbols - (known - {old}), key=str)
+            expression = _expression(formula, str(old), given)
+            others = set(names.values()) - {old}
+            fresh = tuple(sorted(expression.free_symbols - others, key=str))
             for one in fresh:
                 if one.is_real is not True:
                     raise DeclarationError(
                         f"limit of {formula.name}: declare {one} as a real symbol, positive where "
                         f"it is: symbols({one.name!r}, positive=True)"
                     )
-            new[old] = tuple(fresh)
-            rule[old] = expression
+            new[old], scaled[old] = fresh, expression
+        # one may be written in terms of another one, as m = mu (1 - q) is
+        chained = {old: e for old, e in scaled.items() if old not in new[old]}
+        for _ in chained:
+            scaled = {old: e.xreplace(chained) for old, e in scaled.items()}
         small = {approach.symbol: approach.path}
-        rule = {old: e if old == approach.symbol else e.xreplace(small) for old, e in rule.items()}
+        rule = {**small, **{old: e.xreplace(small) for old, e in scaled.items()}}
         every = {one for fresh in new.values() for one in fresh}
         for one in domains:
             if one not in every:
                 raise UnknownName("scaled variable", one, map(str, every), formula.name)
         return cls(rule, new, {one: domains.get(one, _domain(one)) for one in every})
+
+    def within(self, positive: Iterable[Expr]) -> _Scaled:
+        """Return the same with domains in which expressions of one variable are positive."""
+        domains = dict(self.domains)
+        for expression in positive:
+            symbols = expression.free_symbols
+            if len(symbols) != 1 or not symbols <= set(domains):
+                continue
+            (symbol,) = symbols
+            place = solve_linear(expression, symbol)
+            if place is None:
+                continue
+            above = expression.diff(symbol).is_positive
+            part = Interval.open(place, oo) if above else Interval.open(-oo, place)
+            domains[symbol] = domains[symbol].intersect(part)
+        return replace(self, domains=domains)
+
+
+def _names(formula: Any) -> dict[str, Symbol]:
+    """Return the symbols of a formula by name; those of a user may know other things of them."""
+    known = (*(c.symbol for c in formula.controls.values()), *formula.unknowns)
+    return {str(symbol): symbol for symbol in known}
+
+
+def _expression(formula: Any, what: str, given: Any) -> Expr:
+    """Return an expression in the symbols of a formula, and others."""
+    try:
+        found = sympify(given, strict=True)
+    except SympifyError:
+        found = None
+    if not isinstance(found, Expr) or found is S.NaN:
+        raise DeclarationError(
+            f"limit of {formula.name}: {what} must be a sympy expression or a number, not {given!r}"
+        )
+    names = _names(formula)
+    return found.xreplace({s: names[str(s)] for s in found.free_symbols if str(s) in names})
 
 
 def _domain(symbol: Symbol) -> Interval:
@@ -149,6 +207,19 @@ def _domain(symbol: Symbol) -> Interval:
     if symbol.is_negative:
         return Interval.open(-oo, 0)
     return Interval(0, oo) if symbol.is_nonnegative else S.Reals
+
+
+def _towards(value: Expr, domain: Interval) -> Expr:
+    """Return a value, or a place next to the end of the domain that it is at or beyond."""
+    low, high = domain.start, domain.end
+    if low.free_symbols | high.free_symbols:
+        return value
+    width = high - low if low.is_finite and high.is_finite else S.One
+    if low.is_finite and value <= low:
+        return low + width / 100
+    if high.is_finite and value >= high:
+        return high - width / 100
+    return value
 
 
 class _Limit:
@@ -161,6 +232,7 @@ class _Limit:
         self.known = self._known_signs()
         self._check_ends()
         self.power, self.potential = self._leading()
+        self.scaled = self.scaled.within(self._positive())
 
     # ---- expressions ----------------------------------------------------------------------------
 
@@ -180,13 +252,18 @@ class _Limit:
             known[symbol] = Symbol(symbol.name, **kind)
         return known
 
+    def _in_scaled(self, expression: Expr) -> Expr:
+        return expression.xreplace(self.scaled.rule).xreplace(self.known)
+
+    def _with_symbols(self, expression: Expr) -> Expr:
+        """Return an expression with the user's symbols in place of those that know their signs."""
+        return expression.xreplace({strong: symbol for symbol, strong in self.known.items()})
+
     def _series(self, expression: Expr, reach: Expr) -> Series:
-        scaled = expression.xreplace(self.scaled.rule).xreplace(self.known)
-        return Expansion(self.approach.small, reach).of(scaled)
+        return Expansion(self.approach.small, reach).of(self._in_scaled(expression))
 
     def _tidied(self, coefficient: Expr) -> Expr:
-        back = {strong: symbol for symbol, strong in self.known.items()}
-        return tidied(coefficient).xreplace(back)
+        return self._with_symbols(tidied(coefficient))
 
     def _written(self, expression: Any) -> str:
         """Return an expression with the user's symbol in place of the small one."""
@@ -196,6 +273,24 @@ class _Limit:
             back = (1 / symbol) if path == 1 / self.approach.small else -1 / symbol
         return str(expression.subs(self.approach.small, back))
 
+    def _positive(self) -> list[Expr]:
+        """Return what must be positive for logarithms and roots of one scaled variable to be."""
+        scaled = self._in_scaled(self.formula.potential)
+        found = []
+        for node in scaled.atoms(log, Pow):
+            if isinstance(node, Pow) and (node.exp.is_Integer or not node.exp.is_Rational):
+                continue
+            argument = node.args[0]
+            if len(argument.free_symbols - {self.approach.small}) != 1:
+                continue
+            try:
+                found.append(
+                    self._with_symbols(Expansion(self.approach.small).of(argument).lead[1])
+                )
+            except NoLimit:
+                continue
+        return found
+
     def _leading(self) -> tuple[Expr, Expr]:
         """Return the power and the coefficient of the leading order of the potential."""
         reason = NoLimit()
@@ -203,15 +298,16 @@ class _Limit:
             try:
                 series = self._series(self.formula.potential, reach)
                 power, coefficient = series.lead
-            except NoLimit as problem:
+            except OutOfReach as problem:
                 reason = problem
                 continue
+            except NoLimit as problem:
+                raise self._refused(problem) from None
             if power < series.order:
                 break
             reason = NoLimit("the potential cancels to an order at which it is not known")
         else:
-            text = str(reason).replace(str(self.approach.small), "small")
-            raise DeclarationError(f"{self.what}: {self._named(text)}")
+            raise self._refused(reason)
         if coefficient.has(LOGARITHM):
             term = self._term(power, LOGARITHM)
             raise DeclarationError(
@@ -221,6 +317,10 @@ class _Limit:
         coefficient = self._tidied(coefficient)
         self._refuse_pole(power, coefficient)
         return power, coefficient
+
+    def _refused(self, reason: NoLimit) -> DeclarationError:
+        text = str(reason).replace(str(self.approach.small), "small")
+        return DeclarationError(f"{self.what}: {self._named(text)}")
 
     def _named(self, text: str) -> str:
         """Return a reason in terms of the user's symbol, as far as it is one of its powers."""
@@ -241,7 +341,8 @@ class _Limit:
 
     def _term(self, power: Expr, symbol: Symbol) -> str:
         """Return the term of the potential that depends on a symbol at a power."""
-        for term in Add.make_args(self.formula.potential):
+        parts = Add.make_args(self.formula.potential)
+        for term in Add.make_args(Add(*(expand_mul(part, deep=False) for part in parts))):
             try:
                 found = self._series(term, S.One).terms.get(power)
             except NoLimit:
@@ -290,7 +391,7 @@ class _Limit:
         for reach in _REACHES:
             try:
                 series = self._series(given, reach)
-            except NoLimit as problem:
+            except OutOfReach as problem:
                 reason = problem
                 continue
             if series.power < 0 or series.order <= 0:
@@ -462,22 +563,26 @@ class _Limit:
                 if one not in unknowns:
                     continue
                 try:
-                    found = self._finite(self._inverse(old, one, sympify(value, strict=True)))
+                    found = self._scaled_start(old, one, sympify(value, strict=True))
                 except NoLimit:
                     continue
-                if found.is_number and domains[one].contains(found) != True:  # noqa: E712
-                    continue
-                moved[one] = found
+                if found.is_number and old in self.scaled.new:
+                    found = _towards(found, domains[one])
+                if found.is_finite is not False:
+                    moved[one] = found
         return moved
 
-    def _inverse(self, old: Symbol, one: Symbol, value: Expr) -> Expr:
-        """Return the scaled unknown at which the unknown has a value."""
+    def _scaled_start(self, old: Symbol, one: Symbol, value: Expr) -> Expr:
+        """Return the scaled unknown at which the unknown has a value; it may be infinite."""
         if old not in self.scaled.new:
-            return value
+            return self._finite(value)
         found = solve_linear(self.scaled.rule[old] - value, one)
         if found is None or (found.free_symbols & set(self.scaled.domains)):
             raise NoLimit(f"{old} is not linear in {one}")
-        return found
+        series = self._series(found, S.One)
+        if series.power < 0 and series.terms:
+            return oo * series.lead[1] if series.lead[1].is_number else oo
+        return self._finite(found)
 
     def _threshold(self, threshold: Threshold, left: set[str]) -> Threshold | None:
         """Return a threshold in the scaled unknowns, None where it has no meaning in the limit."""

@@ -46,6 +46,7 @@ from sympy import (
     expand,
     log,
     nan,
+    nsimplify,
     oo,
     sign,
     sqrt,
@@ -171,6 +172,8 @@ class Expansion:
 
     def _power(self, node: Expr) -> Series:
         base, power = node.args
+        if power.is_Float:
+            power = nsimplify(power, rational=True)
         if not power.is_Rational:
             return self._exponential(exp(power * _Logarithm(base), evaluate=False))
         given = self.of(base)
@@ -179,7 +182,7 @@ class Expansion:
         first, lead = given.lead
         rest = given.without(first).times(1 / lead, -first)
         series = composed(lambda k: binomial(power, k), rest, self.reach)
-        return series.times(_root(lead, power), first * power)
+        return series.times(lead**power, first * power)
 
     def _mean(self, node: Mean) -> Series:
         field, variance, body = node.field, node.variance, node.body
@@ -374,11 +377,6 @@ class _Logarithm(Function):
     """The logarithm of the base of a power; sympy would turn exp(p log(b)) back into b**p."""
 
     nargs = 1
-
-
-def _root(lead: Expr, power: Expr) -> Expr:
-    """Return a power of what is known to be positive where the power is no integer."""
-    return lead**power
 
 
 def _sign(coefficient: Expr) -> int:

@@ -12,9 +12,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sympy import Add, Dummy, Expr, Rational, S, Symbol, count_ops, expand, oo
+from sympy import (
+    Add,
+    Dummy,
+    Expr,
+    Function,
+    Pow,
+    Rational,
+    S,
+    Symbol,
+    count_ops,
+    exp,
+    expand,
+    log,
+    oo,
+)
+from sympy.core.sorting import default_sort_key
 
-__all__ = ["LOGARITHM", "NoLimit", "Series", "composed", "constant"]
+from replica.language.means import BoundMean
+
+__all__ = ["LOGARITHM", "NoLimit", "OutOfReach", "Series", "composed", "constant"]
 
 LOGARITHM = Dummy("logarithm", real=True)
 """The logarithm of the small symbol, in coefficients."""
@@ -24,6 +41,10 @@ _LONGEST = 200  # operations: longer coefficients are not expanded to see whethe
 
 class NoLimit(Exception):
     """Why an expression has no expansion, in words that end a sentence about a limit."""
+
+
+class OutOfReach(NoLimit):
+    """The same, where more powers may tell."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +77,7 @@ class Series:
         """The lowest power and its coefficient."""
         powers = [p for p in self.terms if p < self.mean_order]
         if not powers:
-            raise NoLimit("is smaller than every power that is followed")
+            raise OutOfReach("is smaller than every power that is followed")
         first = min(powers)
         return first, self.terms[first]
 
@@ -168,6 +189,26 @@ def _cleaned(
             continue
         if coefficient.is_Add and count_ops(coefficient) < _LONGEST:
             coefficient = expand(coefficient, power_exp=False, power_base=False, log=False)
-        if not coefficient.is_zero:
+        if not coefficient.is_zero and not _vanishes(coefficient):
             kept[power] = coefficient
     return Series(kept, order, max(order, mean_order), across)
+
+
+def _vanishes(coefficient: Expr) -> bool:
+    """Tell whether terms cancel that no expansion shows to, as log(x) and log(1/x), by numbers."""
+    if not coefficient.is_Add or not coefficient.has(log, Pow):
+        return False
+    if count_ops(coefficient) > _LONGEST:
+        return False
+    nodes = coefficient.atoms(BoundMean, Function) - coefficient.atoms(log, exp)
+    plain = coefficient.xreplace({node: Dummy(real=True) for node in nodes})
+    for shift in (S(1) / 7, S(3) / 11):
+        places = {
+            symbol: shift + S(k) / 13
+            for k, symbol in enumerate(sorted(plain.free_symbols, key=default_sort_key), 1)
+        }
+        size = Add(*(abs(term.subs(places).evalf(30)) for term in plain.args))
+        value = plain.subs(places).evalf(30)
+        if not abs(complex(value)) <= 1e-20 * float(size):
+            return False
+    return True

@@ -23,6 +23,8 @@ _COARSE_LAST_STEP = 1e-4  # relative: the last step of that search
 _USUAL = (1.0, 10.0, 100.0)  # distances from an end, or from zero, that are tried first
 _SHARES = (0.2, 0.5, 0.8)  # of an interval with two ends
 _FINE = tuple(10.0 ** (k / 2) for k in range(-6, 7))  # from a thousandth to a thousand
+_SOLVED = 1e-3  # relative: slopes vanish up to this share of their change over the place itself
+_NEAR_ZERO = 1e-3  # a place next to zero counts as of this size
 _FROM_PLACES = 40  # of the lattice, from which a trust region is started at most
 _UNBOUNDED = 1e299  # a bound beyond stands for infinity
 
@@ -50,7 +52,12 @@ def converged(system: System, starts: Array, parameters: list[Array], refinement
     proposal = Newton() if refinement == 0 else Newton(_COARSE_LAST_STEP)
     with np.errstate(all="ignore"):  # places far from any stationary point may overflow
         found = iterate(system, starts, several, proposal, _STEPS, refinement)
-    return np.asarray(found.z[found.status == Status.CONVERGED])
+        good = found.status == Status.CONVERGED
+        residual, jacobian = system.evaluate(found.z, several, refinement)
+    # where the Jacobian is singular the last step may be none although the slopes do not vanish
+    reach = (np.abs(jacobian) @ np.maximum(np.abs(found.z), _NEAR_ZERO)[..., None])[..., 0]
+    good &= ((np.abs(residual) <= _SOLVED * reach) & (reach > 0)).all(axis=1)
+    return np.asarray(found.z[good])
 
 
 def _between_places(
