@@ -34,6 +34,7 @@ from sympy import (
 from replica.language.bivariate import BIVARIATE, LogBivariateNormalCDF
 from replica.language.curves import Proximal
 from replica.language.kinks import branches, places
+from replica.language.logmeans import LogMean, TiltedMean
 from replica.language.means import Mean
 from replica.language.primitives import (
     Clip,
@@ -106,6 +107,15 @@ def _walk(
                     found.setdefault(feature)
         # an exponential in the inner mean tilts the inner field, not this one
         _walk(node.body, field, {**inner, node.field: node.variance}, found, tilts=False)
+        return
+    if isinstance(node, (LogMean, TiltedMean)):
+        within: dict[Feature, None] = {}
+        around = {**inner, node.field: node.variance}
+        for part in (node.variance, node.power, node.args[0]):
+            _walk(part, field, around, within, tilts=False)
+        for feature in within:  # the weight turns from one side to another in a power-th of that
+            found.setdefault(feature)
+            found.setdefault(replace(feature, width=feature.width / (1 + Abs(node.power))))
         return
     if isinstance(node, exp):
         # exp(LogH), a probability, is at most one: it moves no weight into the tails
