@@ -36,9 +36,9 @@ def local_entropy() -> rp.Formula:
 
 def by_hand(q0, q1h, q0h, y, alpha=0.5, q1=0.9):
     """The same potential on plain grids of both fields."""
-    t = np.linspace(-12, 12, 2401)
+    t = np.linspace(-30, 30, 5001)
     density = np.exp(-(t**2) / 2) / np.sqrt(2 * np.pi) * (t[1] - t[0])
-    outer = slice(None, None, 2)
+    outer = slice(None, None, 4)
     total = 0.0
     for function, inside, outside, factor in (
         (lambda u: np.logaddexp(u, -u), q1h - q0h, q0h, 1.0),
@@ -48,7 +48,7 @@ def by_hand(q0, q1h, q0h, y, alpha=0.5, q1=0.9):
         exponent = y * function(field)
         top = exponent.max(axis=1)
         logs = top + np.log(np.exp(exponent - top[:, None]) @ density)
-        total += factor * (2 * density[outer]) @ logs / y
+        total += factor * (4 * density[outer]) @ logs / y
     return total - q1h * (1 + (y - 1) * q1) / 2 + y * q0 * q0h / 2
 
 
