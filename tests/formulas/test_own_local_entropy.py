@@ -69,6 +69,6 @@ def test_entropy_of_clusters(replicas, start, entropy):
     state = found.q0, found["q1h"], found["q0h"]
     assert by_hand(*state, replicas) == pytest.approx(found["potential"], abs=1e-11)
     for k in range(3):
-        moved = [tuple(u + s * 1e-4 * (j == k) for j, u in enumerate(state)) for s in (1, -1)]
-        slope = (by_hand(*moved[0], replicas) - by_hand(*moved[1], replicas)) / 2e-4
+        moved = [tuple(u + s * 2e-5 * (j == k) for j, u in enumerate(state)) for s in (1, -1)]
+        slope = (by_hand(*moved[0], replicas) - by_hand(*moved[1], replicas)) / 4e-5
         assert abs(slope) < 1e-6
