@@ -126,6 +126,10 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "replica.language.envelope": ("MoreauEnvelope",),
     "replica.language.excess": ("squared_excess",),
     "replica.language.integrals": ("LabelIntegral",),
+    "replica.language.logmeans": (
+        "LogMean",
+        "TiltedMean",
+    ),
     "replica.language.means": (
         "LabelSum",
         "Mean",
@@ -253,6 +257,8 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.language.envelope import MoreauEnvelope as MoreauEnvelope
     from replica.language.excess import squared_excess as squared_excess
     from replica.language.integrals import LabelIntegral as LabelIntegral
+    from replica.language.logmeans import LogMean as LogMean
+    from replica.language.logmeans import TiltedMean as TiltedMean
     from replica.language.means import LabelSum as LabelSum
     from replica.language.means import Mean as Mean
     from replica.language.primitives import LogCosh as LogCosh

@@ -52,7 +52,9 @@ __all__ = [
     "BoundMean",
     "LabelSum",
     "Mean",
+    "as_expression",
     "cancel_terms",
+    "check_field",
     "in_closed_form",
     "mean_of_sum",
     "nesting",
@@ -89,6 +91,17 @@ class BoundMean(Expr):
     def law(self) -> Law:
         """What the field is drawn from."""
         return self.args[1].args[1]
+
+    def group(self) -> Any:
+        """Return what means that are computed by the same pass over their nodes have in common."""
+        return self.law
+
+    def integrands(self, name: Symbol) -> list[tuple[Expr, bool]]:
+        """Return what its integral evaluates at a value of the field, its own value last.
+
+        The second of a pair tells apart what an integrand is for, where the same one serves twice.
+        """
+        return [(self.body.xreplace({self.field: name}), True)]
 
     def closed_form(self) -> Expr:
         """Return the form that numbers are computed from: itself, or one with simpler means."""
@@ -198,8 +211,8 @@ class Mean(BoundMean):
         # sympy rebuilds a node from its parts: with the law in place of the variance
         if isinstance(binding[1], GaussianLaw):
             binding = binding[0], binding[1].variance
-        body, field, variance = (_as_expression(part) for part in (body, *binding))
-        _check_field(field, variance)
+        body, field, variance = (as_expression(part) for part in (body, *binding))
+        check_field(field, variance)
         if not body.has_free(field):
             return body
         if variance.is_zero:
@@ -377,9 +390,10 @@ def _is_natural(power: Expr) -> bool:
 
 
 def nesting(node: Basic) -> int:
-    """Return how many means are nested inside each other in `node`."""
+    """Return how many Gaussian integrals are nested inside each other in `node`."""
     inner = max((nesting(argument) for argument in node.args), default=0)
-    return inner + 1 if isinstance(node, Mean) else inner
+    integral = isinstance(node, BoundMean) and isinstance(node.law, GaussianLaw)
+    return inner + 1 if integral else inner
 
 
 def _depth(node: Basic) -> int:
@@ -399,7 +413,7 @@ class _Canonical(Symbol):
         return _Canonical, (int(self.name.removeprefix("field")),)
 
 
-def _as_expression(part: Scalar) -> Expr:
+def as_expression(part: Scalar) -> Expr:
     """Return what was built in Python as an expression; text is never read as one."""
     try:
         found = sympify(part, strict=True)
@@ -412,7 +426,8 @@ def _as_expression(part: Scalar) -> Expr:
     return found
 
 
-def _check_field(field: Expr, variance: Expr) -> None:
+def check_field(field: Expr, variance: Expr) -> None:
+    """Refuse what is no Gaussian field or no variance."""
     if not isinstance(field, Symbol):
         raise DeclarationError(f"Mean needs a symbol as its field, not {field}")
     if field.is_real is not True:

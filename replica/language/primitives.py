@@ -29,7 +29,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import Expr, Function, Heaviside, S, expand, log, sqrt
+from sympy import (
+    Add,
+    Expr,
+    Function,
+    Heaviside,
+    Max,
+    Min,
+    S,
+    cosh,
+    erfc,
+    exp,
+    expand,
+    log,
+    sqrt,
+    tanh,
+)
 from sympy.core.function import ArgumentIndexError
 from sympy.core.sorting import default_sort_key
 from sympy.printing.printer import Printer
@@ -55,6 +70,14 @@ __all__ = [
 ]
 
 
+def _tail(x: Expr) -> Expr:
+    return erfc(x / sqrt(2)) / 2
+
+
+def _density(x: Expr) -> Expr:
+    return exp(-(x**2) / 2) / sqrt(2 * S.Pi)
+
+
 class Primitive(Function):
     """Base of the stable functions: real on the real line, printed by `latex_name`."""
 
@@ -66,6 +89,14 @@ class Primitive(Function):
         Empty where that is each argument itself, over a width of one.
         """
         return []
+
+    def plain(self) -> Expr | None:
+        """Return the same in functions of sympy, which may overflow; None where there is none."""
+        return None
+
+    def _eval_evalf(self, prec: int) -> Expr | None:
+        plain = self.plain()
+        return None if plain is None else plain._evalf(prec)
 
     def _eval_is_extended_real(self) -> bool | None:
         return all(argument.is_extended_real for argument in self.args) or None
@@ -97,6 +128,9 @@ class LogH(Primitive):
             return -log(2)
         return None
 
+    def plain(self) -> Expr:  # noqa: D102
+        return log(_tail(self.args[0]))
+
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         return -Mills(self.args[0])
 
@@ -114,6 +148,10 @@ class Mills(Primitive):
     def eval(cls, x: Expr) -> Expr | None:  # noqa: D102
         return sqrt(2 / S.Pi) if x.is_zero else None
 
+    def plain(self) -> Expr:  # noqa: D102
+        x = self.args[0]
+        return _density(x) / _tail(x)
+
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         x = self.args[0]
         return Mills(x) * MillsExcess(x)
@@ -127,6 +165,10 @@ class MillsExcess(Primitive):
 
     nargs = 1
     latex_name = r"A_{-}"
+
+    def plain(self) -> Expr:  # noqa: D102
+        x = self.args[0]
+        return _density(x) / _tail(x) - x
 
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         x = self.args[0]
@@ -159,6 +201,10 @@ class LogScaledH(Primitive):
     def eval(cls, x: Expr) -> Expr | None:  # noqa: D102
         return -log(2) if x.is_zero else None
 
+    def plain(self) -> Expr:  # noqa: D102
+        x = self.args[0]
+        return x**2 / 2 + log(_tail(x))
+
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         return -MillsExcess(self.args[0])
 
@@ -174,6 +220,9 @@ class LogCosh(Primitive):
         if x.is_zero:
             return S.Zero
         return cls(-x) if x.could_extract_minus_sign() else None
+
+    def plain(self) -> Expr:  # noqa: D102
+        return log(cosh(self.args[0]))
 
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         return Tanh(self.args[0])
@@ -191,6 +240,9 @@ class Tanh(Primitive):
             return S.Zero
         return -cls(-x) if x.could_extract_minus_sign() else None
 
+    def plain(self) -> Expr:  # noqa: D102
+        return tanh(self.args[0])
+
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         return Sech(self.args[0]) ** 2
 
@@ -206,6 +258,9 @@ class Sech(Primitive):
         if x.is_zero:
             return S.One
         return cls(-x) if x.could_extract_minus_sign() else None
+
+    def plain(self) -> Expr:  # noqa: D102
+        return 1 / cosh(self.args[0])
 
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         return -Sech(self.args[0]) * Tanh(self.args[0])
@@ -231,6 +286,10 @@ class LogHDifference(Primitive):
     def _eval_is_negative(self) -> bool | None:
         return True if all(a.is_real for a in self.args) else None
 
+    def plain(self) -> Expr:  # noqa: D102
+        a, b = self.args
+        return log(_tail(a) - _tail(b))
+
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         return -LowerMills(*self.args) if argindex == 1 else UpperMills(*self.args)
 
@@ -240,6 +299,10 @@ class LowerMills(Primitive):
 
     nargs = 2
     latex_name = r"A_{\downarrow}"
+
+    def plain(self) -> Expr:  # noqa: D102
+        a, b = self.args
+        return _density(a) / (_tail(a) - _tail(b))
 
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         a, b = self.args
@@ -253,6 +316,10 @@ class UpperMills(Primitive):
 
     nargs = 2
     latex_name = r"A_{\uparrow}"
+
+    def plain(self) -> Expr:  # noqa: D102
+        a, b = self.args
+        return _density(b) / (_tail(a) - _tail(b))
 
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         a, b = self.args
@@ -283,6 +350,9 @@ class LogSumExp(Primitive):
             return ordered[0]
         return super().__new__(cls, *ordered, **options)
 
+    def plain(self) -> Expr:  # noqa: D102
+        return log(Add(*(exp(argument) for argument in self.args)))
+
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         if not 1 <= argindex <= len(self.args):
             raise ArgumentIndexError(self, argindex)
@@ -301,6 +371,10 @@ class Softmax(Primitive):
             return S.One
         ordered = sorted((S(a) for a in rest), key=default_sort_key)
         return super().__new__(cls, S(first), *ordered, **options)
+
+    def plain(self) -> Expr:  # noqa: D102
+        first, *rest = self.args
+        return 1 / (1 + Add(*(exp(other - first) for other in rest)))
 
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         if argindex == 1:
@@ -333,6 +407,9 @@ class PositivePart(Primitive):
         if x.is_Number:
             return x if x.is_positive else S.Zero
         return None
+
+    def plain(self) -> Expr:  # noqa: D102
+        return Max(0, self.args[0])
 
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         return Heaviside(self.args[0])
@@ -373,6 +450,10 @@ class Clip(Primitive):
             return min(max(x, low), high)
         return None
 
+    def plain(self) -> Expr:  # noqa: D102
+        x, low, high = self.args
+        return Min(Max(x, low), high)
+
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         x, low, high = self.args
         if argindex == 1:
@@ -405,6 +486,10 @@ class ProductDifference(Primitive):
             rest = expand(a * b - c * c)
             return None if rest.is_Add else rest
         return None
+
+    def plain(self) -> Expr:  # noqa: D102
+        a, b, c, d = self.args
+        return a * b - c * d
 
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         a, b, c, d = self.args

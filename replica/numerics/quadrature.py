@@ -36,6 +36,7 @@ __all__ = [
     "panel_breakpoints",
     "panel_nodes",
     "panel_rule",
+    "plain_panels",
     "trapezoid_rule",
 ]
 
@@ -263,6 +264,16 @@ def panel_rule(
         reach,
         even,
     )
+
+
+def plain_panels(edges: Array, refinement: int) -> tuple[Array, tuple[Array, Array, Array], int]:
+    """Return nodes of panels, weights of three nested rules without a density, and the panels."""
+    nodes, *rules = _embedded_fejer(refinement)
+    half = 0.5 * np.diff(edges, axis=1)[..., None]
+    middle = 0.5 * (edges[:, 1:] + edges[:, :-1])[..., None]
+    points, blocks = half.shape[:2]
+    fine, coarse, coarsest = ((half * weights).reshape(points, -1) for weights in rules)
+    return (middle + half * nodes).reshape(points, -1), (fine, coarse, coarsest), blocks
 
 
 def extrapolated_error(difference: Any, coarser: Any, size: Any) -> Any:

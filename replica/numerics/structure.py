@@ -35,6 +35,7 @@ from sympy import (
 from replica.language.bivariate import BIVARIATE, LogBivariateNormalCDF
 from replica.language.curves import Proximal
 from replica.language.kinks import branches, places
+from replica.language.logmeans import LogMean, TiltedMean
 from replica.language.means import Mean
 from replica.language.primitives import (
     Clip,
@@ -110,10 +111,20 @@ def _walk(
     if isinstance(node, Mean):
         if node.variance.has_free(field):  # such a mean changes where the variance is about one
             for feature in _of_argument(node.variance, field, inner, smooth=True):
-                if feature is not None:
-                    found.setdefault(feature)
+                usual = feature and _at_usual_fields(feature, field, inner)
+                if usual is not None:
+                    found.setdefault(usual)
         # an exponential in the inner mean tilts the inner field, not this one
         _walk(node.body, field, {**inner, node.field: node.variance}, found, seen, tilts=False)
+        return
+    if isinstance(node, (LogMean, TiltedMean)):
+        within: dict[Feature, None] = {}
+        around = {**inner, node.field: node.variance}
+        for part in (node.variance, node.power, node.args[0]):
+            _walk(part, field, around, within, tilts=False)
+        for feature in within:  # the weight turns from one side to another in a power-th of that
+            found.setdefault(feature)
+            found.setdefault(replace(feature, width=feature.width / (1 + Abs(node.power))))
         return
     if isinstance(node, exp):
         # exp(LogH), a probability, is at most one: it moves no weight into the tails
@@ -163,7 +174,28 @@ def _of_node(node: Basic, field: Symbol, inner: dict[Symbol, Expr]) -> list[Feat
         for argument in node.args:
             for branch in _branches(argument, field):
                 features += _of_argument(branch, field, inner, smooth=True)
-    return [feature for feature in features if feature is not None]
+    usual = [_at_usual_fields(feature, field, inner) for feature in features if feature is not None]
+    return [feature for feature in usual if feature is not None]
+
+
+def _at_usual_fields(feature: Feature, field: Symbol, inner: dict[Symbol, Expr]) -> Feature | None:
+    """Return the feature where the inner fields are zero, over its width at their usual sizes.
+
+    A place that other fields move has no number of its own: it is looked for where it is centred.
+    None if it is off the real line.
+    """
+    centre, width = feature.centre, feature.width
+    if any(part.is_number and part.is_real is False for part in (centre, width)):
+        return None
+    if not (centre.has_free(*inner) or width.has_free(field, *inner)):
+        return feature
+    centre = centre.xreplace(dict.fromkeys(inner, S.Zero))
+    for _ in inner:  # the size of one field may depend on another
+        width = width.xreplace({other: sqrt(variance) for other, variance in inner.items()})
+    width = width.xreplace({field: centre})
+    if centre.has(S.NaN, S.ComplexInfinity) or width.has(S.NaN, S.ComplexInfinity):
+        return None
+    return replace(feature, centre=centre, width=width)
 
 
 def _of_zeros(zero: Expr, field: Symbol, inner: dict[Symbol, Expr]) -> list[Feature | None]:
