@@ -125,6 +125,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     ),
     "replica.language.envelope": ("MoreauEnvelope",),
     "replica.language.excess": ("squared_excess",),
+    "replica.language.implicit": ("Implicit",),
     "replica.language.integrals": ("LabelIntegral",),
     "replica.language.means": (
         "LabelSum",
@@ -252,6 +253,7 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.language.bivariate import LogBivariateNormalCDF as LogBivariateNormalCDF
     from replica.language.envelope import MoreauEnvelope as MoreauEnvelope
     from replica.language.excess import squared_excess as squared_excess
+    from replica.language.implicit import Implicit as Implicit
     from replica.language.integrals import LabelIntegral as LabelIntegral
     from replica.language.means import LabelSum as LabelSum
     from replica.language.means import Mean as Mean
