@@ -63,6 +63,11 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "FeatureMatrix",
         "RandomFeatures",
     ),
+    "replica.blocks.spectra": ("MarchenkoPastur",),
+    "replica.blocks.transforms": (
+        "RTransform",
+        "Spectrum",
+    ),
     "replica.blocks.written_channels": (
         "ContinuousChannel",
         "DiscreteChannel",
@@ -208,7 +213,10 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.blocks.random_features import FeatureMap as FeatureMap
     from replica.blocks.random_features import FeatureMatrix as FeatureMatrix
     from replica.blocks.random_features import RandomFeatures as RandomFeatures
+    from replica.blocks.spectra import MarchenkoPastur as MarchenkoPastur
     from replica.blocks.sphere import Sphere as Sphere
+    from replica.blocks.transforms import RTransform as RTransform
+    from replica.blocks.transforms import Spectrum as Spectrum
     from replica.blocks.written_channels import ContinuousChannel as ContinuousChannel
     from replica.blocks.written_channels import DiscreteChannel as DiscreteChannel
     from replica.declarations.control import Control as Control

@@ -13,7 +13,19 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from sympy import Eq, Expr, Interval, S, Symbol, SympifyError, srepr, sympify
+from sympy import (
+    Basic,
+    Dummy,
+    Eq,
+    Expr,
+    Function,
+    Interval,
+    S,
+    Symbol,
+    SympifyError,
+    srepr,
+    sympify,
+)
 from sympy.core.expr import AtomicExpr
 from sympy.core.function import ArgumentIndexError
 from sympy.core.sorting import default_sort_key
@@ -133,7 +145,8 @@ def Implicit(s: Symbol, equation: Any, branch: Any = None) -> Expr:
     s : Symbol
         The unknown, a real symbol; it is not visible from outside.
     equation : Expr or Eq
-        What vanishes, or an equality, written in functions of the language without means.
+        What vanishes, or an equality, written in functions of the language; the unknown is inside
+        of no mean.
     branch : Interval or (low, high)
         Where exactly one root lies; ends may be infinite, or expressions in the other symbols.
 
@@ -164,22 +177,43 @@ def Implicit(s: Symbol, equation: Any, branch: Any = None) -> Expr:
     vanishing = _expression(equation.lhs - equation.rhs if isinstance(equation, Eq) else equation)
     if vanishing is None or not vanishing.has_free(s):
         raise DeclarationError(f"Implicit: {equation!r} is no equation for {s}")
+    vanishing, known = _without_functions(vanishing, s)
     if vanishing.has(BoundMean):
         raise DeclarationError(
-            f"Implicit: the equation for {s} has a mean in it, {equation}; make {s} an overlap "
-            f"of the formula with this equation instead"
+            f"Implicit: {s} is inside a mean in {equation}; make {s} an overlap of the formula "
+            f"with this equation instead"
         )
     low, high = _branch(s, equation, branch)
     vanishing = stabilise(vanishing)
     parameters = sorted(
         (vanishing.free_symbols | low.free_symbols | high.free_symbols) - {s}, key=default_sort_key
     )
+    values = [known.get(p, p) for p in parameters]
     names = {p: Symbol(f"parameter{k}", **p.assumptions0) for k, p in enumerate(parameters)}
     rule = {s: root, **names}
     node = Equation(
         vanishing.xreplace(rule), low.xreplace(names), high.xreplace(names), tuple(names.values())
     )
-    return ImplicitRoot(node, *parameters)
+    return ImplicitRoot(node, *values)
+
+
+def _without_functions(equation: Expr, s: Symbol) -> tuple[Expr, dict[Symbol, Expr]]:
+    """Return an equation with functions and means that do not have the unknown as parameters.
+
+    They are computed once, not in every step towards the root.
+    """
+    found: dict[Expr, Symbol] = {}
+
+    def walk(node: Basic) -> None:
+        if node.has_free(s):
+            for argument in node.args:
+                walk(argument)
+        elif isinstance(node, Expr) and node.has(Function, BoundMean):
+            sign = {"positive": True} if node.is_positive else {"real": True}
+            found.setdefault(node, Dummy(f"known{len(found)}", **sign))
+
+    walk(equation)
+    return equation.xreplace(found), {symbol: node for node, symbol in found.items()}
 
 
 def _branch(s: Symbol, equation: object, branch: Any) -> tuple[Expr, Expr]:

@@ -8,6 +8,7 @@ at a pole, is returned as not a number.
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from typing import Any
 
@@ -30,7 +31,7 @@ _NEWTON, _MOST = 8, 400  # steps after which every third one bisects, and steps 
 _LEVEL, _ACCEPTED = 4, 64  # residual, in rounding units of its terms: to stop at, and to accept
 _NEAREST = 1e-12  # distance to an end, relative above one, from which it is looked at
 _NEXT_TO_ZERO = 1e-300  # the same for an end at zero
-_REACHES = 10.0 ** np.array([0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256])
+_REACHES = 10.0 ** np.array([0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 307])
 _DECADES = 16.0  # ratio of the ends of a bracket from which it is halved on a logarithmic scale
 
 
@@ -103,6 +104,7 @@ def _roots(problem: _Problem) -> Array:
             break
         residual, rise, terms = problem.at(x, active)
         size = terms + np.abs(x * rise)
+        size[~np.isfinite(size)] = 0.0  # next to a pole nothing is known of rounding
         same = np.sign(residual) == sign
         low, high = np.where(same, x, low), np.where(same, high, x)
         level = np.abs(residual) <= _LEVEL * _UNIT * size
@@ -184,11 +186,32 @@ def _at_ends(problem: _Problem, left: Array, right: Array) -> Array:
 
 
 def _at(key: str, parameters: tuple[Any, ...]) -> tuple[Array, list[Array], Array, list[Array]]:
-    x = implicit_root(key, *parameters)
+    x = _again(key, parameters)
     function, slopes, _ = _compiled(key)
     with np.errstate(all="ignore"):
         _, rise, terms = function(x, *parameters)
         return x, [np.asarray(s) for s in slopes(x, *parameters)], np.abs(rise), terms
+
+
+_LAST = threading.local()  # of each thread: quadrature works in several
+
+
+def _again(key: str, parameters: tuple[Any, ...]) -> Array:
+    """Return the roots, those of the call just before where it is the same one.
+
+    A bound on the error asks for the value, its slopes and its rounding, in turn.
+    """
+    before = getattr(_LAST, "call", None)
+    if before is not None and before[0] == key and len(before[1]) == len(parameters):
+        if all(one is other for one, other in zip(before[1], parameters, strict=True)):
+            return np.asarray(before[2])
+    found = implicit_root(key, *parameters)
+    _LAST.call = key, parameters, found
+    return found
+
+
+def _value(key: str, *parameters: Any) -> Array:
+    return _again(key, parameters)
 
 
 def _slopes(key: str, *parameters: Any) -> tuple[Any, ...]:
@@ -221,5 +244,5 @@ def _precise(key: str, *parameters: mpmath.mpf) -> mpmath.mpf:
     return mpmath.nan
 
 
-IMPLICIT = Implementation(implicit_root, _slopes, _precise, rounding=_rounding)
+IMPLICIT = Implementation(_value, _slopes, _precise, rounding=_rounding)
 """The root of an equation, named by its key, at values of its parameters."""

@@ -118,6 +118,15 @@ def test_inside_a_mean():
     )
 
 
+def test_a_mean_without_the_unknown_is_a_parameter():
+    node = rp.Implicit(s, s - cos(rp.Mean(y**2, (y, b)) + s / 2), branch=(-2, 2))
+    root = brentq(lambda s: s - np.cos(0.7 + s / 2), -2, 2, xtol=1e-15)
+    assert float(values(node, b, 0.7).value) == pytest.approx(root, abs=1e-14)
+    kernel = compile_kernel((b,), (node, node.diff(b)))
+    low, here, high = (kernel(0.7 + k * 1e-5) for k in (-1, 0, 1))
+    assert float(here[1]) == pytest.approx(float(high[0] - low[0]) / 2e-5, rel=1e-8)
+
+
 def test_it_behaves_as_a_function():
     assert pickle.loads(pickle.dumps(LAMBERT)) == LAMBERT
     assert LAMBERT.free_symbols == {x}
@@ -171,7 +180,10 @@ def test_where_there_is_no_root_there_is_no_number():
         (lambda: rp.Implicit(s, s - x, (1, 0)), "is empty"),
         (lambda: rp.Implicit(s, s - x, 3), "must be an Interval or"),
         (lambda: rp.Implicit(s, s - x, (s, 1)), "must be an Interval or"),
-        (lambda: rp.Implicit(s, s - rp.Mean(exp(-((s + x) ** 2)), (x, v)), (0, 1)), "has a mean"),
+        (
+            lambda: rp.Implicit(s, s - rp.Mean(exp(-((s + x) ** 2)), (x, v)), (0, 1)),
+            "s is inside a mean",
+        ),
     ],
 )
 def test_bad_equations(call, words):
