@@ -63,6 +63,11 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "FeatureMatrix",
         "RandomFeatures",
     ),
+    "replica.blocks.spectra": ("MarchenkoPastur",),
+    "replica.blocks.transforms": (
+        "RTransform",
+        "Spectrum",
+    ),
     "replica.blocks.written_channels": (
         "ContinuousChannel",
         "DiscreteChannel",
@@ -125,6 +130,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     ),
     "replica.language.envelope": ("MoreauEnvelope",),
     "replica.language.excess": ("squared_excess",),
+    "replica.language.implicit": ("Implicit",),
     "replica.language.integrals": ("LabelIntegral",),
     "replica.language.logmeans": (
         "LogMean",
@@ -211,7 +217,10 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.blocks.random_features import FeatureMap as FeatureMap
     from replica.blocks.random_features import FeatureMatrix as FeatureMatrix
     from replica.blocks.random_features import RandomFeatures as RandomFeatures
+    from replica.blocks.spectra import MarchenkoPastur as MarchenkoPastur
     from replica.blocks.sphere import Sphere as Sphere
+    from replica.blocks.transforms import RTransform as RTransform
+    from replica.blocks.transforms import Spectrum as Spectrum
     from replica.blocks.written_channels import ContinuousChannel as ContinuousChannel
     from replica.blocks.written_channels import DiscreteChannel as DiscreteChannel
     from replica.declarations.control import Control as Control
@@ -256,6 +265,7 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.language.bivariate import LogBivariateNormalCDF as LogBivariateNormalCDF
     from replica.language.envelope import MoreauEnvelope as MoreauEnvelope
     from replica.language.excess import squared_excess as squared_excess
+    from replica.language.implicit import Implicit as Implicit
     from replica.language.integrals import LabelIntegral as LabelIntegral
     from replica.language.logmeans import LogMean as LogMean
     from replica.language.logmeans import TiltedMean as TiltedMean

@@ -1,4 +1,4 @@
-"""How large an expression is: symbolic steps whose cost outgrows their use ask before they begin."""
+"""How large an expression is: steps whose cost outgrows their use ask before they begin."""
 
 from __future__ import annotations
 

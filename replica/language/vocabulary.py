@@ -46,6 +46,7 @@ from replica.language.bessel import (
 from replica.language.bivariate import BIVARIATE
 from replica.language.curves import Curve, Proximal
 from replica.language.envelope import Envelope
+from replica.language.implicit import Equation, ImplicitRoot
 from replica.language.laws import Law
 from replica.language.means import BoundMean
 from replica.language.primitives import (
@@ -113,6 +114,7 @@ FUNCTIONS: tuple[type[Basic], ...] = (
     Clip,
     Proximal,
     Envelope,
+    ImplicitRoot,
     exp,
     log,
     cosh,
@@ -145,6 +147,7 @@ _STRUCTURE = (
     Lambda,
     Tuple,
     Curve,
+    Equation,
 )
 
 
@@ -161,6 +164,10 @@ def first_unknown_node(expression: Basic) -> Basic | None:
     known = isinstance(expression, (*_STRUCTURE, *FUNCTIONS))
     if not known or expression in (S.NaN, S.ComplexInfinity, S.Infinity, S.NegativeInfinity):
         return expression
+    if isinstance(expression, Equation):
+        ends = (end for end in (expression.low, expression.high) if not end.is_infinite)
+        parts = (first_unknown_node(part) for part in (expression.expression, *ends))
+        return next((part for part in parts if part is not None), None)
     for argument in expression.args:
         found = first_unknown_node(argument)
         if found is not None:
