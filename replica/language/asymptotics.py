@@ -134,7 +134,7 @@ class Expansion:
         if isinstance(node, Mean):
             return self._mean(node)
         if isinstance(node, BoundMean):
-            return self._average(node)
+            return self._average(node) if node.linear else self.of(node.written_out())
         if isinstance(node, exp):
             return self._exponential(node)
         if isinstance(node, log):

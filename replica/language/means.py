@@ -84,8 +84,15 @@ class BoundMean(Expr):
         """What the field is drawn from."""
         return self.args[1].args[1]
 
+    linear = True
+    """Whether the mean of a sum is the sum of the means."""
+
     def closed_form(self) -> Expr:
         """Return the form that numbers are computed from: itself, or one with simpler means."""
+        return self
+
+    def written_out(self) -> Expr:
+        """Return the same in linear means, from which its limits are known."""
         return self
 
     @property

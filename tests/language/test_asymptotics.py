@@ -7,12 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from scipy import special
-from sympy import Abs, Function, Heaviside, Max, S, cosh, erfc, exp, log, sign, sqrt, symbols
+from sympy import Abs, Function, Heaviside, Max, S, Tuple, cosh, erfc, exp, log, sign, sqrt, symbols
 
 from replica.language.asymptotics import Expansion
 from replica.language.curves import Curve, t
 from replica.language.envelope import Envelope
-from replica.language.means import Mean
+from replica.language.laws import GaussianLaw
+from replica.language.means import BoundMean, Mean
 from replica.language.pieces import tidied
 from replica.language.primitives import (
     LogCosh,
@@ -263,3 +264,23 @@ def test_orders_of_a_product():
     both = layer * layer
     assert both.order == 0
     assert both.mean_order == 1
+
+
+class LogOfMean(BoundMean):
+    """A mean that is not linear in its body, and says what it is."""
+
+    linear = False
+
+    def __new__(cls, body, binding):
+        field, law = binding
+        return super().__new__(cls, body, Tuple(field, law))
+
+    def written_out(self):
+        return log(Mean(exp(self.body), (self.field, self.law.variance)))
+
+
+def test_means_of_ones_own():
+    body = log(2 * cosh((u + z) / T)) * mu * T
+    own = LogOfMean(body, (z, GaussianLaw(S.One)))
+    plain = log(Mean((2 * cosh((u + z) / T)) ** (mu * T), (z, 1)))
+    assert leading(own) == leading(plain)
