@@ -140,6 +140,8 @@ def trajectory(
         raise ControlError(f"steps = {steps!r} must be a whole number from 1 to {_MOST_STEPS}")
     points = read(formula, controls).single("trajectory")
     found = points.formula
+    if not found.unknowns:
+        raise DeclarationError(f"{found.name} has no overlap, and so no state evolution: use solve")
     if set(found.conjugates) != set(found.overlaps):
         raise DeclarationError(f"{found.name}: state evolution needs a conjugate for every overlap")
     system = saddle_system(found)
