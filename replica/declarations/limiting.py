@@ -9,8 +9,8 @@ of which :math:`\phi_0` is the potential of the limit, since both have the same 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import Any
 
 from sympy import (
@@ -21,7 +21,6 @@ from sympy import (
     Pow,
     S,
     Symbol,
-    SympifyError,
     count_ops,
     expand_mul,
     factor,
@@ -32,8 +31,9 @@ from sympy import (
 )
 
 from replica.declarations.control import Control, control_name
+from replica.declarations.scaling import Approach, Scaled
 from replica.declarations.threshold import Threshold
-from replica.errors import DeclarationError, UnknownName, looked_up
+from replica.errors import DeclarationError, UnknownName
 from replica.language.asymptotics import Expansion
 from replica.language.means import BoundMean
 from replica.language.pieces import tidied
@@ -58,155 +58,14 @@ def limit_of(
     known: Mapping[str, Any],
 ) -> Any:
     """Return the limit of a formula; see `Formula.limit`."""
-    approach = _Approach.of(formula, symbol, value)
-    scaled = _Scaled.of(formula, approach, scaling, domains)
+    approach = Approach.of(formula, symbol, value)
+    scaled = Scaled.of(formula, approach, scaling, domains)
     found = _Limit(formula, approach, scaled)
     names = {item.name for item in fields(formula)}
     for key in known:
         if key not in names:
             raise UnknownName("part of a formula", key, names)
     return replace(formula, **{**found.parts(), **known})
-
-
-@dataclass(frozen=True)
-class _Approach:
-    """How a symbol tends to an end of its domain, in terms of a small positive one."""
-
-    symbol: Symbol
-    value: Expr
-    small: Symbol
-    path: Expr
-
-    @classmethod
-    def of(cls, formula: Any, symbol: Symbol, value: Any) -> _Approach:
-        """Return the approach; the side follows from the domain."""
-        declared = {c.symbol: c.domain for c in formula.controls.values()}
-        declared.update((s, formula.domains[s]) for s in formula.unknowns)
-        symbol = looked_up("control or overlap", str(symbol), _names(formula), formula.name)
-        domain, end = declared[symbol], _expression(formula, f"the value of {symbol}", value)
-        small = Dummy("small", positive=True)
-        ends = {
-            domain.end: domain.end - small if domain.end.is_finite else 1 / small,
-            domain.start: domain.start + small if domain.start.is_finite else -1 / small,
-        }
-        if end not in ends or end.free_symbols:
-            raise DeclarationError(
-                f"limit of {formula.name}: {symbol} = {end} is no end of its domain "
-                f"{domain_text(domain)}"
-            )
-        return cls(symbol, end, small, ends[end])
-
-    @property
-    def text(self) -> str:
-        """How it is written."""
-        return f"{self.symbol} -> {self.value}"
-
-    def shown(self, power: Expr) -> str:
-        """Return a power of the small symbol in terms of the user's."""
-        if self.value in (oo, -oo):
-            return str((self.symbol if self.value is oo else -self.symbol) ** -power)
-        distance = self.symbol - self.value
-        return str((distance if self.path.subs(self.small, 1) > self.value else -distance) ** power)
-
-
-@dataclass(frozen=True)
-class _Scaled:
-    """What replaces the unknowns and controls, and the new ones among it."""
-
-    rule: Mapping[Symbol, Expr]
-    new: Mapping[Symbol, tuple[Symbol, ...]]
-    domains: Mapping[Symbol, Interval]
-
-    @classmethod
-    def of(
-        cls,
-        formula: Any,
-        approach: _Approach,
-        scaling: Mapping[Symbol, Any],
-        domains: Mapping[Symbol, Interval],
-    ) -> _Scaled:
-        """Return the scaling, refused where it is none."""
-        if not isinstance(scaling, Mapping) or not isinstance(domains, Mapping):
-            raise DeclarationError(
-                f"limit of {formula.name}: the scaling is a mapping such as {{q: 1 - chi*T}}, and "
-                f"so are domains"
-            )
-        names = _names(formula)
-        scaled: dict[Symbol, Expr] = {}
-        new: dict[Symbol, tuple[Symbol, ...]] = {}
-        for key, given in scaling.items():
-            old = looked_up("overlap or control", str(key), names, formula.name)
-            if old == approach.symbol:
-                raise DeclarationError(
-                    f"limit of {formula.name}: {old} is what tends to {approach.value}; scale the "
-                    f"others"
-                )
-            expression = _expression(formula, str(old), given)
-            others = set(names.values()) - {old}
-            fresh = tuple(sorted(expression.free_symbols - others, key=str))
-            for one in fresh:
-                if one.is_real is not True:
-                    raise DeclarationError(
-                        f"limit of {formula.name}: declare {one} as a real symbol, positive where "
-                        f"it is: symbols({one.name!r}, positive=True)"
-                    )
-            new[old], scaled[old] = fresh, expression
-        # one may be written in terms of another one, as m = mu (1 - q) is
-        chained = {old: e for old, e in scaled.items() if old not in new[old]}
-        for _ in chained:
-            scaled = {old: e.xreplace(chained) for old, e in scaled.items()}
-        small = {approach.symbol: approach.path}
-        rule = {**small, **{old: e.xreplace(small) for old, e in scaled.items()}}
-        every = {one for fresh in new.values() for one in fresh}
-        for one in domains:
-            if one not in every:
-                raise UnknownName("scaled variable", one, map(str, every), formula.name)
-        return cls(rule, new, {one: domains.get(one, _domain(one)) for one in every})
-
-    def within(self, positive: Iterable[Expr]) -> _Scaled:
-        """Return the same with domains in which expressions of one variable are positive."""
-        domains = dict(self.domains)
-        for expression in positive:
-            symbols = expression.free_symbols
-            if len(symbols) != 1 or not symbols <= set(domains):
-                continue
-            (symbol,) = symbols
-            place = solve_linear(expression, symbol)
-            if place is None:
-                continue
-            above = expression.diff(symbol).is_positive
-            part = Interval.open(place, oo) if above else Interval.open(-oo, place)
-            domains[symbol] = domains[symbol].intersect(part)
-        return replace(self, domains=domains)
-
-
-def _names(formula: Any) -> dict[str, Symbol]:
-    """Return the symbols of a formula by name; those of a user may know other things of them."""
-    known = (*(c.symbol for c in formula.controls.values()), *formula.unknowns)
-    return {str(symbol): symbol for symbol in known}
-
-
-def _expression(formula: Any, what: str, given: Any) -> Expr:
-    """Return an expression in the symbols of a formula, and others."""
-    try:
-        found = sympify(given, strict=True)
-    except SympifyError:
-        found = None
-    if not isinstance(found, Expr) or found is S.NaN:
-        raise DeclarationError(
-            f"limit of {formula.name}: {what} must be a sympy expression or a number, not {given!r}"
-        )
-    names = _names(formula)
-    return found.xreplace({s: names[str(s)] for s in found.free_symbols if str(s) in names})
-
-
-def _domain(symbol: Symbol) -> Interval:
-    """Return the domain that the assumptions of a symbol tell."""
-    if symbol.is_positive:
-        return Interval.open(0, oo)
-    if symbol.is_negative:
-        return Interval.open(-oo, 0)
-    return Interval(0, oo) if symbol.is_nonnegative else S.Reals
 
 
 def _towards(value: Expr, domain: Interval) -> Expr:
@@ -225,7 +84,7 @@ def _towards(value: Expr, domain: Interval) -> Expr:
 class _Limit:
     """The parts of the formula that is left."""
 
-    def __init__(self, formula: Any, approach: _Approach, scaled: _Scaled) -> None:
+    def __init__(self, formula: Any, approach: Approach, scaled: Scaled) -> None:
         self.formula, self.approach, self.scaled = formula, approach, scaled
         self.what = f"limit of {formula.name}, {approach.text}"
         self.known: dict[Symbol, Symbol] = {}
@@ -409,7 +268,7 @@ class _Limit:
     def _check_ends(self) -> None:
         """Refuse scaled variables that leave the domain of what they replace."""
         for old in self.scaled.new:
-            domain = self._old_domain(old)
+            domain = self._olddomain_of(old)
             if domain is None or domain.start.free_symbols | domain.end.free_symbols:
                 continue
             try:
@@ -437,7 +296,7 @@ class _Limit:
                     f"domain {domain_text(domain)}"
                 )
 
-    def _old_domain(self, old: Symbol) -> Interval | None:
+    def _olddomain_of(self, old: Symbol) -> Interval | None:
         if old in self.formula.unknowns:
             return self.formula.domains[old]
         return self.formula.control(old).domain

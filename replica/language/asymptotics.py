@@ -16,7 +16,8 @@ function, large argument        leading behaviour
 
 They are exchanged with Gaussian means, whose field is measured in units of its own width; the
 logarithm of a mean of :math:`e^{g(z)/\varepsilon}` over a field of variance
-:math:`\varepsilon v` is :math:`\max_z [g(z) - z^2/2v] / \varepsilon` (Laplace), a Moreau envelope.
+:math:`\varepsilon v` is :math:`\max_z [g(z) - z^2/2v] / \varepsilon` (Laplace), a Moreau
+envelope; so is that of an integral over z, where g has a quadratic part.
 """
 
 from __future__ import annotations
@@ -55,8 +56,22 @@ from sympy import (
 from sympy.core.function import Function
 
 from replica.errors import DeclarationError
-from replica.language.curves import Curve, t
-from replica.language.envelope import Envelope
+from replica.language.laplace import lowest
+from replica.language.large_arguments import (
+    absolute,
+    in_layer,
+    indefinite_step,
+    log_scaled_tail,
+    log_tail,
+    mills,
+    positive_part,
+    reciprocal,
+    sign_of,
+    soft_maximum,
+    step,
+    up_to_logarithms,
+    which_sign,
+)
 from replica.language.means import BoundMean, Mean
 from replica.language.primitives import (
     LogCosh,
@@ -76,9 +91,6 @@ from replica.language.primitives import (
 from replica.language.series import LOGARITHM, NoLimit, Series, composed, constant
 
 __all__ = ["Expansion"]
-
-_STEPPED = (PositivePart, Heaviside, Envelope)
-"""Functions that may vanish on a whole interval."""
 
 _EXACT_POWER = 8  # up to which a power of a sum is multiplied out, without an expansion
 
@@ -134,7 +146,7 @@ class Expansion:
         if isinstance(node, Mean):
             return self._mean(node)
         if isinstance(node, BoundMean):
-            return self._average(node)
+            return self._average(node) if node.linear else self.of(node.written_out())
         if isinstance(node, exp):
             return self._exponential(node)
         if isinstance(node, log):
@@ -168,7 +180,7 @@ class Expansion:
 
     def _slope_of_mills(self, argument: Expr) -> Series | None:
         given = self.of(argument)
-        return _step(given) if given.power < 0 else None
+        return step(given) if given.power < 0 else None
 
     def _power(self, node: Expr) -> Series:
         base, power = node.args
@@ -265,7 +277,7 @@ class Expansion:
         given = self.of_logarithms(argument)
         low = [p for p in given.terms if p < 0]
         if low:
-            sign_there = _sign(given.lead[1])
+            sign_there = which_sign(given.lead[1])
             if sign_there < 0:
                 return _ZERO
             parts = Add.make_args(argument)
@@ -295,7 +307,7 @@ class Expansion:
         given = self.of(argument)
         if given.power >= 0:
             return self._regular_tail(argument, given)
-        return _step(-given)
+        return step(-given)
 
     def _regular_tail(self, argument: Expr, given: Series) -> Series:
         series = self._regular(LogH(argument))
@@ -347,12 +359,12 @@ class Expansion:
             return None
         if all(part.power >= 0 for part in parts):
             return None
-        return reduce(_soft_maximum, parts)
+        return reduce(soft_maximum, parts)
 
     def _laplace(self, node: Mean) -> Series | None:
-        r"""Return :math:`\max_z [g(z) - z^2 / 2v]`, None where the field is not that narrow."""
+        """Return the maximum of a large exponent with the Gaussian's, None if it is not large."""
         width = self.of(node.variance)
-        if not width.terms or width.lead[0] <= 0:
+        if not width.terms:
             return None
         try:
             exponent = self.log_of(node.body)
@@ -361,139 +373,28 @@ class Expansion:
         power, height = exponent.lead if exponent.terms else (S.Zero, S.Zero)
         if power >= 0 or not height.has_free(node.field):
             return None
-        if power != -width.lead[0]:
+        spread, variance = width.lead
+        if spread > -power:
             raise NoLimit(
                 f"{node}: the exponent grows as the power {power} and the variance of "
-                f"{node.field} vanishes as the power {width.lead[0]}"
+                f"{node.field} vanishes as the power {spread}"
             )
-        found = _highest(height, node.field, width.lead[1])
-        if found is None:
+        cost = -height
+        if spread == -power:
+            cost += node.field**2 / (2 * variance)
+        found = lowest(cost, node.field)
+        if found is None and spread == -power:
             raise NoLimit(f"{node}: the maximum of its exponent over {node.field} is not known")
+        if found is None:
+            return None  # a plateau, whose mass counts
         gap = min(exponent.gap, width.gap, -power)
-        return Series({power: found}, power + gap, power + gap)
+        return Series({power: -found}, power + gap, power + gap)
 
 
 class _Logarithm(Function):
     """The logarithm of the base of a power; sympy would turn exp(p log(b)) back into b**p."""
 
     nargs = 1
-
-
-def _sign(coefficient: Expr) -> int:
-    """Return 1 or -1 where the sign of a coefficient is known, else 0."""
-    if coefficient.is_positive:
-        return 1
-    return -1 if coefficient.is_negative else 0
-
-
-def _layer(given: Series, first: Expr, terms: dict[Expr, Expr], known: Expr) -> Series:
-    """Return a function with a kink where the first coefficient of its argument changes sign.
-
-    The rest of the argument moves the kink by a gap; what is `known` beside the kink is of
-    power `first`.
-    """
-    lead = given.lead[1]
-    gap = given.gap
-    if gap is oo:
-        return Series(terms)
-    order = known + gap
-    # a coefficient that vanishes on an interval says nothing of the next order there
-    wide = lead.has(*_STEPPED)
-    mean_order = order if wide else order + gap
-    across = None if wide else frozenset(lead.free_symbols)
-    return Series(
-        {p: c for p, c in terms.items() if p < mean_order},
-        order,
-        min(mean_order, max(order, known + given.mean_order - first)),
-        across,
-    )
-
-
-def _positive_part(given: Series) -> Series:
-    if not given.terms and given.is_exact:
-        return _ZERO
-    first, lead = given.lead
-    if _sign(lead) > 0:
-        return given
-    if _sign(lead) < 0:
-        return _ZERO
-    terms = {p: Heaviside(lead) * c for p, c in given.terms.items() if p != first}
-    above = S.Zero if lead.is_nonpositive else lead if lead.is_nonnegative else PositivePart(lead)
-    if above != 0:
-        terms[first] = above
-    return _layer(given, first, terms, first)
-
-
-def _step(given: Series) -> Series:
-    """Return the unit step of something large, which is one over a layer of the argument one."""
-    _, lead = given.lead
-    if _sign(lead):
-        return constant(S.One) if _sign(lead) > 0 else _ZERO
-    return _indefinite_step(given, Heaviside(lead))
-
-
-def _indefinite_step(given: Series, value: Expr) -> Series:
-    first, lead = given.lead
-    if lead.has(*_STEPPED):
-        raise NoLimit("jumps where its argument vanishes over a whole interval")
-    width = min(given.gap, -first) if first < 0 else given.gap
-    if width is oo:
-        return constant(value)
-    return Series({S.Zero: value}, S.Zero, width, frozenset(lead.free_symbols))
-
-
-def _sign_of(given: Series) -> Series:
-    _, lead = given.lead
-    if _sign(lead):
-        return constant(S(_sign(lead)))
-    return _indefinite_step(given, sign(lead))
-
-
-def _absolute(given: Series) -> Series:
-    first, lead = given.lead
-    if _sign(lead):
-        return given.times(S(_sign(lead)))
-    terms = {p: sign(lead) * c for p, c in given.terms.items() if p != first}
-    return _layer(given, first, {first: Abs(lead), **terms}, first)
-
-
-def _in_layer(given: Series) -> Series:
-    """Return what a function of a large argument leaves out next to a zero of the argument."""
-    first, lead = given.lead
-    if _sign(lead):
-        return _ZERO
-    if lead.has(*_STEPPED):
-        return Series({}, S.Zero, S.Zero)
-    return Series({}, S.Zero, -first, frozenset(lead.free_symbols))
-
-
-def _up_to_logarithms(series: Series) -> Series:
-    return series + Series({}, S.Zero, S.Zero)
-
-
-def _soft_maximum(one: Series, two: Series) -> Series:
-    """Return the logarithm of a sum of two exponentials."""
-    difference = two - one
-    if not difference.terms and difference.is_exact:
-        return one + constant(log(2))
-    if difference.lead[0] >= 0:
-        raise NoLimit("is a sum of exponentials of the same order")
-    return one + _positive_part(difference) + _in_layer(difference)
-
-
-def _highest(height: Expr, field: Symbol, variance: Expr) -> Expr | None:
-    """Return the maximum over z of a concave height(z) - z^2 / (2 variance), None if not known."""
-    shifts = [S.Zero]
-    for node in height.atoms(Function, Pow):
-        inner = node.args[0]
-        slope = inner.diff(field)
-        if slope != 0 and not slope.has_free(field):
-            shifts.append(expand(inner / slope - field))
-    for shift in shifts:
-        curve = expand(-height.subs(field, t - shift))
-        if curve.free_symbols <= {t}:
-            return -Envelope(Curve(curve), shift, variance)
-    return None
 
 
 # ---- primitives at large arguments --------------------------------------------------------------
@@ -517,40 +418,16 @@ def _always(
     return lambda expansion, node: rule(expansion.of(node.args[0]))
 
 
-def _log_tail(given: Series) -> Series:
-    above = _positive_part(given)
-    return _up_to_logarithms((above * above).times(-S.Half)) if above.terms else _ZERO
-
-
-def _log_scaled_tail(given: Series) -> Series:
-    below = _positive_part(-given)
-    return _up_to_logarithms((below * below).times(S.Half))
-
-
-def _mills(given: Series) -> Series:
-    above = _positive_part(given)
-    layer = _in_layer(given)
-    return above + layer if _sign(given.lead[1]) < 0 else above + _reciprocal(given)
-
-
-def _reciprocal(given: Series) -> Series:
-    """Return what the ratio leaves out: one over the argument, and one in the layer."""
-    first, lead = given.lead
-    across = None if _sign(lead) or lead.has(*_STEPPED) else frozenset(lead.free_symbols)
-    order = -first if _sign(lead) else S.Zero
-    return Series({}, order, S.Zero if lead.has(*_STEPPED) else -first, across)
-
-
 def _log_interval(expansion: Expansion, node: Expr) -> Series:
     below, above = (expansion.of(a) for a in node.args)
     if below.power >= 0 and above.power >= 0:
         return expansion._regular(node)
-    if below.power >= 0 and _sign(above.lead[1]) > 0:
+    if below.power >= 0 and which_sign(above.lead[1]) > 0:
         return expansion.of(LogH(node.args[0]))
-    if above.power >= 0 and _sign(below.lead[1]) < 0:
+    if above.power >= 0 and which_sign(below.lead[1]) < 0:
         return expansion.of(LogH(-node.args[1]))
-    left, right = _positive_part(below), _positive_part(-above)
-    return _up_to_logarithms((left * left + right * right).times(-S.Half))
+    left, right = positive_part(below), positive_part(-above)
+    return up_to_logarithms((left * left + right * right).times(-S.Half))
 
 
 def _interval_end(upper: bool) -> Callable[[Expansion, Expr], Series]:
@@ -561,7 +438,7 @@ def _interval_end(upper: bool) -> Callable[[Expansion, Expr], Series]:
         if below.power >= 0 or above.power >= 0 or _narrow(below, above):
             raise NoLimit("has ends of different orders")
         end = -above if upper else below
-        return _positive_part(end) + _reciprocal(end)
+        return positive_part(end) + reciprocal(end)
 
     return apply
 
@@ -574,48 +451,48 @@ def _log_sum(expansion: Expansion, node: Expr) -> Series:
     given = [expansion.of(argument) for argument in node.args]
     if all(one.power >= 0 for one in given):
         return expansion._regular(node)
-    return reduce(_soft_maximum, given)
+    return reduce(soft_maximum, given)
 
 
 def _softmax(expansion: Expansion, node: Expr) -> Series:
     own, *others = (expansion.of(argument) for argument in node.args)
     if all((other - own).power >= 0 for other in others):
         return expansion._regular(node)
-    rest = reduce(_soft_maximum, others)
-    return _step(own - rest)
+    rest = reduce(soft_maximum, others)
+    return step(own - rest)
 
 
 def _maximum(expansion: Expansion, node: Expr) -> Series:
-    return reduce(lambda a, b: a + _positive_part(b - a), map(expansion.of, node.args))
+    return reduce(lambda a, b: a + positive_part(b - a), map(expansion.of, node.args))
 
 
 def _minimum(expansion: Expansion, node: Expr) -> Series:
-    return reduce(lambda a, b: a - _positive_part(a - b), map(expansion.of, node.args))
+    return reduce(lambda a, b: a - positive_part(a - b), map(expansion.of, node.args))
 
 
 _RULES: dict[type[Basic], Callable[[Expansion, Expr], Series]] = {
-    LogH: _large(_log_tail),
-    LogScaledH: _large(_log_scaled_tail),
-    Mills: _large(_mills),
-    MillsExcess: _large(lambda given: _positive_part(-given) + _reciprocal(given)),
-    LogCosh: _large(lambda given: _absolute(given) - constant(log(2)) + _in_layer(given)),
-    Tanh: _large(_sign_of),
-    Sech: _large(_in_layer),
-    erf: _large(_sign_of),
-    erfc: _large(lambda given: _step(-given).times(S(2))),
+    LogH: _large(log_tail),
+    LogScaledH: _large(log_scaled_tail),
+    Mills: _large(mills),
+    MillsExcess: _large(lambda given: positive_part(-given) + reciprocal(given)),
+    LogCosh: _large(lambda given: absolute(given) - constant(log(2)) + in_layer(given)),
+    Tanh: _large(sign_of),
+    Sech: _large(in_layer),
+    erf: _large(sign_of),
+    erfc: _large(lambda given: step(-given).times(S(2))),
     LogHDifference: _log_interval,
     LowerMills: _interval_end(upper=False),
     UpperMills: _interval_end(upper=True),
     LogSumExp: _log_sum,
     Softmax: _softmax,
-    PositivePart: _always(_positive_part),
-    Abs: _always(_absolute),
-    sign: _always(_sign_of),
+    PositivePart: _always(positive_part),
+    Abs: _always(absolute),
+    sign: _always(sign_of),
     Heaviside: _always(
         lambda given: (
-            (_sign_of(given) + constant(S.One)).times(S.Half)
-            if _sign(given.lead[1])
-            else _indefinite_step(given, Heaviside(given.lead[1]))
+            (sign_of(given) + constant(S.One)).times(S.Half)
+            if which_sign(given.lead[1])
+            else indefinite_step(given, Heaviside(given.lead[1]))
         )
     ),
     Max: _maximum,

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import Dummy, Expr, S, Symbol, Tuple, exp
+from sympy import Dummy, Expr, S, Symbol, Tuple, exp, log
 from sympy.printing.printer import Printer
 
 from replica.errors import DeclarationError
@@ -38,6 +38,8 @@ __all__ = ["LogMean", "TiltedMean"]
 
 class _Powered(BoundMean):
     """What a mean of exp(power * exponent) is a part of."""
+
+    linear = False
 
     @property
     def exponent(self) -> Expr:
@@ -143,6 +145,11 @@ class LogMean(_Powered):
         """What is exponentiated, before it is multiplied by the power."""
         return self.args[0]
 
+    def written_out(self) -> Expr:
+        """Return the same in means of exponentials, from which its limits are known."""
+        weight = exp(self.power * self.exponent)
+        return log(Mean(weight, (self.field, self.variance))) / self.power
+
     def _eval_derivative(self, symbol: Symbol) -> Expr:
         field, y = self.field, self.power
         change = smooth_derivative(self.exponent, symbol)
@@ -224,6 +231,11 @@ class TiltedMean(_Powered):
 
     def _eval_is_extended_real(self) -> bool | None:
         return self.integrand.is_extended_real
+
+    def written_out(self) -> Expr:
+        """Return the same in means of exponentials, from which its limits are known."""
+        field, weight = (self.field, self.variance), exp(self.power * self.exponent)
+        return Mean(self.integrand * weight, field) / Mean(weight, field)
 
     def _eval_derivative(self, symbol: Symbol) -> Expr:
         body, field, y = self.integrand, self.field, self.power

@@ -74,6 +74,8 @@ class BoundMean(Expr):
     """
 
     is_commutative = True
+    linear = True
+    """Whether the mean of a sum is the sum of the means."""
     computed_as_it_stands = True
     """Whether numbers are computed from the node itself, else from its `closed_form`."""
 
@@ -105,6 +107,10 @@ class BoundMean(Expr):
 
     def closed_form(self) -> Expr:
         """Return the form that numbers are computed from: itself, or one with simpler means."""
+        return self
+
+    def written_out(self) -> Expr:
+        """Return the same in linear means, from which its limits are known."""
         return self
 
     @property

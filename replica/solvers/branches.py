@@ -14,7 +14,7 @@ from replica.declarations.family import Family
 from replica.declarations.formula import Formula
 from replica.declarations.point import Points
 from replica.declarations.reading import read
-from replica.errors import ControlError, ConvergenceError, UnknownName, looked_up
+from replica.errors import ControlError, ConvergenceError, DeclarationError, UnknownName, looked_up
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.boundary import boundary_attracts
 from replica.solvers.curve import ExplicitCurve, explicit_curve
@@ -188,6 +188,10 @@ def branches(formula: Formula | Family, **controls: Any) -> Branches:
     low, high = float(low), float(high)
     if not low < high:
         raise ControlError(f"{found.name}: the range {name} = ({low:g}, {high:g}) is empty")
+    if not found.unknowns:
+        raise DeclarationError(
+            f"{found.name} has no overlap, and so no branch to follow: use sweep"
+        )
     symbol = found.controls[name].symbol
     curve = explicit_curve(found, symbol)
     fixed = points.without(name).floats

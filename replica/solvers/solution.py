@@ -116,8 +116,9 @@ class Solution:
 
     @property
     def error(self) -> Any:
-        """Largest error of an overlap."""
-        worst = np.maximum.reduce([np.asarray(self.errors[name]) for name in self.overlaps])
+        """Largest error of an overlap; of the potential where there is none."""
+        names = [*self.overlaps] or ["potential"]
+        worst = np.maximum.reduce([np.asarray(self.errors.get(name, 0.0)) for name in names])
         return worst if worst.ndim else float(worst)
 
     @property
@@ -296,9 +297,9 @@ class ThresholdResult:
 
 def failure(points: Points, solution: Solution) -> ConvergenceError:
     """Return the error for a saddle point that was not found, carrying what was."""
-    where = listed(points.values, " = ")
+    where = f" at {listed(points.values, ' = ')}" if points.values else ""
     status = Status(int(solution.status))
     note = f" ({solution.note})" if solution.note else ""
     return ConvergenceError(
-        f"{points.formula.name} at {where}: {status.name}, {status}{note}", solution
+        f"{points.formula.name}{where}: {status.name}, {status}{note}", solution
     )

@@ -7,12 +7,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from scipy import special
-from sympy import Abs, Function, Heaviside, Max, S, cosh, erfc, exp, log, sign, sqrt, symbols
+from sympy import Abs, Function, Heaviside, Max, S, Tuple, cosh, erfc, exp, log, sign, sqrt, symbols
 
 from replica.language.asymptotics import Expansion
 from replica.language.curves import Curve, t
 from replica.language.envelope import Envelope
-from replica.language.means import Mean
+from replica.language.integrals import LabelIntegral
+from replica.language.laws import GaussianLaw
+from replica.language.means import BoundMean, Mean
 from replica.language.pieces import tidied
 from replica.language.primitives import (
     LogCosh,
@@ -57,6 +59,13 @@ def log_mean(exponent: Callable[[np.ndarray], np.ndarray], outer: float, inner: 
     for place, weight in zip(np.sqrt(outer) * COARSE, gauss(COARSE), strict=True):
         total += weight * special.logsumexp(prior + exponent(place + z))
     return float(total)
+
+
+def log_integral(exponent: Callable[[np.ndarray, float], np.ndarray]) -> float:
+    """Return E log of the integral of exp(exponent(w, u)) over w, for u of variance one."""
+    w = np.linspace(-15, 15, 60_001)
+    values = [special.logsumexp(exponent(w, place)) + np.log(w[1] - w[0]) for place in COARSE]
+    return float(gauss(COARSE) @ np.array(values))
 
 
 def log_h(x: np.ndarray) -> np.ndarray:
@@ -123,6 +132,15 @@ PIECES = {
     "square": (
         Mean(log(Mean(exp(-((u + z) ** 2) / (2 * T)), (z, chi * T))), (u, 1)),
         lambda T, chi, mu, k, q0: log_mean(lambda h: -(h**2) / (2 * T), 1.0, chi * T),
+    ),
+    "penalty": (
+        Mean(
+            log(LabelIntegral(exp((-(z**2) / (2 * chi) + u * z - mu * Abs(z)) / T), (z, S.Reals))),
+            (u, 1),
+        ),
+        lambda T, chi, mu, k, q0: log_integral(
+            lambda w, h: (-(w**2) / (2 * chi) + h * w - mu * np.abs(w)) / T
+        ),
     ),
     "norm": (
         log(1 - q) / 2 + q / (2 * (1 - q)),
@@ -263,3 +281,23 @@ def test_orders_of_a_product():
     both = layer * layer
     assert both.order == 0
     assert both.mean_order == 1
+
+
+class LogOfMean(BoundMean):
+    """A mean that is not linear in its body, and says what it is."""
+
+    linear = False
+
+    def __new__(cls, body, binding):
+        field, law = binding
+        return super().__new__(cls, body, Tuple(field, law))
+
+    def written_out(self):
+        return log(Mean(exp(self.body), (self.field, self.law.variance)))
+
+
+def test_means_of_ones_own():
+    body = log(2 * cosh((u + z) / T)) * mu * T
+    own = LogOfMean(body, (z, GaussianLaw(S.One)))
+    plain = log(Mean((2 * cosh((u + z) / T)) ** (mu * T), (z, 1)))
+    assert leading(own) == leading(plain)
