@@ -158,6 +158,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "Optimum",
         "optimise",
     ),
+    "replica.solvers.coexisting": ("States",),
     "replica.solvers.saddle": ("solve",),
     "replica.solvers.solution": (
         "Solution",
@@ -271,6 +272,7 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.registry import formulas as formulas
     from replica.solvers.branches import Branches as Branches
     from replica.solvers.branches import branches as branches
+    from replica.solvers.coexisting import States as States
     from replica.solvers.committee_instability import committee_instability as committee_instability
     from replica.solvers.optimise import Optimum as Optimum
     from replica.solvers.optimise import optimise as optimise
