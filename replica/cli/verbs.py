@@ -262,15 +262,22 @@ def _branches(words: tuple[str, ...], as_json: bool) -> None:
 @_words("F [K=V]...")
 @click.option("--steps", type=int, default=50, help="Iterations; 50.")
 @click.option("--start", metavar="START", default="uninformed", help="uninformed or informed.")
+@click.option("--out", metavar="FILE", help="File to write: .csv, a row per step with errors.")
+@_FORCE
 @_JSON
-def _trajectory(words: tuple[str, ...], steps: int, start: str, as_json: bool) -> None:
+def _trajectory(
+    words: tuple[str, ...], steps: int, start: str, out: str | None, force: bool, as_json: bool
+) -> None:
     """Iterate the saddle-point equations: state evolution."""
     from replica.solvers.trajectory import trajectory
 
     (name,), pairs = split(words, "F")
+    target = None if out is None else file_to_write(out, (".csv",), force)
     _, formula, controls = read(name, pairs, number)
     begin = start_of(start, name)
     found = trajectory(formula, steps=steps, start=begin or "uninformed", **controls)
+    if target is not None:
+        found.to_csv(target)
     _show_result(as_json, found)
 
 
