@@ -164,10 +164,9 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "Branches",
         "branches",
     ),
-    "replica.solvers.optimise": (
-        "Optimum",
-        "optimise",
-    ),
+    "replica.solvers.optimise": ("optimise",),
+    "replica.solvers.optimum": ("Optimum",),
+    "replica.solvers.coexisting": ("States",),
     "replica.solvers.saddle": ("solve",),
     "replica.solvers.solution": (
         "Solution",
@@ -287,9 +286,10 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.registry import formulas as formulas
     from replica.solvers.branches import Branches as Branches
     from replica.solvers.branches import branches as branches
+    from replica.solvers.coexisting import States as States
     from replica.solvers.committee_instability import committee_instability as committee_instability
-    from replica.solvers.optimise import Optimum as Optimum
     from replica.solvers.optimise import optimise as optimise
+    from replica.solvers.optimum import Optimum as Optimum
     from replica.solvers.saddle import solve as solve
     from replica.solvers.solution import Solution as Solution
     from replica.solvers.solution import Status as Status

@@ -168,6 +168,7 @@ def identity(plan: Plan) -> dict[str, str]:
             dict(formula.observables),
             dict(formula.thresholds),
             formula.domains,
+            formula.equilibrium,
         )
     )
     controls = hashlib.sha256()

@@ -170,8 +170,8 @@ def every_state(points: Points, asked: Asked) -> States:
             code = refusal.status(unknowns_of(inside, formula), parameters)
             found += [inside] if code[0] == Status.CONVERGED else []
         note = ""
-        if every.refused.shape[0]:
-            note = refusal.reason(every.refused[:1], parameters)
+        for z in every.refused:
+            note = note or refusal.reason(z[None], parameters)
     good = [s for s in found if s.status in (Status.CONVERGED, Status.INACCURATE)]
     return States.ordered(formula, points.floats, good, note)
 

@@ -33,18 +33,19 @@ from replica.solvers.strategies import from_start
 from replica.solvers.system import System
 from replica.solvers.verify import unresolved, verify
 
-__all__ = ["every_saddle", "filled"]
+__all__ = ["coexisting", "every_saddle", "filled"]
 
 Array = NDArray[np.float64]
 
-_PLACES, _DEEP_PLACES = (33, 64, 96), (9, 12, 12)  # of the lattice: for one, two, more overlaps
+# The second number of a pair is for equations with a mean within a mean, where points cost most.
+_PLACES, _DEEP_PLACES = (33, 64, 96), (6, 6, 3)  # of the lattice: for one, two, more overlaps
 _LOGIT, _DECADE, _SINH = 12.0, 3.0, 4.0  # how far the lattice goes into the ends of a domain
-_STEPS = 60  # of Newton's method, at most
+_STEPS, _DEEP_STEPS = 60, 20  # of Newton's method, at most
 _BASIN_AND_NEWTON = 2000  # steps of the usual iteration, at most
 _TOLD, _SHARE = 1e-3, 0.3  # error, and its part of the distance to an end, of what is accepted
 _COARSE = -1  # refinement of the quadrature for a mean within a mean
 _POLISH = 20  # Newton steps, at most, that put a saddle point where it is
-_ROUNDS = 8  # of deflation, at most
+_ROUNDS, _DEEP_ROUNDS = 8, 2  # of deflation, at most
 _SAME = 1e-6  # relative: saddle points closer than this are one
 _FAILED = (Status.MAX_STEPS, Status.DIVERGED, Status.NON_FINITE, Status.LEFT_DOMAIN)
 _SEARCHES = 16  # points of a grid, at most, at which to look everywhere
@@ -162,12 +163,12 @@ def every_saddle(
     begin = _begins(formula, system, attempts, parameters)
     tiled = [np.full(begin.shape[0], p[0]) for p in parameters]
     known, refused = np.empty((0, system.size)), np.empty((0, system.size))
-    rule = _COARSE if system.deep else 0
+    rule, steps = (_COARSE, _DEEP_STEPS) if system.deep else (0, _STEPS)
     found = [from_start(system, begin, tiled, "auto", _BASIN_AND_NEWTON)]
     if not system.deep:  # a mean within a mean costs most: the basins have to do
         found.append(iterate(system, begin, tiled, Newton(), _STEPS))
     ends = np.concatenate([e.z[e.status == Status.CONVERGED] for e in found])
-    for _ in range(_ROUNDS):
+    for _ in range(_DEEP_ROUNDS if system.deep else _ROUNDS):
         new = [
             z
             for z in _polished(system, ends, parameters)
@@ -185,9 +186,40 @@ def every_saddle(
         if not repelling.shape[0] and not refusal.equations:
             break
         deflated = _Deflated(repelling, refusal, tiled)
-        ended = iterate(system, begin, tiled, deflated, _STEPS, refinement=rule)
+        ended = iterate(system, begin, tiled, deflated, steps, refinement=rule)
         ends = ended.z[ended.status == Status.CONVERGED]
     return Found(known, refused)
+
+
+def coexisting(
+    formula: Formula,
+    refusal: Refusal,
+    parameters: Sequence[Array],
+    where: NDArray[np.bool_],
+) -> list[Iterated]:
+    """Return saddle points found everywhere at some of the points of a grid, one list for each.
+
+    NO_SADDLE at other points, and where there are fewer than in the longest list.
+    """
+    points, n = where.size, refusal.system.size
+    left = np.flatnonzero(where)
+    states: list[Iterated] = []
+    attempts = named_starts(formula, None)
+    for k in left[_spread(left.size)]:
+        here = [p[k : k + 1] for p in parameters]
+        for j, z in enumerate(every_saddle(formula, refusal.system, attempts, here, refusal).z):
+            if j == len(states):
+                nowhere = np.full(points, int(Status.NO_SADDLE))
+                unknown = np.full((points, n), np.nan)
+                slopes = np.full((points, n, n), np.nan)
+                states.append(Iterated(unknown.copy(), nowhere, 0, slopes, unknown))
+            states[j].z[k], states[j].status[k] = z, int(Status.CONVERGED)
+    return states
+
+
+def _spread(size: int) -> NDArray[np.intp]:
+    """Return some of so many places, evenly spaced."""
+    return np.unique(np.linspace(0, size - 1, min(size, _SEARCHES)).astype(int))
 
 
 def filled(
@@ -224,8 +256,7 @@ def filled(
         return ended
     system, attempts = refusal.system, named_starts(formula, start)
     z = np.full_like(ended.z, np.nan)
-    places = np.unique(np.linspace(0, left.size - 1, min(left.size, _SEARCHES)).astype(int))
-    for k in left[places]:
+    for k in left[_spread(left.size)]:
         here = [p[k : k + 1] for p in parameters]
         found = every_saddle(formula, system, attempts, here, refusal).z
         if found.shape[0]:

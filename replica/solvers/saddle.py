@@ -63,6 +63,21 @@ def solve(
 ) -> States: ...
 
 
+@overload
+def solve(
+    formula: Formula | Family,
+    *,
+    start: Start = None,
+    follow: Mapping[Any, Any] | None = None,
+    states: str | None,
+    exclude: Any = None,
+    method: str = "auto",
+    tolerance: float = 1e-9,
+    digits: int | None = None,
+    **controls: Any,
+) -> Solution | States: ...
+
+
 def solve(
     formula: Formula | Family,
     *,
@@ -141,7 +156,7 @@ def solve(
     >>> sign = rp.formulas["bayes-optimal-glm"](prior="rademacher", channel="sign")
     >>> states = rp.solve(sign, alpha=1.3, states="all")  # recovery, message passing, and between
     >>> [round(state["m"], 6) for state in states], [state.stable for state in states]
-    ([1.0, 0.725981, 0.925116], [True, True, False])
+    ([1.0, 0.725871, 0.971346], [True, True, False])
     """
     _check_settings(method, tolerance, max_steps)
     digits = check_digits(digits)

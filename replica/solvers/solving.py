@@ -18,7 +18,7 @@ from replica.solvers.absence import absent_points
 from replica.solvers.assembly import assembled, beyond_tolerance, improved
 from replica.solvers.boundary import at_boundary, boundary_attracts
 from replica.solvers.curve import explicit_curve
-from replica.solvers.deflation import filled
+from replica.solvers.deflation import coexisting, filled
 from replica.solvers.following import along
 from replica.solvers.gaps import in_gaps, moving_ends
 from replica.solvers.iteration import Iterated
@@ -96,7 +96,7 @@ def solve_points(points: Points, asked: Asked) -> tuple[Solution, bool]:
             lost = np.isin(solution.status, _TOO_CLOSE).reshape(-1) & ~absent
             lost |= beyond_tolerance(solution, tolerance)
             solution = _through_gaps(points, solution, lost, named, chosen, tolerance)
-    if note and np.any(np.isin(solution.status, _EXPLAINED)):
+    if note and (asked.follow or np.any(np.isin(solution.status, _EXPLAINED))):
         solution = replace(solution, note=note)
     on_edge = ended.boundary is not None
     if points.shape == () and on_edge and formula.boundary is not None:
@@ -200,6 +200,9 @@ def _of_equilibrium(
     for name in start_names(formula):
         states.append(_way_of(formula, system, name, method, max_steps)(parameters))
     states += [_named(formula, name, parameters) for name in formula.subspaces]
+    failed = np.any([state.status != Status.CONVERGED for state in states], axis=0)
+    if method == "auto" and failed.any() and not system.deep:
+        states += coexisting(formula, Refusal(formula, system), parameters, failed)
     kept = []
     for state in states:
         status = state.status.copy()
