@@ -119,9 +119,10 @@ def _walk(
         return
     if isinstance(node, (LogMean, TiltedMean)):
         within: dict[Feature, None] = {}
+        visited: set[Any] = set()  # what was found elsewhere is not among those within
         around = {**inner, node.field: node.variance}
         for part in (node.variance, node.power, node.args[0]):
-            _walk(part, field, around, within, tilts=False)
+            _walk(part, field, around, within, visited, tilts=False)
         for feature in within:  # the weight turns from one side to another in a power-th of that
             found.setdefault(feature)
             found.setdefault(replace(feature, width=feature.width / (1 + Abs(node.power))))
