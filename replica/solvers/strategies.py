@@ -153,8 +153,10 @@ def from_start(
         return iterate(system, begin, parameters, PROPOSALS[method](), max_steps)
     limit = min(_NEWTON_STEPS, max_steps)
     if not system.paired.any():
+        if system.deep:
+            return _coarsely(system, begin, parameters, limit)
         return iterate(system, begin, parameters, Newton(), limit)
-    cheap = system.deep and bool(system.paired.all()) and not system.logarithmic
+    cheap = system.deep and not system.logarithmic
     if system.logarithmic:
         first = iterate(system, begin, parameters, LogNewton(), limit)
         go_on = first.status != Status.CONVERGED  # without logarithms: an unknown may vanish
@@ -167,7 +169,7 @@ def from_start(
             Damped(0.2),
             min(_BASIN_STEPS, max_steps),
             refinement=-1 if cheap else 0,
-            slopes=not cheap,
+            slopes=not (cheap and system.paired.all()),
         )
         go_on = (first.status == Status.MAX_STEPS) | (first.status == Status.CONVERGED)
         middle = first.z
@@ -176,15 +178,17 @@ def from_start(
     inner = [p[go_on] for p in parameters]
     z, status, jacobian = first.z.copy(), first.status.copy(), first.jacobian.copy()
     step = first.step.copy()
-    if cheap:  # by a coarse quadrature; the verification takes the last step by a finer one
-        second = iterate(
-            system, middle[go_on], inner, Newton(_COARSE_LAST_STEP), limit, refinement=-1
-        )
-        second = replace(
-            second, jacobian=np.full_like(second.jacobian, np.nan), step=second.step * np.nan
-        )
+    if cheap:
+        second = _coarsely(system, middle[go_on], inner, limit)
     else:
         second = iterate(system, middle[go_on], inner, Newton(), limit)
     z[go_on], status[go_on], jacobian[go_on] = second.z, second.status, second.jacobian
     step[go_on] = second.step
     return Iterated(z, status, first.steps + second.steps, jacobian, step)
+
+
+def _coarsely(system: System, begin: Array, parameters: list[Array], limit: int) -> Iterated:
+    """Return where Newton's method by a coarse quadrature ends: the verification takes a finer."""
+    found = iterate(system, begin, parameters, Newton(_COARSE_LAST_STEP), limit, refinement=-1)
+    unknown = np.full_like(found.jacobian, np.nan)
+    return replace(found, jacobian=unknown, step=found.step * np.nan)
