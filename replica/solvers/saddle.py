@@ -36,6 +36,7 @@ __all__ = ["solve"]
 Array = NDArray[np.float64]
 
 _TOO_CLOSE = (Status.LEFT_DOMAIN, Status.INACCURATE, Status.NON_FINITE)  # next to an end
+_NOTHING = 1e-13  # a residual up to this is zero
 _AT_ONCE = 20_000  # points solved together; a larger grid goes in parts, to bound the memory
 _DIGITS_OF_ONE = "digits needs scalar controls: solve one point at a time"
 
@@ -120,8 +121,8 @@ def solve(
     settings["observables"] = wanted
     if points.size > _AT_ONCE:
         return _in_parts(points, {**settings, "start": start})
-    if isinstance(start, str) and start in found.subspaces:
-        place = found.subspaces[start]
+    place = found.subspaces.get(start) if isinstance(start, str) else None
+    if place is not None and set(place) != set(found.unknowns):
         inside = solve(found.within(place), check=check, digits=digits, **settings, **points.values)
         return embedded(found, place, inside)
     solution, on_edge = _at_points(points, start=start, **settings)
@@ -212,6 +213,8 @@ def _way_of(
     may break; else from the starts one after another, and on to where state evolution goes if what
     they lead to does not attract.
     """
+    if isinstance(start, str) and start in formula.subspaces:  # one point, nothing is left to solve
+        return partial(_pinned, system, formula.subspaces[start])
     named = start is None or (isinstance(start, str) and start in CURVE_STARTS)
     curve = explicit_curve(formula) if named and not formula.starts else None
     if curve is not None and (method == "auto" or start is not None):
@@ -224,6 +227,16 @@ def _way_of(
     if method == "auto" and not isinstance(start, Mapping) and system.evolves:
         return partial(reached, formula, system, run, attempts[0], max_steps=max_steps)
     return run
+
+
+def _pinned(system: System, place: Mapping[Any, Any], parameters: Sequence[Array]) -> Iterated:
+    """Return a state in which every unknown keeps a value, where it is a saddle point."""
+    points, n = parameters[0].size, system.size
+    z = np.tile([float(place[symbol]) for symbol in system.unknowns], (points, 1))
+    residual, bound = system.bounded(z, parameters)
+    there = (np.abs(residual) <= np.maximum(bound, _NOTHING)).all(axis=1)
+    status = np.where(there, int(Status.CONVERGED), int(Status.NO_SADDLE))
+    return Iterated(z, status, 0, np.full((points, n, n), np.nan), np.full((points, n), np.nan))
 
 
 def _in_parts(points: Points, settings: Mapping[str, Any]) -> Solution:
