@@ -14,12 +14,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, cycle
 from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-from sympy import Expr, Interval, Lambda, Rational, S, Symbol, exp, log, sqrt, sympify
+from sympy import (
+    Add,
+    Expr,
+    Interval,
+    Lambda,
+    Rational,
+    S,
+    Symbol,
+    exp,
+    expand,
+    log,
+    sqrt,
+    sympify,
+)
 
 from replica.blocks.block import Array, Block, Size
 from replica.blocks.shipped import Shipped
@@ -49,6 +62,10 @@ __all__ = [
 ]
 
 density = Symbol("density", real=True, positive=True)
+
+# Parts of the domains of controls at which probabilities are looked at; one control takes the first
+# number of each, a second one the next.
+_SHARES = [(Rational(k, 8), Rational((3 * k + 1) % 8, 8)) for k in range(1, 8)]
 
 
 @dataclass(frozen=True)
@@ -366,8 +383,22 @@ def Uniform(low: Scalar = None, high: Scalar = None) -> Prior:
     return _Uniform(name, moment, (a + b) / 2, S.One, low=a, high=b)
 
 
-def Discrete(values: Iterable[Scalar], probabilities: Iterable[Scalar]) -> Prior:
+def Discrete(
+    values: Iterable[Scalar] | Mapping[Scalar, Scalar],
+    probabilities: Iterable[Scalar] | None = None,
+    *,
+    controls: Iterable[Control] = (),
+) -> Prior:
     """Return the prior of weights with finitely many values.
+
+    Parameters
+    ----------
+    values : mapping of value to probability, or sequence
+        A sequence goes with `probabilities`.
+    probabilities : sequence, optional
+        Numbers, or expressions in symbols that are controls.
+    controls : sequence of Control, optional
+        Those symbols, for formulas that take their controls from their blocks.
 
     Raises
     ------
@@ -378,29 +409,69 @@ def Discrete(values: Iterable[Scalar], probabilities: Iterable[Scalar]) -> Prior
     --------
     >>> Discrete([-1, 0, 1], [0.25, 0.5, 0.25]).second_moment
     1/2
+    >>> rho = Symbol("rho", positive=True)
+    >>> Discrete({-1: rho / 2, 0: 1 - rho, 1: rho / 2}).second_moment
+    rho
     """
+    given: Iterable[Scalar] = () if probabilities is None else probabilities
+    if isinstance(values, Mapping):
+        given = values.values()
     places = [_number("value", v) for v in values]
-    weights = [_number("probability", p) for p in probabilities]
+    weights = [_probability(p) for p in given]
     if len(places) != len(weights) or len(places) < 2 or len(set(places)) != len(places):
         raise ControlError(
             f"discrete prior: {len(places)} values and {len(weights)} probabilities; give two or "
             f"more distinct values and as many probabilities"
         )
-    if any(w <= 0 for w in weights) or abs(sum(weights) - 1) > 1e-12:
+    total = expand(Add(*weights))
+    missing = total.free_symbols or abs(float(total) - 1) > 1e-12
+    if missing or any(w.is_number and w <= 0 for w in weights):
+        shown = total if total.free_symbols else f"{float(total):.12g}"
         raise ControlError(
             f"discrete prior: the probabilities must be positive and sum to one; they sum to "
-            f"{float(sum(weights)):.12g}"
+            f"{shown}"
         )
+    known = FrozenMapping({control.name: control for control in controls})
+    _check_probabilities(weights, list(known.values()))
     pairs = ", ".join(f"{v}: {w}" for v, w in zip(places, weights, strict=True))
-    moment = sum(w * v**2 for v, w in zip(places, weights, strict=True))
     return Mixture(
         f"discrete({pairs})",
-        moment,
-        sum(w * v for v, w in zip(places, weights, strict=True)),
+        expand(Add(*(w * v**2 for v, w in zip(places, weights, strict=True)))),
+        expand(Add(*(w * v for v, w in zip(places, weights, strict=True)))),
         S.Zero,
         entropy=-sum(w * log(w) for w in weights),
+        controls=known,
         components=tuple((w, v, S.Zero) for v, w in zip(places, weights, strict=True)),
     )
+
+
+def _check_probabilities(weights: list[Expr], controls: list[Control]) -> None:
+    """Refuse controls in whose domains a probability is negative."""
+    for shares in _SHARES:
+        rule = {}
+        for control, share in zip(controls, cycle(shares)):
+            low = max(control.domain.start, -10)
+            high = min(control.domain.end, low + 20)
+            rule[control.symbol] = low + share * (high - low)
+        for weight in weights:
+            chance = weight.subs(rule)
+            if chance.is_number and chance < 0:
+                where = ", ".join(f"{symbol} = {float(x):g}" for symbol, x in rule.items())
+                raise ControlError(
+                    f"discrete prior: the probability {weight} is negative at {where}; narrow the "
+                    f"domain of the control"
+                )
+
+
+def _probability(value: object) -> Expr:
+    """Return a number, or an expression in controls."""
+    if not isinstance(value, Expr) or not value.free_symbols:
+        return _number("probability", value)
+    if value.is_extended_real is not True:
+        raise DeclarationError(
+            f"probability = {value} is not a real number: declare its symbols with real=True"
+        )
+    return value
 
 
 def _number(what: str, value: object) -> Expr:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -37,6 +37,7 @@ Array = NDArray[np.float64]
 
 _TOO_CLOSE = (Status.LEFT_DOMAIN, Status.INACCURATE, Status.NON_FINITE)  # next to an end
 _EXPLAINED = (*NONE, Status.DEGENERATE, Status.ENDED, Status.EXCLUDED)  # by a note of the way
+_NOTHING = 1e-13  # a residual up to this is zero
 _AT_ONCE = 20_000  # points solved together; a larger grid goes in parts, to bound the memory
 
 
@@ -70,8 +71,8 @@ def solve_points(points: Points, asked: Asked) -> tuple[Solution, bool]:
     formula, start = points.formula, asked.start
     if points.size > _AT_ONCE:
         return _in_parts(points, asked), False
-    if isinstance(start, str) and start in formula.subspaces and not asked.follow:
-        place = formula.subspaces[start]
+    place = formula.subspaces.get(start) if isinstance(start, str) else None
+    if place is not None and set(place) != set(formula.unknowns) and not asked.follow:
         inside = Points(formula.within(place), points.values)
         found, _ = solve_points(inside, replace(asked, start=None, exclude=()))
         return embedded(formula, saddle_system(formula), place, found), False
@@ -161,6 +162,8 @@ def _way_of(
     may break; else from the starts one after another, and on to where state evolution goes if what
     they lead to does not attract.
     """
+    if isinstance(start, str) and start in formula.subspaces:  # one point, nothing is left to solve
+        return partial(_pinned, system, formula.subspaces[start])
     if start == "equilibrium" and start not in formula.starts:
         if formula.starts or explicit_curve(formula) is None:
             return partial(_of_equilibrium, formula, system, method, max_steps)
@@ -176,6 +179,16 @@ def _way_of(
     if method == "auto" and not isinstance(start, Mapping) and system.evolves:
         return partial(reached, formula, system, run, attempts[0], max_steps=max_steps)
     return run
+
+
+def _pinned(system: System, place: Mapping[Any, Any], parameters: Sequence[Array]) -> Iterated:
+    """Return a state in which every unknown keeps a value, where it is a saddle point."""
+    points, n = parameters[0].size, system.size
+    z = np.tile([float(place[symbol]) for symbol in system.unknowns], (points, 1))
+    residual, bound = system.bounded(z, parameters)
+    there = (np.abs(residual) <= np.maximum(bound, _NOTHING)).all(axis=1)
+    status = np.where(there, int(Status.CONVERGED), int(Status.NO_SADDLE))
+    return Iterated(z, status, 0, np.full((points, n, n), np.nan), np.full((points, n), np.nan))
 
 
 def _named(formula: Formula, name: str, parameters: list[Array]) -> Iterated:

@@ -180,3 +180,26 @@ def test_subspaces_need_no_start_of_a_certain_name():
     assert rp.solve(formula, b=0.5).m == 0
     with pytest.raises(rp.UnknownName, match="aligned, equilibrium, opposed"):
         rp.solve(formula, b=1.5, start="uninformed")
+
+
+def test_a_subspace_may_be_a_single_point():
+    def magnets(place) -> rp.Formula:
+        return rp.Formula(
+            name="two-magnets",
+            title="Two magnets",
+            potential=rp.LogCosh(b * m) + rp.LogCosh(b * n) - b * (m**2 + n**2) / 2,
+            overlaps={m: Interval.open(-1, 1), n: Interval.open(-1, 1)},
+            controls={b: (Interval.open(0, 3), None)},
+            subspaces={"paramagnet": place},
+        )
+
+    formula = magnets({m: 0, n: 0})
+    size = brentq(lambda m: m - np.tanh(1.5 * m), 0.5, 0.99)
+    found = rp.solve(formula, b=[0.5, 1.5])
+    assert np.abs(found.m) == pytest.approx(np.array([0, size]), abs=1e-12)
+    for strength, validity in ((0.5, "conjecture"), (1.5, "unstable")):
+        found = rp.solve(formula, b=strength, start="paramagnet")
+        assert (found.m, found.n, found.potential) == (0, 0, 0)
+        assert found.validity == validity
+    with pytest.raises(rp.ConvergenceError, match="NO_SADDLE"):
+        rp.solve(magnets({m: 0.3, n: 0}), b=1.5, start="paramagnet")
