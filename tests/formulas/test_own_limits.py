@@ -112,7 +112,11 @@ def errors(steps: int) -> rp.Formula:
         entropy = log(1 - q) / 2 + q / (2 * (1 - q))
         patterns = rp.Mean(log(weight(u, 1 - q)), (u, q))
         overlaps = {q: Interval.open(0, 1)}
+        wrong = 1 - erfc((kappa - u) / sqrt(2 * (1 - q))) / 2
+        energy = alpha * rp.Mean(exp(-1 / T) * wrong / weight(u, 1 - q), (u, q))
+        observables = {"energy": energy, "free_energy": -T * (entropy + alpha * patterns)}
     else:
+        observables = {}
         gap = 1 - q1 + M * (q1 - q0)
         entropy = log(1 - q1) / 2 + log(gap / (1 - q1)) / (2 * M) + q0 / (2 * gap)
         inner = rp.Mean(weight(u + z, 1 - q1) ** M, (z, q1 - q0))
@@ -124,6 +128,7 @@ def errors(steps: int) -> rp.Formula:
         potential=entropy + alpha * patterns,
         overlaps=overlaps,
         controls={alpha: ANY, kappa: MARGIN, T: ANY},
+        observables=observables,
     )
 
 
@@ -134,6 +139,8 @@ def test_ground_state_of_the_perceptron(patterns: float, energy: float):
     cold = errors(0).limit(T, 0, {q: 1 - x * T})
     found = rp.solve(cold, alpha=patterns)
     assert -found["potential"] == pytest.approx(energy, abs=2e-10)
+    for name in ("energy", "free_energy"):
+        assert found[name] == pytest.approx(energy, abs=2e-10)
 
 
 def test_ground_state_of_the_perceptron_with_a_broken_step():
