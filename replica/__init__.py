@@ -63,6 +63,11 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "FeatureMatrix",
         "RandomFeatures",
     ),
+    "replica.blocks.spectra": ("MarchenkoPastur",),
+    "replica.blocks.transforms": (
+        "RTransform",
+        "Spectrum",
+    ),
     "replica.blocks.written_channels": (
         "ContinuousChannel",
         "DiscreteChannel",
@@ -125,7 +130,12 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     ),
     "replica.language.envelope": ("MoreauEnvelope",),
     "replica.language.excess": ("squared_excess",),
+    "replica.language.implicit": ("Implicit",),
     "replica.language.integrals": ("LabelIntegral",),
+    "replica.language.logmeans": (
+        "LogMean",
+        "TiltedMean",
+    ),
     "replica.language.means": (
         "LabelSum",
         "Mean",
@@ -154,10 +164,9 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "Branches",
         "branches",
     ),
-    "replica.solvers.optimise": (
-        "Optimum",
-        "optimise",
-    ),
+    "replica.solvers.optimise": ("optimise",),
+    "replica.solvers.optimum": ("Optimum",),
+    "replica.solvers.coexisting": ("States",),
     "replica.solvers.saddle": ("solve",),
     "replica.solvers.solution": (
         "Solution",
@@ -207,7 +216,10 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.blocks.random_features import FeatureMap as FeatureMap
     from replica.blocks.random_features import FeatureMatrix as FeatureMatrix
     from replica.blocks.random_features import RandomFeatures as RandomFeatures
+    from replica.blocks.spectra import MarchenkoPastur as MarchenkoPastur
     from replica.blocks.sphere import Sphere as Sphere
+    from replica.blocks.transforms import RTransform as RTransform
+    from replica.blocks.transforms import Spectrum as Spectrum
     from replica.blocks.written_channels import ContinuousChannel as ContinuousChannel
     from replica.blocks.written_channels import DiscreteChannel as DiscreteChannel
     from replica.declarations.control import Control as Control
@@ -252,7 +264,10 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.language.bivariate import LogBivariateNormalCDF as LogBivariateNormalCDF
     from replica.language.envelope import MoreauEnvelope as MoreauEnvelope
     from replica.language.excess import squared_excess as squared_excess
+    from replica.language.implicit import Implicit as Implicit
     from replica.language.integrals import LabelIntegral as LabelIntegral
+    from replica.language.logmeans import LogMean as LogMean
+    from replica.language.logmeans import TiltedMean as TiltedMean
     from replica.language.means import LabelSum as LabelSum
     from replica.language.means import Mean as Mean
     from replica.language.primitives import LogCosh as LogCosh
@@ -271,9 +286,10 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.registry import formulas as formulas
     from replica.solvers.branches import Branches as Branches
     from replica.solvers.branches import branches as branches
+    from replica.solvers.coexisting import States as States
     from replica.solvers.committee_instability import committee_instability as committee_instability
-    from replica.solvers.optimise import Optimum as Optimum
     from replica.solvers.optimise import optimise as optimise
+    from replica.solvers.optimum import Optimum as Optimum
     from replica.solvers.saddle import solve as solve
     from replica.solvers.solution import Solution as Solution
     from replica.solvers.solution import Status as Status

@@ -104,8 +104,10 @@ def formula_json(target: Formula | Family, formula: Formula) -> dict[str, Any]:
         },
         "overlaps": {str(q): domain_text(domain) for q, domain in formula.overlaps.items()},
         "conjugates": {str(q): str(qhat) for q, qhat in formula.conjugates.items()},
-        "potential": str(formula.potential),
-        "latex": latex(formula.potential),
+        "potential": None if formula.potential is None else str(formula.potential),
+        "latex": r", \quad ".join(map(latex, formula.equations))
+        if formula.potential is None
+        else latex(formula.potential),
         "equations": [f"{e.lhs} = {e.rhs}" for e in formula.equations],
         "observables": {name: str(e) for name, e in formula.observables.items()},
         "thresholds": {
@@ -132,21 +134,26 @@ def formula_text(target: Formula | Family, formula: Formula, width: int) -> str:
     lines = [heading(formula.name, formula.options), filled(formula.title, width, "  ", "  ")]
     if formula.ensemble:
         lines += ["", "Ensemble", filled(formula.ensemble, width, "  ", "  ")]
-    potential = filled(f"phi = {formula.potential}", width, "  ", "    ")
-    lines += ["", "Potential: free entropy in nats per weight", potential]
-    if "Mean(" in potential:
-        lines.append(filled(f"where {_NOTATION}", width, "  ", "    "))
-    lines += ["", "Saddle-point equations, derived"]
+    body: list[str] = []
+    if formula.potential is not None:
+        potential = filled(f"phi = {formula.potential}", width, "  ", "    ")
+        body += ["", "Potential: free entropy in nats per weight", potential]
+    if formula.equations:
+        how = "stated" if formula.potential is None else "derived"
+        body += ["", f"Saddle-point equations, {how}"]
     for equation in formula.equations:
         sides = (equation.lhs, equation.rhs) if equation.lhs.is_Symbol else (0, equation.lhs)
-        lines.append(filled(f"{sides[0]} = {sides[1]}", width, "  ", "    "))
-    lines += ["", "Overlaps"]
+        body.append(filled(f"{sides[0]} = {sides[1]}", width, "  ", "    "))
+    if any("Mean(" in line for line in body):
+        after = 3 if formula.potential is not None else len(body)
+        body.insert(after, filled(f"where {_NOTATION}", width, "  ", "    "))
+    lines += body
     rows = []
     for overlap, domain in formula.overlaps.items():
         conjugate = formula.conjugates.get(overlap)
         pair = f"conjugate {conjugate}" if conjugate is not None else ""
         rows.append([str(overlap), domain_text(domain), pair])
-    lines += [columns(rows)]
+    lines += ["", "Overlaps", columns(rows)] if rows else []
     if formula.starts:
         names = ", ".join(formula.starts)
         lines.append(labelled("starts", names, width, label_width=6))
@@ -157,7 +164,8 @@ def formula_text(target: Formula | Family, formula: Formula, width: int) -> str:
         for name, option in options.items():
             text = f"{'|'.join(map(str, option.choices))}, default {option.default}: {option.doc}"
             lines.append(labelled(name, text, width))
-    lines += ["", "Observables", *_observable_lines(formula, width)]
+    if formula.observables:
+        lines += ["", "Observables", *_observable_lines(formula, width)]
     if formula.thresholds:
         lines += ["", "Thresholds"]
         lines += [labelled(name, t.meaning, width) for name, t in formula.thresholds.items()]

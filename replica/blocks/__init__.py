@@ -16,6 +16,7 @@ features            `random_features.FeatureMap`       `rp.FeatureMatrix`
 inputs              `inputs.Inputs`                    `rp.Covariances`
 pair of weights     `committees.PairPrior`
 labels of two       `committees.CommitteeChannel`
+eigenvalues         `language.spectral.Spectrum`       `rp.Spectrum`, `rp.RTransform`
 ==================  =================================  ==========================================
 
 A package makes its blocks known by name, also at the shell, through the entry point group

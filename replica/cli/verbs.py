@@ -11,7 +11,9 @@ import click
 
 from replica import __version__
 from replica.cli.words import (
+    assigned,
     exact,
+    excluded,
     file_to_write,
     number,
     number_or_grid,
@@ -126,10 +128,14 @@ def _show_formula(words: tuple[str, ...], as_json: bool) -> None:
     epilog=_examples(
         "solve binary-perceptron alpha=0.5 kappa=0",
         "solve symmetric-binary-perceptron alpha=0.6 --start q=0.5 --json",
+        "solve bayes-optimal-glm alpha=1.3 prior=rademacher --states all",
     ),
 )
 @_words("F [K=V]...")
-@click.option("--start", metavar="START", help="A named start, or overlaps: q=0.5,qhat=1.")
+@click.option("--start", metavar="START", help="A named start, equilibrium, or q=0.5,qhat=1.")
+@click.option("--follow", metavar="K=V", help="Controls from which to follow a state: alpha=0.3.")
+@click.option("--exclude", metavar="Q=V", help="Places that are not accepted: m=1.")
+@click.option("--states", metavar="all", help="Every saddle point, with its stability.")
 @click.option("--method", default="auto", help="auto, newton, damped or anderson.")
 @click.option("--tolerance", type=float, default=1e-9, help="Error asked for; 1e-9.")
 @_DIGITS
@@ -137,6 +143,9 @@ def _show_formula(words: tuple[str, ...], as_json: bool) -> None:
 def _solve(
     words: tuple[str, ...],
     start: str | None,
+    follow: str | None,
+    exclude: str | None,
+    states: str | None,
     method: str,
     tolerance: float,
     digits: int | None,
@@ -148,9 +157,12 @@ def _solve(
     (name,), pairs = split(words, "F")
     _, formula, controls = read(name, pairs, number if digits is None else exact)
     with busy(name):
-        solution = solve(
+        solution: Shown = solve(
             formula,
             start=start_of(start, name),
+            follow=None if follow is None else assigned(follow, name, "follow", "control"),
+            states=states,
+            exclude=excluded(exclude, name),
             method=method,
             tolerance=tolerance,
             digits=digits,
@@ -250,15 +262,22 @@ def _branches(words: tuple[str, ...], as_json: bool) -> None:
 @_words("F [K=V]...")
 @click.option("--steps", type=int, default=50, help="Iterations; 50.")
 @click.option("--start", metavar="START", default="uninformed", help="uninformed or informed.")
+@click.option("--out", metavar="FILE", help="File to write: .csv, a row per step with errors.")
+@_FORCE
 @_JSON
-def _trajectory(words: tuple[str, ...], steps: int, start: str, as_json: bool) -> None:
+def _trajectory(
+    words: tuple[str, ...], steps: int, start: str, out: str | None, force: bool, as_json: bool
+) -> None:
     """Iterate the saddle-point equations: state evolution."""
     from replica.solvers.trajectory import trajectory
 
     (name,), pairs = split(words, "F")
+    target = None if out is None else file_to_write(out, (".csv",), force)
     _, formula, controls = read(name, pairs, number)
     begin = start_of(start, name)
     found = trajectory(formula, steps=steps, start=begin or "uninformed", **controls)
+    if target is not None:
+        found.to_csv(target)
     _show_result(as_json, found)
 
 
@@ -271,7 +290,8 @@ def _trajectory(words: tuple[str, ...], steps: int, start: str, as_json: bool) -
 )
 @_words("F [QUANTITY]... [K=V]... K=GRID...")
 @click.option("--out", metavar="FILE", help="File to write: .csv, .json or .nc (netCDF).")
-@click.option("--start", metavar="START", help="A named start, or overlaps: q=0.5,qhat=1.")
+@click.option("--start", metavar="START", help="A named start, equilibrium, or q=0.5,qhat=1.")
+@click.option("--follow", metavar="K=V", help="Controls from which to follow a state: alpha=0.3.")
 @click.option("--workers", type=int, default=1, metavar="N", help="Processes; 1.")
 @click.option("--resume", is_flag=True, help="Continue an interrupted sweep to the same FILE.")
 @_FORCE
@@ -280,6 +300,7 @@ def _sweep(
     words: tuple[str, ...],
     out: str | None,
     start: str | None,
+    follow: str | None,
     workers: int,
     resume: bool,
     force: bool,
@@ -303,6 +324,7 @@ def _sweep(
         formula,
         quantity or None,
         start=start_of(start, name),
+        follow=None if follow is None else assigned(follow, name, "follow", "control"),
         workers=workers,
         path=partial,
         resume=resume,

@@ -20,7 +20,9 @@ from replica.registry import formulas
 from replica.writing import python_name
 
 __all__ = [
+    "assigned",
     "exact",
+    "excluded",
     "file_to_write",
     "number",
     "number_or_grid",
@@ -140,21 +142,35 @@ def number_or_grid(formula: str, name: str, text: str) -> object:
 
 def start_of(text: str | None, formula: str) -> str | dict[str, float] | None:
     """Return the name of a start, or overlaps written q=0.5,qhat=1."""
-    if text is None or "=" not in text:
-        return text
-    start: dict[str, float] = {}
+    return text if text is None or "=" not in text else assigned(text, formula, "start", "overlap")
+
+
+def assigned(text: str, formula: str, option: str, kind: str) -> dict[str, float]:
+    """Return the numbers of name=number,name=number."""
+    found: dict[str, float] = {}
     for pair in text.split(","):
         key, _, value = pair.partition("=")
-        found = number(formula, f"start {key}", value)
-        if isinstance(found, str) or not key:
-            raise ControlError(
-                f"{formula}: start {pair!r} is not overlap=number; write --start q=0.5 or "
-                f"--start q=0.5,qhat=1"
+        read_number = number(formula, f"{option} {key}", value)
+        if isinstance(read_number, str) or not key:
+            known = (
+                ("q=0.5", "q=0.5,qhat=1") if kind == "overlap" else ("alpha=0.5", "alpha=0.5,T=1")
             )
-        if key in start:
-            raise ControlError(f"{formula}: start {key} is given twice")
-        start[key] = found
-    return start
+            raise ControlError(
+                f"{formula}: {option} {pair!r} is not {kind}=number; write --{option} {known[0]} "
+                f"or --{option} {known[1]}"
+            )
+        if key in found:
+            raise ControlError(f"{formula}: {option} {key} is given twice")
+        found[key] = read_number
+    return found
+
+
+def excluded(text: str | None, formula: str) -> list[Any]:
+    """Return the equations of overlap=number,overlap=number."""
+    from sympy import Eq, Float, Symbol
+
+    given = {} if text is None else assigned(text, formula, "exclude", "overlap")
+    return [Eq(Symbol(key), Float(value)) for key, value in given.items()]
 
 
 def numbers(formula: str, name: str, text: str | None) -> list[float] | None:

@@ -121,6 +121,32 @@ class Checks:
 
     # ---- parts of a formula ---------------------------------------------------------------------
 
+    def without_potential(
+        self, equations: Mapping[Symbol, object], thresholds: Mapping[str, Any]
+    ) -> None:
+        """Refuse a formula without potential that does not say what takes its place."""
+        name = self.formula.name
+        for unknown in self.formula.unknowns if equations else ():
+            if unknown not in equations:
+                raise DeclarationError(
+                    f"formula {name}: there is no equation for {unknown}; without a potential each "
+                    f"overlap and conjugate needs one"
+                )
+        of_saddles = [k for k, t in thresholds.items() if getattr(t, "needs_saddle", True)]
+        if not equations and (self.formula.unknowns or of_saddles or not thresholds):
+            raise DeclarationError(
+                f"formula {name}: the potential must be a sympy expression; a formula without one "
+                f"needs equations={{overlap: what it equals}}, or has no overlaps and only "
+                f"thresholds that are a Limit"
+            )
+        for key, threshold in thresholds.items():
+            if getattr(threshold, "needs_potential", False):
+                raise self.fault(
+                    f"threshold {key}",
+                    f"a {type(threshold).__name__} compares potentials, and a formula of "
+                    f"equations has none: give the potential, or a Fold or Root",
+                )
+
     def start(
         self, start: str, place: Mapping[Symbol, object], solved: tuple[Symbol, ...] = ()
     ) -> FrozenMapping:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import InitVar, dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sympy import Basic, Dummy, Eq, Expr, Interval, S, Symbol, latex, oo
 
@@ -37,15 +37,20 @@ class Formula:
         Registry name, words joined by hyphens.
     title, ensemble : str
         What it is; the random ensemble in one sentence.
-    potential : Expr
-        Free entropy per weight.
+    potential : Expr, optional
+        Free entropy per weight. A formula of `equations` has none, nor one whose thresholds are
+        all limits.
     overlaps : mapping of Symbol to Interval
         Order parameters and their domains (a bound may be another overlap).
     conjugates : mapping of Symbol to Symbol
         The conjugate of an overlap, in which the potential is bilinear.
     updates : mapping of Symbol to Expr, optional
         What the saddle-point equation of a pair says the unknown is, where a theorem has a better
-        form than the derivative: a sum of squares in place of a difference. It must be equal.
+        form than the derivative: a sum of squares in place of a difference. It must be equal,
+        and is compared with the derivative before the first number is returned.
+    equations : mapping of Symbol to Expr, optional
+        In place of a potential: what every overlap (and conjugate, if any) is at a saddle point,
+        in terms of all of them. What compares potentials, such as a `Crossing`, is refused.
     boundary : Boundary, optional
         A saddle point at the edge of the domain.
     absences : sequence of Absence
@@ -64,6 +69,10 @@ class Formula:
     thresholds : mapping of str to Root, Instability or Limit
     stability : str
         The observable that must stay below one for the saddle to be exact (the replicon).
+    equilibrium : {"", "largest", "smallest"}
+        Which of several saddle points is the equilibrium state: that of the largest potential, a
+        free entropy, unless this says otherwise. Where some unknown has no update, it also tells
+        which saddle points are stable: the maxima, or the minima, of the potential.
     published : sequence of Published
     cites : sequence of str
         Keys of ``references.bib``.
@@ -84,9 +93,9 @@ class Formula:
 
     name: str
     title: str
-    potential: Expr
-    overlaps: Mapping[Symbol, Interval]
-    controls: Mapping[Any, Any]
+    potential: Expr = None
+    overlaps: Mapping[Symbol, Interval] = field(default_factory=FrozenMapping)
+    controls: Mapping[Any, Any] = field(default_factory=FrozenMapping)
     conjugates: Mapping[Symbol, Symbol] = field(default_factory=FrozenMapping)
     updates: Mapping[Symbol, Expr] = field(default_factory=FrozenMapping)
     boundary: Boundary | None = None
@@ -103,22 +112,38 @@ class Formula:
     experiment: Mapping[str, Any] | None = None
     options: Mapping[str, Any] = field(default_factory=FrozenMapping)
     relations: Mapping[str, Relation] = field(default_factory=FrozenMapping)
+    equilibrium: str = ""
+    if TYPE_CHECKING:
+        equations: Any = None
+    else:  # given as a mapping and kept as updates; read as equalities, see below the class
+        equations: InitVar[Any] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, equations: object) -> None:  # type: ignore[override]  # as above
         for text in ("name", "title"):
             if not isinstance(getattr(self, text), str) or not getattr(self, text):
                 raise DeclarationError(f"a formula needs a {text}")
         controls = declared_controls(self.name, self.controls)
         object.__setattr__(self, "controls", FrozenMapping(controls))
+        if isinstance(equations, Mapping):
+            self._only_equations(equations)
+        elif not (equations is None or isinstance(equations, tuple)):  # `replace` hands those on
+            raise DeclarationError(
+                f"formula {self.name}: equations must be a mapping of each overlap to what it "
+                f"equals, not {equations!r}"
+            )
         freeze(self)
         checks = Checks(self)
         expression = checks.expression
-        potential = expression("the potential", self.potential, numbers=False)
-        object.__setattr__(self, "potential", potential)
+        if self.potential is None:
+            checks.without_potential(self.updates, self.thresholds)
+        else:
+            potential = expression("the potential", self.potential, numbers=False)
+            object.__setattr__(self, "potential", potential)
         updates = {s: expression(f"the update of {s}", e) for s, e in self.updates.items()}
         object.__setattr__(self, "updates", FrozenMapping(updates))
         observables = {k: expression(f"observable {k}", e) for k, e in self.observables.items()}
-        observables = {"potential": self.potential, **observables}
+        if self.potential is not None:
+            observables = {"potential": self.potential, **observables}
         object.__setattr__(self, "observables", FrozenMapping(observables))
         thresholds = {
             k: a_threshold(checks, k, t).checked(checks, k) for k, t in self.thresholds.items()
@@ -131,6 +156,16 @@ class Formula:
         self._check(checks)
         self.residuals  # noqa: B018 -- a pair that is not bilinear is refused here
 
+    def _only_equations(self, equations: Mapping[Symbol, Expr]) -> None:
+        """Take equations for the updates of a formula that has no potential."""
+        for other in ("potential", "updates"):
+            if getattr(self, other):
+                raise DeclarationError(
+                    f"formula {self.name}: equations are stated in place of a potential; leave "
+                    f"{other} out, or state them as updates"
+                )
+        object.__setattr__(self, "updates", FrozenMapping(equations))
+
     def _check(self, checks: Checks) -> None:
         for overlap in self.conjugates:
             if overlap not in self.overlaps:
@@ -140,6 +175,11 @@ class Formula:
         if self.stability and self.stability not in self.observables:
             raise DeclarationError(
                 f"formula {self.name}: stability names {self.stability!r}, which is no observable"
+            )
+        if self.equilibrium not in ("", "largest", "smallest"):
+            raise DeclarationError(
+                f"formula {self.name}: equilibrium is the state of the largest or smallest "
+                f"potential, not {self.equilibrium!r}"
             )
         if not (self.experiment is None or isinstance(self.experiment, FrozenMapping)):
             raise DeclarationError(
@@ -214,12 +254,14 @@ class Formula:
     @cached_property
     def residuals(self) -> Mapping[Symbol, Expr]:
         """What vanishes at a saddle, one expression per unknown; derived from the potential."""
-        try:
-            derived = residuals(
-                self.potential, tuple(self.overlaps), self.conjugates, frozenset(self.updates)
-            )
-        except DeclarationError as error:
-            raise DeclarationError(f"formula {self.name}: {error}") from None
+        derived: Mapping[Symbol, Expr] = {}
+        if self.potential is not None:
+            try:
+                derived = residuals(
+                    self.potential, tuple(self.overlaps), self.conjugates, frozenset(self.updates)
+                )
+            except DeclarationError as error:
+                raise DeclarationError(f"formula {self.name}: {error}") from None
         stated = {symbol: update - symbol for symbol, update in self.updates.items()}
         both = {**derived, **stated}
         return FrozenMapping({symbol: both[symbol] for symbol in self.unknowns})
@@ -228,16 +270,8 @@ class Formula:
     def paired(self) -> frozenset[Symbol]:
         """Unknowns that have an update: their residual is update minus unknown."""
         known = {*self.conjugates, *self.conjugates.values(), *self.updates}
-        left = (q for q in self.overlaps if q not in known)
+        left = [q for q in self.overlaps if q not in known]
         return frozenset((*known, *(q for q in left if own_update(self.potential, q) is not None)))
-
-    @property
-    def equations(self) -> tuple[Eq, ...]:
-        """Saddle-point equations as sympy equalities, derived from the potential."""
-        return tuple(
-            Eq(unknown, residual + unknown) if unknown in self.paired else Eq(residual, 0)
-            for unknown, residual in self.residuals.items()
-        )
 
     def within(self, place: Mapping[Symbol, Expr]) -> Formula:
         """Return the formula on an invariant subspace, where some unknowns keep their values.
@@ -357,6 +391,9 @@ class Formula:
     # ---- how it shows ---------------------------------------------------------------------------
 
     def _repr_latex_(self) -> str:
+        if self.potential is None:
+            rows = r" \\ ".join(f"{latex(e.lhs)} &= {latex(e.rhs)}" for e in self.equations)
+            return rf"$\displaystyle \begin{{aligned}} {rows} \end{{aligned}}$"
         terms = [latex(term) for term in self.potential.as_ordered_terms()]
         lines = r" \\ &\quad ".join(
             term if k == 0 or term.startswith("-") else "+ " + term for k, term in enumerate(terms)
@@ -366,6 +403,17 @@ class Formula:
     def __repr__(self) -> str:
         chosen = "".join(f", {k}={w}" for k, w in self.options.items())
         return f"<Formula {self.name}{chosen}: {self.title}>"
+
+
+def _equations(formula: Formula) -> tuple[Eq, ...]:
+    """Saddle-point equations as sympy equalities: derived from the potential, or stated."""
+    return tuple(
+        Eq(unknown, residual + unknown) if unknown in formula.paired else Eq(residual, 0)
+        for unknown, residual in formula.residuals.items()
+    )
+
+
+Formula.equations = property(_equations)  # a keyword and a property cannot share a class body
 
 
 def _rebuild(content: dict[str, Any]) -> Formula:

@@ -125,6 +125,11 @@ class Threshold(Drawn):
         """Whether saddle points must be known before its value is."""
         return True
 
+    @property
+    def needs_potential(self) -> bool:
+        """Whether it compares potentials, so that equations alone are not enough."""
+        return False
+
     def determined(self, controls: Mapping[str, Control]) -> set[str]:
         """Return the names of the controls that it determines or does not depend on."""
         return {control_name(symbol) for symbol in self.controls}
@@ -416,6 +421,11 @@ class Crossing(Determining):
     unless: Unless = ()
     caveat: str = ""
 
+    @property
+    def needs_potential(self) -> bool:
+        """Whether it compares potentials: always."""
+        return True
+
 
 @dataclass(frozen=True)
 class Cusp(Determining):
@@ -469,6 +479,11 @@ class Cases(Determining):
     def needs_saddle(self) -> bool:
         """Whether saddle points must be known in one of the cases."""
         return any(case.needs_saddle for _, case in self.cases)
+
+    @property
+    def needs_potential(self) -> bool:
+        """Whether one of the cases compares potentials."""
+        return any(case.needs_potential for _, case in self.cases)
 
     @property
     def kind(self) -> str:

@@ -162,7 +162,14 @@ def identity(plan: Plan) -> dict[str, str]:
     """Return what two sweeps must share for their points to be the same numbers."""
     formula = plan.formula
     content = repr(
-        (formula.potential, dict(formula.observables), dict(formula.thresholds), formula.domains)
+        (
+            formula.potential,
+            dict(formula.updates),
+            dict(formula.observables),
+            dict(formula.thresholds),
+            formula.domains,
+            formula.equilibrium,
+        )
     )
     controls = hashlib.sha256()
     for name, values in plan.coords.items():

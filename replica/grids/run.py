@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from replica.declarations.family import Family
 from replica.declarations.formula import Formula
-from replica.errors import ConvergenceError
+from replica.errors import ControlError, ConvergenceError
 from replica.files import Checkpoint
 from replica.grids.grid import Sweep
 from replica.grids.plan import Plan, identity, planned, version
 from replica.progress import Progress, progress_bar
 from replica.solvers.saddle import solve
-from replica.solvers.solution import Status
+from replica.solvers.solution import Solution, Status
 from replica.solvers.thresholds.verb import thresholds
 from replica.workers import Lost, interrupts_kept, mapper, positive
 
@@ -38,7 +38,9 @@ def sweep(
     formula: Formula | Family,
     quantity: str | Sequence[str] | None = None,
     *,
-    start: str | Mapping[Any, float] | None = None,
+    start: str | Mapping[Any, float] | Solution | None = None,
+    follow: Mapping[Any, float] | None = None,
+    exclude: Any = None,
     method: str = "auto",
     tolerance: float = 1e-9,
     max_steps: int = 2000,
@@ -59,8 +61,9 @@ def sweep(
         A family also takes its structural options as keywords.
     quantity : str or sequence of str, optional
         Thresholds, or overlaps and observables; by default every overlap and observable.
-    start, method, tolerance, max_steps
-        Of `solve`, for saddle points.
+    start, follow, exclude, method, tolerance, max_steps
+        Of `solve`, for saddle points. Each point is followed on its own straight line, so that
+        what it leads to does not depend on the other points.
     workers : int or Executor or client of a cluster or map-like, optional
         Processes (in a script, under ``if __name__ == "__main__":``), or whatever computes
         elsewhere: an object with a method ``submit`` (``concurrent.futures``, Dask, MPI pools),
@@ -101,7 +104,17 @@ def sweep(
     >>> grid.dims, grid["alpha_G"].round(6).tolist()
     (('kappa',), [2.0, 0.961205, 0.519572])
     """
-    settings = {"start": start, "method": method, "tolerance": tolerance, "max_steps": max_steps}
+    for name, value in (follow or {}).items():
+        if np.ndim(value):
+            raise ControlError(f"sweep: follow {name} takes one number, from where all points go")
+    settings = {
+        "start": start,
+        "follow": follow,
+        "exclude": exclude,
+        "method": method,
+        "tolerance": tolerance,
+        "max_steps": max_steps,
+    }
     plan = planned(formula, quantity, settings, controls)
     chunk = positive("sweep", "chunk", chunk)
     rows = _Rows.empty(len(plan.columns), plan.saddles, plan.points)

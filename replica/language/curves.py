@@ -37,12 +37,12 @@ from sympy.core.relational import Relational
 from sympy.printing.printer import Printer
 
 from replica.errors import DeclarationError
-from replica.language.primitives import PositivePart, Primitive
+from replica.language.primitives import Clip, PositivePart, Primitive
 from replica.language.rewriting import stabilise
 from replica.language.scalar import Scalar
 from replica.language.stationarity import solve_linear
 
-__all__ = ["CURVES", "Clip", "Curve", "Proximal", "same", "t"]
+__all__ = ["CURVES", "Curve", "Proximal", "same", "t"]
 
 t = Symbol("t", real=True)
 """The argument of every curve."""
@@ -55,41 +55,6 @@ _KINKS = (Abs, Max, Min, PositivePart, Heaviside, sign, Piecewise)
 _PROBED = tuple(
     side * Rational(k, 8) for k in (1, 3, 6, 9, 14, 20, 29, 42, 60, 90, 140) for side in (-1, 1)
 )
-
-
-class Clip(Primitive):
-    r"""The argument, no less than `low` and no more than `high`, which is above `low`.
-
-    Examples
-    --------
-    >>> from sympy import Symbol
-    >>> x = Symbol("x", real=True)
-    >>> Clip(x, 0, oo)
-    PositivePart(x)
-    >>> Clip(x, 0, 1).diff(x)
-    Heaviside(x) - Heaviside(x - 1)
-    """
-
-    nargs = 3
-    latex_name = r"\mathrm{clip}"
-
-    @classmethod
-    def eval(cls, x: Expr, low: Expr, high: Expr) -> Expr | None:  # noqa: D102
-        if low is S.NegativeInfinity and high is S.Infinity:
-            return x
-        if low is S.NegativeInfinity:
-            return high - PositivePart(high - x)
-        if high is S.Infinity:
-            return low + PositivePart(x - low)
-        if all(argument.is_Rational for argument in (x, low, high)):
-            return min(max(x, low), high)
-        return None
-
-    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
-        x, low, high = self.args
-        if argindex == 1:
-            return Heaviside(x - low) - Heaviside(x - high)
-        return Heaviside(low - x) if argindex == 2 else Heaviside(x - high)
 
 
 class Curve(AtomicExpr):

@@ -10,7 +10,7 @@ from sympy.printing.printer import Printer
 
 from replica.language.scalar import Scalar
 
-__all__ = ["GaussianLaw", "Law"]
+__all__ = ["GaussianLaw", "Law", "PowerLaw"]
 
 
 class Law(Basic):
@@ -37,3 +37,25 @@ class GaussianLaw(Law):
 
     def _sympystr(self, printer: Printer) -> str:
         return str(printer._print(self.variance))
+
+
+class PowerLaw(GaussianLaw):
+    """A centred Gaussian under an exponential of some power, as that of a `LogMean`.
+
+    Parameters
+    ----------
+    variance : Expr
+        Not negative; at zero the field is zero.
+    power : Expr
+        Multiplies the exponent.
+    """
+
+    def __new__(cls, variance: Scalar, power: Scalar) -> PowerLaw:
+        """Return the law with this variance and power."""
+        parts = (sympify(part, strict=True) for part in (variance, power))
+        return Basic.__new__(cls, *parts)
+
+    @property
+    def power(self) -> Expr:
+        """What multiplies the exponent."""
+        return self.args[1]

@@ -21,7 +21,6 @@ from sympy import (
     DiracDelta,
     Dummy,
     Expr,
-    Heaviside,
     Mul,
     Pow,
     S,
@@ -32,22 +31,30 @@ from sympy import (
     exp,
     expand,
     expand_mul,
-    pi,
-    sqrt,
     sympify,
 )
 from sympy.printing.printer import Printer
 
 from replica.errors import DeclarationError
+from replica.language.kinks import (
+    jumps_of_curvature,
+    moved_jumps,
+    one_step_powers,
+    sift,
+    smooth_derivative,
+)
 from replica.language.laws import GaussianLaw, Law
 from replica.language.primitives import MillsExcess
 from replica.language.scalar import Scalar
+from replica.language.size import is_larger
 
 __all__ = [
     "BoundMean",
     "LabelSum",
     "Mean",
+    "as_expression",
     "cancel_terms",
+    "check_field",
     "in_closed_form",
     "mean_of_sum",
     "nesting",
@@ -56,6 +63,7 @@ __all__ = [
 
 
 _LONGEST_SUM = 500  # terms; a longer sum takes seconds to write out, and is never the shorter form
+_LARGEST = 10_000  # nodes of a sum in which terms are cancelled; means in means soon have more
 
 
 class BoundMean(Expr):
@@ -66,6 +74,8 @@ class BoundMean(Expr):
     """
 
     is_commutative = True
+    linear = True
+    """Whether the mean of a sum is the sum of the means."""
     computed_as_it_stands = True
     """Whether numbers are computed from the node itself, else from its `closed_form`."""
 
@@ -84,8 +94,16 @@ class BoundMean(Expr):
         """What the field is drawn from."""
         return self.args[1].args[1]
 
-    linear = True
-    """Whether the mean of a sum is the sum of the means."""
+    def group(self) -> Any:
+        """Return what means that are computed by the same pass over their nodes have in common."""
+        return self.law
+
+    def integrands(self, name: Symbol) -> list[tuple[Expr, bool]]:
+        """Return what its integral evaluates at a value of the field, its own value last.
+
+        The second of a pair tells apart what an integrand is for, where the same one serves twice.
+        """
+        return [(self.body.xreplace({self.field: name}), True)]
 
     def closed_form(self) -> Expr:
         """Return the form that numbers are computed from: itself, or one with simpler means."""
@@ -108,12 +126,27 @@ class BoundMean(Expr):
     # Two means that differ by the name of the field are the same expectation: equality and
     # hash are taken on a private name that depends on the depth of nesting only.
     def _hashable_content(self) -> tuple[Any, ...]:
-        return self.body.xreplace({self.field: _Canonical(_depth(self))}), self.law
+        found: tuple[Any, ...] | None = self.__dict__.get("_content")
+        if found is None:  # comparisons ask for it again and again
+            canonical = _Canonical(1 + self._inner_depth)
+            found = self.__dict__["_content"] = (
+                self.body.xreplace({self.field: canonical}),
+                self.law,
+            )
+        return found
+
+    @property
+    def _inner_depth(self) -> int:
+        """How many averages are nested inside each other in its body."""
+        found: int | None = self.__dict__.get("_depth")
+        if found is None:
+            found = self.__dict__["_depth"] = max(map(_depth, self.args), default=0)
+        return found
 
     def _eval_is_extended_real(self) -> bool | None:
         return self.body.is_extended_real
 
-    def _renamed(self, taken: Iterable[Symbol]) -> BoundMean:
+    def renamed(self, taken: Iterable[Symbol]) -> BoundMean:
         """Return the same mean over a field whose name is not in `taken`."""
         field = self.field
         fresh = Dummy(field.name, **field.assumptions0) if field in set(taken) else field
@@ -125,7 +158,7 @@ class BoundMean(Expr):
         law = self.law._subs(old, new)
         if self.field in old.free_symbols:  # the bound field is not visible from outside
             return type(self)(self.body, (self.field, law))
-        safe = self._renamed(new.free_symbols)
+        safe = self.renamed(new.free_symbols)
         return type(self)(safe.body._subs(old, new), (safe.field, law))
 
     def _xreplace(self, rule: dict[Basic, Basic]) -> tuple[Expr, bool]:
@@ -137,7 +170,7 @@ class BoundMean(Expr):
             return type(self)(body, (self.field, law)), in_body or in_law
         visible = {k: w for k, w in rule.items() if self.field not in k.free_symbols}
         taken = set().union(*(w.free_symbols for w in visible.values())) if visible else set()
-        safe = self._renamed(taken)
+        safe = self.renamed(taken)
         body, in_body = safe.body._xreplace(visible)
         law, in_law = self.law._xreplace(rule)
         if not (in_body or in_law):
@@ -184,14 +217,14 @@ class Mean(BoundMean):
         # sympy rebuilds a node from its parts: with the law in place of the variance
         if isinstance(binding[1], GaussianLaw):
             binding = binding[0], binding[1].variance
-        body, field, variance = (_as_expression(part) for part in (body, *binding))
-        _check_field(field, variance)
+        body, field, variance = (as_expression(part) for part in (body, *binding))
+        check_field(field, variance)
         if not body.has_free(field):
             return body
         if variance.is_zero:
             return body.subs(field, 0)
         if body.has(DiracDelta):
-            smooth, sifted = _sift(body, field, variance)
+            smooth, sifted = sift(body, field, variance)
             return Mean(smooth, (field, variance)) + sifted
         _check_integrable(body, field)
         outside, inside = body.as_independent(field, as_Add=False)
@@ -205,13 +238,19 @@ class Mean(BoundMean):
         return self.law.variance
 
     def _eval_derivative(self, symbol: Symbol) -> Expr:
-        body, field = self.body, self.field
-        change = body.diff(symbol)
-        spread = self.variance.diff(symbol)
+        body, field, variance = self.body, self.field, self.variance
+        change = smooth_derivative(body, symbol)
+        spread = variance.diff(symbol)
+        at_kinks = S.Zero
+        if body.has_free(symbol):  # a kink that moves carries its jump along
+            at_kinks += moved_jumps(body, field, variance, symbol)
         if spread != 0:
             # the heat equation; in two steps, since sympy's own second derivative factors slowly
-            change += spread * body.diff(field).diff(field) / 2
-        return Mean(cancel_terms(_one_step_powers(change)), (field, self.variance))
+            slope = one_step_powers(smooth_derivative(body, field))
+            change += spread * smooth_derivative(slope, field) / 2
+            at_kinks += spread * jumps_of_curvature(body, slope, field, variance) / 2
+        smooth = Mean(cancel_terms(one_step_powers(change)), (field, variance))
+        return smooth + at_kinks
 
     def _latex(self, printer: Printer, exp: str | None = None) -> str:
         field, variance, body = (printer._print(a) for a in (self.field, self.variance, self.body))
@@ -289,7 +328,9 @@ def cancel_terms(expression: Expr) -> Expr:
     >>> cancel_terms(Mills(x) * MillsExcess(x) + x * Mills(x))
     Mills(x)**2
     """
-    if not expression.is_Add or _expanded_size(expression) > _LONGEST_SUM:
+    if not expression.is_Add or is_larger(expression, _LARGEST):
+        return expression
+    if _expanded_size(expression) > _LONGEST_SUM:
         return expression
     atoms: dict[Basic, Dummy] = {}
     bases = {p.base for p in expression.atoms(Pow) if p.base.is_Add and not p.exp.is_integer}
@@ -355,15 +396,17 @@ def _is_natural(power: Expr) -> bool:
 
 
 def nesting(node: Basic) -> int:
-    """Return how many means are nested inside each other in `node`."""
+    """Return how many Gaussian integrals are nested inside each other in `node`."""
     inner = max((nesting(argument) for argument in node.args), default=0)
-    return inner + 1 if isinstance(node, Mean) else inner
+    integral = isinstance(node, BoundMean) and isinstance(node.law, GaussianLaw)
+    return inner + 1 if integral else inner
 
 
 def _depth(node: Basic) -> int:
     """Return how many averages of any kind are nested inside each other in `node`."""
-    inner = max((_depth(argument) for argument in node.args), default=0)
-    return inner + 1 if isinstance(node, BoundMean) else inner
+    if isinstance(node, BoundMean):
+        return 1 + node._inner_depth
+    return max(map(_depth, node.args), default=0)
 
 
 class _Canonical(Symbol):
@@ -376,7 +419,7 @@ class _Canonical(Symbol):
         return _Canonical, (int(self.name.removeprefix("field")),)
 
 
-def _as_expression(part: Scalar) -> Expr:
+def as_expression(part: Scalar) -> Expr:
     """Return what was built in Python as an expression; text is never read as one."""
     try:
         found = sympify(part, strict=True)
@@ -389,7 +432,8 @@ def _as_expression(part: Scalar) -> Expr:
     return found
 
 
-def _check_field(field: Expr, variance: Expr) -> None:
+def check_field(field: Expr, variance: Expr) -> None:
+    """Refuse what is no Gaussian field or no variance."""
     if not isinstance(field, Symbol):
         raise DeclarationError(f"Mean needs a symbol as its field, not {field}")
     if field.is_real is not True:
@@ -443,55 +487,6 @@ def _real_zero(base: Expr, field: Symbol) -> Expr | None:
         zeros = base.as_poly(field).real_roots()
         return zeros[0] if zeros else None
     return None
-
-
-def _sift(body: Expr, field: Symbol, variance: Expr) -> tuple[Expr, Expr]:
-    r"""Integrate the terms with :math:`\delta^{(n)}(a x + b)`, which kinks leave on derivation.
-
-    .. math:: E\, g(x)\, \delta^{(n)}(a x + b)
-              = \frac{(-1)^n}{a^n |a|} \frac{d^n}{dx^n} \big[g(x) p(x)\big]_{x = -b/a}
-    """
-    density = exp(-(field**2) / (2 * variance)) / sqrt(2 * pi * variance)
-    smooth, sifted = [], []
-    for term in Add.make_args(_expand_deltas(body)):
-        deltas = [f for f in Mul.make_args(term) if f.has(DiracDelta)]
-        if not deltas:
-            smooth.append(term)
-            continue
-        argument, order = deltas[0].args[0], deltas[0].args[1] if deltas[0].args[1:] else 0
-        single = len(deltas) == 1 and isinstance(deltas[0], DiracDelta)
-        slope = argument.diff(field) if single else S.Zero
-        if not single or slope == 0 or slope.has_free(field) or term.atoms(Mean):
-            raise DeclarationError(f"not integrable over the field {field}: {term}")
-        weight = term / deltas[0] * density
-        place = -argument.subs(field, 0) / slope
-        value = weight.diff(field, order).subs(field, place) if order else weight.subs(field, place)
-        sifted.append((-1) ** order * value / (slope**order * Abs(slope)))
-    return Add(*smooth), Add(*sifted)
-
-
-def _expand_deltas(body: Expr) -> Expr:
-    """Distribute products over sums only as far as needed to bring each delta to a term."""
-    if not body.has(DiracDelta):
-        return body
-    if body.is_Add:
-        return Add(*(_expand_deltas(term) for term in body.args))
-    if body.is_Mul:
-        for factor in body.args:
-            if factor.is_Add and factor.has(DiracDelta):
-                rest = Mul(*(other for other in body.args if other is not factor))
-                return Add(*(_expand_deltas(rest * term) for term in factor.args))
-    return body
-
-
-def _one_step_powers(expression: Expr) -> Expr:
-    """Return the same with powers of a unit step reduced to the step itself."""
-    return expression.replace(
-        lambda node: (
-            isinstance(node, Pow) and isinstance(node.base, Heaviside) and _is_natural(node.exp)
-        ),
-        lambda node: node.base,
-    )
 
 
 def mean_of_sum(bodies: Sequence[Expr], field: Symbol, variance: Expr) -> Expr:

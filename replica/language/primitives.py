@@ -20,6 +20,7 @@ primitive                 value                                       derivative
 ``LogSumExp(a,b,...)``    log(e^a + e^b + ...)                        Softmax of each argument
 ``Softmax(a,b,...)``      e^a / (e^a + e^b + ...), a comes first      closed
 ``PositivePart(x)``       max(0, x)                                   Heaviside(x)
+``Clip(x, a, b)``         min(max(x, a), b), a < b                    Heaviside of x - a and x - b
 ``ProductDifference``     a b - c d, to all digits                    products of two of them
 ========================  ==========================================  =========================
 """
@@ -28,7 +29,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import Expr, Function, Heaviside, S, expand, log, sqrt
+from sympy import (
+    Add,
+    Expr,
+    Function,
+    Heaviside,
+    Max,
+    Min,
+    S,
+    cosh,
+    erfc,
+    exp,
+    expand,
+    log,
+    sqrt,
+    tanh,
+)
 from sympy.core.function import ArgumentIndexError
 from sympy.core.sorting import default_sort_key
 from sympy.printing.printer import Printer
@@ -36,6 +52,7 @@ from sympy.printing.printer import Printer
 from replica.language.scalar import Scalar
 
 __all__ = [
+    "Clip",
     "LogCosh",
     "LogH",
     "LogHDifference",
@@ -53,6 +70,14 @@ __all__ = [
 ]
 
 
+def _tail(x: Expr) -> Expr:
+    return erfc(x / sqrt(2)) / 2
+
+
+def _density(x: Expr) -> Expr:
+    return exp(-(x**2) / 2) / sqrt(2 * S.Pi)
+
+
 class Primitive(Function):
     """Base of the stable functions: real on the real line, printed by `latex_name`."""
 
@@ -64,6 +89,14 @@ class Primitive(Function):
         Empty where that is each argument itself, over a width of one.
         """
         return []
+
+    def plain(self) -> Expr | None:
+        """Return the same in functions of sympy, which may overflow; None where there is none."""
+        return None
+
+    def _eval_evalf(self, prec: int) -> Expr | None:
+        plain = self.plain()
+        return None if plain is None else plain._evalf(prec)
 
     def _eval_is_extended_real(self) -> bool | None:
         return all(argument.is_extended_real for argument in self.args) or None
@@ -95,6 +128,9 @@ class LogH(Primitive):
             return -log(2)
         return None
 
+    def plain(self) -> Expr:  # noqa: D102
+        return log(_tail(self.args[0]))
+
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         return -Mills(self.args[0])
 
@@ -112,6 +148,10 @@ class Mills(Primitive):
     def eval(cls, x: Expr) -> Expr | None:  # noqa: D102
         return sqrt(2 / S.Pi) if x.is_zero else None
 
+    def plain(self) -> Expr:  # noqa: D102
+        x = self.args[0]
+        return _density(x) / _tail(x)
+
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         x = self.args[0]
         return Mills(x) * MillsExcess(x)
@@ -125,6 +165,10 @@ class MillsExcess(Primitive):
 
     nargs = 1
     latex_name = r"A_{-}"
+
+    def plain(self) -> Expr:  # noqa: D102
+        x = self.args[0]
+        return _density(x) / _tail(x) - x
 
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         x = self.args[0]
@@ -157,6 +201,10 @@ class LogScaledH(Primitive):
     def eval(cls, x: Expr) -> Expr | None:  # noqa: D102
         return -log(2) if x.is_zero else None
 
+    def plain(self) -> Expr:  # noqa: D102
+        x = self.args[0]
+        return x**2 / 2 + log(_tail(x))
+
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         return -MillsExcess(self.args[0])
 
@@ -172,6 +220,9 @@ class LogCosh(Primitive):
         if x.is_zero:
             return S.Zero
         return cls(-x) if x.could_extract_minus_sign() else None
+
+    def plain(self) -> Expr:  # noqa: D102
+        return log(cosh(self.args[0]))
 
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         return Tanh(self.args[0])
@@ -189,6 +240,9 @@ class Tanh(Primitive):
             return S.Zero
         return -cls(-x) if x.could_extract_minus_sign() else None
 
+    def plain(self) -> Expr:  # noqa: D102
+        return tanh(self.args[0])
+
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         return Sech(self.args[0]) ** 2
 
@@ -204,6 +258,9 @@ class Sech(Primitive):
         if x.is_zero:
             return S.One
         return cls(-x) if x.could_extract_minus_sign() else None
+
+    def plain(self) -> Expr:  # noqa: D102
+        return 1 / cosh(self.args[0])
 
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         return -Sech(self.args[0]) * Tanh(self.args[0])
@@ -229,6 +286,10 @@ class LogHDifference(Primitive):
     def _eval_is_negative(self) -> bool | None:
         return True if all(a.is_real for a in self.args) else None
 
+    def plain(self) -> Expr:  # noqa: D102
+        a, b = self.args
+        return log(_tail(a) - _tail(b))
+
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         return -LowerMills(*self.args) if argindex == 1 else UpperMills(*self.args)
 
@@ -238,6 +299,10 @@ class LowerMills(Primitive):
 
     nargs = 2
     latex_name = r"A_{\downarrow}"
+
+    def plain(self) -> Expr:  # noqa: D102
+        a, b = self.args
+        return _density(a) / (_tail(a) - _tail(b))
 
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         a, b = self.args
@@ -251,6 +316,10 @@ class UpperMills(Primitive):
 
     nargs = 2
     latex_name = r"A_{\uparrow}"
+
+    def plain(self) -> Expr:  # noqa: D102
+        a, b = self.args
+        return _density(b) / (_tail(a) - _tail(b))
 
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         a, b = self.args
@@ -281,6 +350,9 @@ class LogSumExp(Primitive):
             return ordered[0]
         return super().__new__(cls, *ordered, **options)
 
+    def plain(self) -> Expr:  # noqa: D102
+        return log(Add(*(exp(argument) for argument in self.args)))
+
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         if not 1 <= argindex <= len(self.args):
             raise ArgumentIndexError(self, argindex)
@@ -299,6 +371,10 @@ class Softmax(Primitive):
             return S.One
         ordered = sorted((S(a) for a in rest), key=default_sort_key)
         return super().__new__(cls, S(first), *ordered, **options)
+
+    def plain(self) -> Expr:  # noqa: D102
+        first, *rest = self.args
+        return 1 / (1 + Add(*(exp(other - first) for other in rest)))
 
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         if argindex == 1:
@@ -332,6 +408,9 @@ class PositivePart(Primitive):
             return x if x.is_positive else S.Zero
         return None
 
+    def plain(self) -> Expr:  # noqa: D102
+        return Max(0, self.args[0])
+
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         return Heaviside(self.args[0])
 
@@ -341,6 +420,45 @@ class PositivePart(Primitive):
     def _latex(self, printer: Printer, exp: str | None = None) -> str:
         text = rf"\left({printer._print(self.args[0])}\right)_{{+}}"
         return text if exp is None else rf"{text}^{{{exp}}}"
+
+
+class Clip(Primitive):
+    r"""The argument, no less than `low` and no more than `high`, which is above `low`.
+
+    Examples
+    --------
+    >>> from sympy import Symbol
+    >>> x = Symbol("x", real=True)
+    >>> Clip(x, 0, S.Infinity)
+    PositivePart(x)
+    >>> Clip(x, 0, 1).diff(x)
+    Heaviside(x) - Heaviside(x - 1)
+    """
+
+    nargs = 3
+    latex_name = r"\mathrm{clip}"
+
+    @classmethod
+    def eval(cls, x: Expr, low: Expr, high: Expr) -> Expr | None:  # noqa: D102
+        if low is S.NegativeInfinity and high is S.Infinity:
+            return x
+        if low is S.NegativeInfinity:
+            return high - PositivePart(high - x)
+        if high is S.Infinity:
+            return low + PositivePart(x - low)
+        if all(argument.is_Rational for argument in (x, low, high)):
+            return min(max(x, low), high)
+        return None
+
+    def plain(self) -> Expr:  # noqa: D102
+        x, low, high = self.args
+        return Min(Max(x, low), high)
+
+    def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
+        x, low, high = self.args
+        if argindex == 1:
+            return Heaviside(x - low) - Heaviside(x - high)
+        return Heaviside(low - x) if argindex == 2 else Heaviside(x - high)
 
 
 class ProductDifference(Primitive):
@@ -368,6 +486,10 @@ class ProductDifference(Primitive):
             rest = expand(a * b - c * c)
             return None if rest.is_Add else rest
         return None
+
+    def plain(self) -> Expr:  # noqa: D102
+        a, b, c, d = self.args
+        return a * b - c * d
 
     def fdiff(self, argindex: int = 1) -> Expr:  # noqa: D102
         a, b, c, d = self.args

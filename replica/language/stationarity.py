@@ -8,8 +8,11 @@ from sympy import Dummy, Expr, Function, Symbol
 
 from replica.errors import DeclarationError
 from replica.language.means import BoundMean
+from replica.language.size import is_larger
 
 __all__ = ["own_update", "residuals", "solve_linear"]
+
+_LARGEST = 1000  # nodes of an equation that is expanded: a larger one is taken as it stands
 
 
 def solve_linear(expression: Expr, symbol: Symbol) -> Expr | None:
@@ -25,7 +28,9 @@ def solve_linear(expression: Expr, symbol: Symbol) -> Expr | None:
     a/2
     """
     slope = expression.diff(symbol)
-    if slope.has_free(symbol):  # expanded only if need be: the author's form may be the stable one
+    if slope.has_free(symbol) and not is_larger(
+        slope, _LARGEST
+    ):  # expanded only if need be: the author's form may be the stable one
         # exp(a + b) stays whole: one factor alone may overflow
         slope = slope.expand(power_exp=False, power_base=False, log=False)
     if slope == 0 or slope.has_free(symbol):
@@ -47,6 +52,8 @@ def own_update(potential: Expr, overlap: Symbol) -> Expr | None:
     sinh(b*m)/cosh(b*m)
     """
     equation = potential.diff(overlap)
+    if is_larger(equation, _LARGEST):
+        return None  # nobody writes it as an update by hand
     functions = {
         node: Dummy() for node in equation.atoms(Function, BoundMean) if node.has_free(overlap)
     }

@@ -6,6 +6,7 @@ from sympy import (
     Abs,
     Add,
     Basic,
+    DiracDelta,
     Heaviside,
     Lambda,
     Max,
@@ -43,11 +44,13 @@ from replica.language.bessel import (
     PhaseVariance,
 )
 from replica.language.bivariate import BIVARIATE
-from replica.language.curves import Clip, Curve, Proximal
+from replica.language.curves import Curve, Proximal
 from replica.language.envelope import Envelope
+from replica.language.implicit import Equation, ImplicitRoot
 from replica.language.laws import Law
 from replica.language.means import BoundMean
 from replica.language.primitives import (
+    Clip,
     LogCosh,
     LogH,
     LogHDifference,
@@ -111,6 +114,7 @@ FUNCTIONS: tuple[type[Basic], ...] = (
     Clip,
     Proximal,
     Envelope,
+    ImplicitRoot,
     exp,
     log,
     cosh,
@@ -123,6 +127,7 @@ FUNCTIONS: tuple[type[Basic], ...] = (
     erf,
     erfc,
     Abs,
+    DiracDelta,  # as what is left of a kink outside of all means: zero but where it lies
     Heaviside,
     Max,
     Min,
@@ -142,6 +147,7 @@ _STRUCTURE = (
     Lambda,
     Tuple,
     Curve,
+    Equation,
 )
 
 
@@ -158,6 +164,10 @@ def first_unknown_node(expression: Basic) -> Basic | None:
     known = isinstance(expression, (*_STRUCTURE, *FUNCTIONS))
     if not known or expression in (S.NaN, S.ComplexInfinity, S.Infinity, S.NegativeInfinity):
         return expression
+    if isinstance(expression, Equation):
+        ends = (end for end in (expression.low, expression.high) if not end.is_infinite)
+        parts = (first_unknown_node(part) for part in (expression.expression, *ends))
+        return next((part for part in parts if part is not None), None)
     for argument in expression.args:
         found = first_unknown_node(argument)
         if found is not None:

@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 
 
 def integral_with_bound(body: Array, rule: Rule, propagated: Array) -> tuple[Array, Array, Array]:
-    """Return integral, bound and largest size.
+    """Return integral, bound and sizes at the nodes.
 
     The bound adds what was propagated, rounding of the sum, quadrature and truncation.
     """
@@ -33,7 +33,7 @@ def integral_with_bound(body: Array, rule: Rule, propagated: Array) -> tuple[Arr
     value = value.sum(axis=1)
     rounding = UNIT * (8 + 2 * np.log2(count)) * size.sum(axis=1)
     bound = propagated.sum(axis=1) + quadrature + rounding + _beyond(body, rule)
-    return value, bound, np.abs(body).max(axis=1)
+    return value, bound, np.abs(body)
 
 
 def _beyond(body: Array, rule: Rule) -> Array:

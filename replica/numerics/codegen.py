@@ -13,7 +13,20 @@ from typing import Any
 import mpmath
 import numpy as np
 from scipy import special
-from sympy import Abs, Expr, Function, Heaviside, Integer, Max, Min, Pow, Rational, Symbol, lambdify
+from sympy import (
+    Abs,
+    DiracDelta,
+    Expr,
+    Function,
+    Heaviside,
+    Integer,
+    Max,
+    Min,
+    Pow,
+    Rational,
+    Symbol,
+    lambdify,
+)
 from sympy import sign as Sign
 from sympy.printing.pycode import PythonCodePrinter
 
@@ -50,6 +63,9 @@ class _Printer(PythonCodePrinter):
 
     def _print_Heaviside(self, expr: Heaviside) -> str:
         return f"heaviside({self._print(expr.args[0])})"
+
+    def _print_DiracDelta(self, expr: DiracDelta) -> str:
+        return f"delta({self._print(expr.args[0])})"
 
     def _print_Max(self, expr: Max) -> str:
         return f"maximum({', '.join(map(self._print, expr.args))})"
@@ -103,6 +119,8 @@ _ELEMENTARY: dict[str, Callable[..., Any]] = {
     "erfc": special.erfc,
     "absolute": np.abs,
     "sign": np.sign,
+    # outside of all means: zero, but not a number where it is not
+    "delta": lambda x: np.where(np.asarray(x) == 0, np.nan, 0.0),
     "heaviside": lambda x: np.heaviside(x, 0.5),
     "maximum": _maximum,
     "minimum": _minimum,
@@ -160,6 +178,7 @@ def compiled_precisely(
 ) -> Any:
     """Compile `expressions` to mpmath, where every constant has the working precision."""
     namespace: dict[str, Any] = {name: each.precise for name, each in primitives.items()}
+    namespace["DiracDelta"] = lambda x, order=0: mpmath.nan if x == 0 else mpmath.mpf(0)
     namespace["Heaviside"] = lambda x, half=None: (mpmath.sign(x) + 1) / 2
     return lambdify(
         symbols, list(expressions), modules=[namespace, "mpmath"], cse=True, docstring_limit=0

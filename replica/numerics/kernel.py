@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr, Symbol
 
+from replica.numerics import logmeans  # noqa: F401, registers how its integrals are computed
 from replica.numerics.hoisting import hoist
 from replica.numerics.layers import CompiledLayer
 from replica.numerics.lowering import lower

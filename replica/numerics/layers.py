@@ -15,11 +15,18 @@ from replica.numerics.bounds import by_panel, integral_with_bound
 from replica.numerics.codegen import on_namespace
 from replica.numerics.lowering import Integral, Layer, WeightedSum, compile_layer
 from replica.numerics.plan import Plan
-from replica.numerics.quadrature import Rule
+from replica.numerics.quadrature import BASE_PANEL, Rule
 from replica.numerics.rounding import UNIT, Bounded, bounded_namespace, bounded_parts
 from replica.numerics.run import CHUNK, Job, full, run
 
-__all__ = ["CompiledIntegral", "CompiledLayer", "compiled_integral"]
+__all__ = [
+    "CompiledIntegral",
+    "CompiledLayer",
+    "at_nodes",
+    "bounded_at_nodes",
+    "bounded_functions",
+    "compiled_integral",
+]
 
 Array = NDArray[np.float64]
 
@@ -45,7 +52,8 @@ def compiled_integral(part: Any) -> CompiledIntegral:
 
 
 @lru_cache(maxsize=1)
-def _bounded_functions() -> dict[str, Callable[..., Any]]:
+def bounded_functions() -> dict[str, Callable[..., Any]]:
+    """Return the functions of compiled code on numbers that carry a bound."""
     return bounded_namespace()
 
 
@@ -61,7 +69,7 @@ class CompiledLayer:
     def bounded_function(self) -> FunctionType:
         """The expressions on numbers that carry a bound, compiled when first needed."""
         if self._bounded is None:
-            self._bounded = on_namespace(self.function, _bounded_functions())
+            self._bounded = on_namespace(self.function, bounded_functions())
         return self._bounded
 
     def evaluate(self, arguments: list[Array], refinement: int) -> list[Array]:
@@ -138,7 +146,7 @@ class _CompiledIntegral:
         self.body = CompiledLayer(integral.body)
         self.plan = Plan(integral)
         self.variance = compile_layer(outer, (integral.variance,))
-        self.bounded_variance = on_namespace(self.variance, _bounded_functions())
+        self.bounded_variance = on_namespace(self.variance, bounded_functions())
 
     # ---- values -------------------------------------------------------------------------------
 
@@ -158,7 +166,7 @@ class _CompiledIntegral:
             with np.errstate(all="ignore"):  # each thread has a setting of its own
                 inside = [a[members] for a in arguments]
                 x = np.sqrt(variance[members])[:, None] * rule.nodes
-                for k, body in enumerate(self._body(inside, x, refinement)):
+                for k, body in enumerate(at_nodes(self.body, inside, x, refinement)):
                     results[k, members] = _integrate(body, rule.weights, x.shape)
 
         run(work, self.plan.jobs(arguments, variance, refinement))
@@ -176,7 +184,7 @@ class _CompiledIntegral:
         rule = self.plan.rule_at(columns, variance, refinement)
         x = spread * rule.nodes
         if self.body.integrals:
-            bodies = self._body(columns, x[None, :], refinement)
+            bodies = at_nodes(self.body, columns, x[None, :], refinement)
             return [_integrate(body, rule.weights, (1, x.size)) for body in bodies]
         weights = rule.weights
         results = []
@@ -184,13 +192,6 @@ class _CompiledIntegral:
             total = body @ weights if np.ndim(body) else body * weights.sum()
             results.append(np.asarray(total)[None])
         return results
-
-    def _body(self, inside: list[Array], x: Array, refinement: int) -> list[Array]:
-        if not self.body.integrals:
-            return list(self.body.function(*(a[:, None] for a in inside), x))
-        repeated = [np.repeat(a, x.shape[1]) for a in inside]
-        flat = self.body.evaluate([*repeated, x.reshape(-1)], refinement)
-        return [full(value, (x.size,)).reshape(x.shape) for value in flat]
 
     # ---- values with bounds -------------------------------------------------------------------
 
@@ -221,8 +222,11 @@ class _CompiledIntegral:
                 )
                 found = self._integrals_with_bounds(inside, nodes, rule, refinement)
                 moved = self._moved_kinks(inside, root, wide - root)
-                for k, (value, bound, largest) in enumerate(found):
-                    values[k, members], bounds[k, members] = value, bound + moved * largest
+                for k, (value, bound, sizes) in enumerate(found):
+                    for mass, place in moved:
+                        near = np.abs(np.abs(rule.nodes) - place[:, None]) <= BASE_PANEL
+                        bound = bound + mass * np.where(near, sizes, 0.0).max(axis=1)
+                    values[k, members], bounds[k, members] = value, bound
 
         run(work, self.plan.jobs(numbers, variance, refinement))
         lost = np.flatnonzero(inner & usable & np.isinf(bounds).any(axis=0))
@@ -236,27 +240,32 @@ class _CompiledIntegral:
 
     def _moved_kinks(
         self, inside: list[Bounded], spread: Array, spread_bound: Array
-    ) -> Array | float:
-        """Return the Gaussian mass by which uncertain arguments can misplace the kinks."""
+    ) -> list[tuple[Array, Array]]:
+        """Return the Gaussian mass by which uncertain arguments can misplace each kink, and where.
+
+        Places are distances from the middle.
+        """
         if not self.plan.kinks:
-            return 0.0
-        parts = on_namespace(self.plan.features, _bounded_functions())(*inside)
-        mass = np.zeros_like(spread)
+            return []
+        parts = on_namespace(self.plan.features, bounded_functions())(*inside)
+        moved = []
         for k in self.plan.kinks:
             centre, bound = bounded_parts(parts[2 * k])
             scaled = centre / spread
             slack = (bound + np.abs(scaled) * spread_bound) / spread
             density = np.exp(-0.5 * np.maximum(np.abs(scaled) - slack, 0) ** 2)
-            mass = mass + np.nan_to_num(slack * density, nan=0.0, posinf=1.0)
-        return 2 * mass
+            mass = 2 * np.nan_to_num(slack * density, nan=0.0, posinf=1.0)
+            moved.append((mass, full(np.abs(scaled), spread.shape)))
+        return moved
 
     def _integrals_with_bounds(
         self, inside: list[Bounded], nodes: Bounded, rule: Rule, refinement: int
     ) -> list[tuple[Array, Array, Array]]:
-        """Return value, bound and largest size of each integrand."""
+        """Return value, bound and sizes at the nodes of each integrand."""
         shape = nodes.value.shape
         if self.body.integrals:  # an inner integral's error is wanted at every node
-            parts = [bounded_parts(b) for b in self._bounded_body(inside, nodes, refinement)]
+            found = bounded_at_nodes(self.body, inside, nodes, refinement)
+            parts = [bounded_parts(body) for body in found]
             return [
                 integral_with_bound(
                     full(value, shape),
@@ -279,24 +288,27 @@ class _CompiledIntegral:
             )
         return results
 
-    def _bounded_body(
-        self, inside: list[Bounded], nodes: Bounded, refinement: int
-    ) -> list[Bounded]:
-        shape = nodes.value.shape
-        repeated = [
-            Bounded(np.repeat(a.value, shape[1]), np.repeat(a.bound, shape[1])) for a in inside
-        ]
-        flat_nodes = Bounded(nodes.value.reshape(-1), nodes.bound.reshape(-1))
-        flat = self.body.evaluate_bounded([*repeated, flat_nodes], refinement, inner=True)
-        parts = [bounded_parts(value) for value in flat]
-        size = nodes.value.size
-        return [
-            Bounded(
-                full(value, (size,)).reshape(shape),
-                full(bound, (size,)).reshape(shape),
-            )
-            for value, bound in parts
-        ]
+
+def at_nodes(layer: CompiledLayer, inside: list[Array], x: Array, refinement: int) -> list[Array]:
+    """Return the bodies of an integral at nodes of shape (points, nodes)."""
+    if not layer.integrals:
+        return list(layer.function(*(a[:, None] for a in inside), x))
+    repeated = [np.repeat(a, x.shape[1]) for a in inside]
+    flat = layer.evaluate([*repeated, x.reshape(-1)], refinement)
+    return [full(value, (x.size,)).reshape(x.shape) for value in flat]
+
+
+def bounded_at_nodes(
+    layer: CompiledLayer, inside: list[Bounded], nodes: Bounded, refinement: int
+) -> list[Bounded]:
+    """Return the bodies of an integral, with bounds, at nodes of shape (points, nodes)."""
+    shape = nodes.value.shape
+    repeated = [Bounded(np.repeat(a.value, shape[1]), np.repeat(a.bound, shape[1])) for a in inside]
+    flat_nodes = Bounded(nodes.value.reshape(-1), nodes.bound.reshape(-1))
+    flat = layer.evaluate_bounded([*repeated, flat_nodes], refinement, inner=True)
+    size = nodes.value.size
+    parts = [(full(part, (size,)).reshape(shape) for part in bounded_parts(b)) for b in flat]
+    return [Bounded(value, bound) for value, bound in parts]
 
 
 def _integrate(body: Any, weights: Array, shape: tuple[int, ...]) -> Array:

@@ -18,6 +18,7 @@ from sympy import (
     Expr,
     Pow,
     Symbol,
+    exp,
     expand_mul,
 )
 
@@ -26,7 +27,8 @@ from replica.language.bivariate import (
     BIVARIATE,
 )
 from replica.language.envelope import unfold
-from replica.language.laws import GaussianLaw, Law
+from replica.language.laws import GaussianLaw, Law, PowerLaw
+from replica.language.logmeans import LogMean
 from replica.language.means import BoundMean, in_closed_form, outermost_means
 from replica.language.spectral import WeightedPoints
 from replica.language.vocabulary import first_unknown_node
@@ -38,6 +40,7 @@ __all__ = [
     "Bodies",
     "Integral",
     "Layer",
+    "TiltedIntegral",
     "WeightedSum",
     "compile_layer",
     "lower",
@@ -62,6 +65,24 @@ class Integral:
     features: tuple[Feature, ...]
     even: bool = False
     thin: bool = False
+
+
+@dataclass(frozen=True)
+class TiltedIntegral:
+    """Means that share a field and the exponential that weighs it: the logarithm comes first.
+
+    It is computed only where it is asked for. The body holds the exponent, before it is multiplied
+    by the power, and then the integrands.
+    """
+
+    field: Symbol
+    variance: Expr
+    power: Expr
+    results: tuple[Symbol, ...]
+    exponent: Layer
+    body: Layer
+    features: tuple[Feature, ...]
+    logarithm: bool
 
 
 @dataclass(frozen=True)
@@ -90,12 +111,16 @@ class Layer:
 
 @dataclass(frozen=True)
 class Bodies:
-    """Integrands over one field, with the symbols of their means, and the layer they make."""
+    """Integrands over one field, with the symbols of their means, and the layer they make.
+
+    Of means of a power the first is the exponent; `logarithm` tells whether its own is asked for.
+    """
 
     field: Symbol
     expressions: tuple[Expr, ...]
     results: tuple[Symbol, ...]
     layer: Layer
+    logarithm: bool = False
 
 
 @singledispatch
@@ -126,6 +151,21 @@ def _gaussian(law: GaussianLaw, bodies: Bodies) -> Integral:
 
 
 @lowered.register
+def _tilted(law: PowerLaw, bodies: Bodies) -> TiltedIntegral:
+    name, arguments = bodies.field, bodies.layer.arguments
+    return TiltedIntegral(
+        field=name,
+        variance=law.variance,
+        power=law.power,
+        results=bodies.results,
+        exponent=lower(arguments, bodies.expressions[:1]),
+        body=bodies.layer,
+        features=find_features((exp(law.power * bodies.expressions[0]), *bodies.expressions), name),
+        logarithm=bodies.logarithm,
+    )
+
+
+@lowered.register
 def _weighted_points(law: WeightedPoints, bodies: Bodies) -> WeightedSum:
     return WeightedSum(bodies.field, law, bodies.results, bodies.layer)
 
@@ -143,20 +183,23 @@ def lower(arguments: tuple[Symbol, ...], expressions: tuple[Expr, ...]) -> Layer
     for expression in expressions:
         _check(expression, frozenset(arguments))
     expressions = tuple(unfold(expression) for expression in expressions)
-    groups: dict[Basic, list[BoundMean]] = {}
+    groups: dict[Any, list[BoundMean]] = {}
     for mean in outermost_means(*expressions):
-        groups.setdefault(mean.law, []).append(mean)
+        groups.setdefault(mean.group(), []).append(mean)
     integrals: list[Any] = []
     replaced: dict[Basic, Basic] = {}
-    for law, means in groups.items():
+    for means in groups.values():
         name = Dummy("x", real=True)
-        values: dict[Expr, Symbol] = {}
-        for mean in means:  # integrands that differ by the field's name are evaluated once
-            body = mean.body.xreplace({mean.field: name})
-            replaced[mean] = values.setdefault(body, Dummy(f"mean{len(values)}", real=True))
-        bodies, results = tuple(values), tuple(values.values())
+        values: dict[tuple[Expr, bool], Symbol] = {}
+        # integrands that differ by the field's name are evaluated once
+        for mean in means:
+            for body, is_asked in mean.integrands(name):
+                value = values.setdefault((body, is_asked), Dummy(f"mean{len(values)}", real=True))
+            replaced[mean] = value
+        bodies, results = tuple(body for body, _ in values), tuple(values.values())
         layer = lower((*arguments, name), bodies)
-        integrals.append(lowered(law, Bodies(name, bodies, results, layer)))
+        asked = any(isinstance(mean, LogMean) for mean in means)
+        integrals.append(lowered(means[0].law, Bodies(name, bodies, results, layer, asked)))
     return Layer(
         arguments, tuple(e.xreplace(replaced) for e in expressions), integrals=tuple(integrals)
     )

@@ -18,7 +18,14 @@ from sympy import Expr, Symbol
 
 from replica.errors import LoweringError
 from replica.numerics.hoisting import hoist
-from replica.numerics.lowering import Integral, Layer, WeightedSum, lower, precise_function
+from replica.numerics.lowering import (
+    Integral,
+    Layer,
+    TiltedIntegral,
+    WeightedSum,
+    lower,
+    precise_function,
+)
 from replica.numerics.structure import has_kink
 
 __all__ = ["PreciseIntegral", "PreciseKernel", "precise_integral"]
@@ -167,6 +174,7 @@ class _PreciseIntegral:
         marks = [
             (centre / spread, width / spread)
             for centre, width in zip(parts[::2], parts[1::2], strict=True)
+            if not centre.imag and not width.imag and mpmath.isfinite(centre)  # no zero otherwise
         ]
         smallest = min([width for _, width in marks], default=mpmath.mpf(1))
         if self.kinked or smallest < _NARROW:
@@ -291,3 +299,103 @@ def _reach(at: Callable[[mpmath.mpf], list[mpmath.mpf]], digits: int) -> mpmath.
             break
         reach *= mpmath.mpf(5) / 4
     return reach
+
+
+@precise_integral.register(TiltedIntegral)
+class _PreciseTilted:
+    def __init__(self, part: TiltedIntegral) -> None:
+        outer = part.body.arguments[:-1]
+        self.count = len(part.results)
+        self.exponent = _PreciseLayer(part.exponent)
+        self.body = _PreciseLayer(part.body)
+        self.law = precise_function(outer, (part.variance, part.power))
+        self.features = precise_function(
+            outer, tuple(number for f in part.features for number in (f.centre, f.width))
+        )
+
+    def evaluate(
+        self, arguments: list[mpmath.mpf], digits: int
+    ) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
+        variance, power = self.law(*arguments)
+        if variance == 0:
+            return self.body.evaluate([*arguments, mpmath.mpf(0)], digits)
+        # what a small power divides needs as many digits more
+        extra = max(0, -int(mpmath.mag(power) * 0.31)) if power else 0
+        with mpmath.workdps(mpmath.mp.dps + extra):
+            return self._weighed(arguments, mpmath.sqrt(variance), power, digits, digits + extra)
+
+    def _weighed(
+        self,
+        arguments: list[mpmath.mpf],
+        spread: mpmath.mpf,
+        power: mpmath.mpf,
+        digits: int,
+        inside: int,
+    ) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
+        parts = self.features(*arguments)
+        marks = [
+            (centre / spread, width / spread)
+            for centre, width in zip(parts[::2], parts[1::2], strict=True)
+            if not centre.imag and not width.imag and mpmath.isfinite(centre)
+        ]
+        inner = [mpmath.mpf(0)] * self.count
+
+        def height(t: mpmath.mpf) -> mpmath.mpf:
+            return power * self.exponent.evaluate([*arguments, spread * t], 15)[0][0] - t * t / 2
+
+        low, high, top, peaks = _range_of(height, [centre for centre, _ in marks], inside)
+        middle, reach = (low + high) / 2, (high - low) / 2
+        unit = min([width for _, width in peaks], default=mpmath.mpf(1))
+
+        def at(s: mpmath.mpf) -> list[mpmath.mpf]:
+            t = middle + unit * s
+            (exponent, *bodies), errors = self.body.evaluate([*arguments, spread * t], inside)
+            weight = mpmath.exp(power * exponent - t * t / 2 - top)
+            for k, error in enumerate(errors):
+                inner[k] = max(inner[k], error)
+            return [weight, *(weight * body for body in (exponent, *bodies))]
+
+        placed = [((centre - middle) / unit, width / unit) for centre, width in [*marks, *peaks]]
+        sums, errors = _by_panels(at, placed, reach / unit, inside, self.count + 1)
+        total = unit * sums[0]
+        means = [value / sums[0] for value in sums[1:]]
+        lost = errors[0] / sums[0]
+        bounds = [
+            error / sums[0] + abs(mean) * lost + spread
+            for error, mean, spread in zip(errors[1:], means, inner, strict=True)
+        ]
+        if power:
+            means[0] = (top + mpmath.log(total / mpmath.sqrt(2 * mpmath.pi))) / power
+            bounds[0] = lost / abs(power) + inner[0]
+        return means, bounds
+
+
+def _range_of(
+    height: Callable[[mpmath.mpf], mpmath.mpf], centres: Sequence[mpmath.mpf], digits: int
+) -> tuple[mpmath.mpf, mpmath.mpf, mpmath.mpf, list[tuple[mpmath.mpf, mpmath.mpf]]]:
+    """Return the range in which a weight counts, its largest exponent, and its peaks."""
+    low, high = mpmath.mpf(-40), mpmath.mpf(40)
+    negligible = (digits + _GUARD) * mpmath.log(10)
+    while True:
+        step = (high - low) / 80
+        grid = sorted({low + k * step for k in range(81)} | {c for c in centres if low < c < high})
+        found = [height(t) for t in grid]
+        top = max(found)
+        counts = [k for k, value in enumerate(found) if value > top - negligible]
+        if (counts[0] == 0 or counts[-1] == len(grid) - 1) and high - low < _WIDEST * 100:
+            low, high = 2 * low, 2 * high
+            continue
+        begin = grid[max(counts[0] - 1, 0)]
+        end = grid[min(counts[-1] + 1, len(grid) - 1)]
+        settled = end - begin > (high - low) / 2
+        low, high = begin, end
+        if settled:
+            break
+    peaks = []
+    for k in range(1, len(grid) - 1):
+        before, middle, after = found[k - 1 : k + 2]
+        left, right = grid[k] - grid[k - 1], grid[k + 1] - grid[k]
+        bend = 2 * ((middle - before) / left + (middle - after) / right) / (left + right)
+        if before <= middle >= after and middle > top - negligible and bend > 0:
+            peaks.append((grid[k], 1 / mpmath.sqrt(bend)))
+    return low, high, top, peaks

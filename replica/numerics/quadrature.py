@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "BASE_PANEL",
     "HALF_RANGE",
     "PANEL_NODES",
     "TRAPEZOID_STEP",
@@ -35,6 +36,7 @@ __all__ = [
     "panel_breakpoints",
     "panel_nodes",
     "panel_rule",
+    "plain_panels",
     "trapezoid_rule",
 ]
 
@@ -53,7 +55,9 @@ def half_range(refinement: int) -> float:
 
 
 TRAPEZOID_STEP = 0.15
-_BASE_PANEL = 2.0  # longest panel, in scaled fields
+BASE_PANEL = 2.0
+"""Longest panel, in scaled fields."""
+
 _LENGTH_SLACK = 1 + 1e-9  # a panel may be longer than is allowed by rounding
 PANEL_NODES = 23
 
@@ -181,12 +185,12 @@ def panel_breakpoints(
     """
     points = centres.shape[0]
     low = 0.0 if even else -reach
-    base = np.linspace(low, reach, int(np.ceil((reach - low) / _BASE_PANEL)) + 1)
+    base = np.linspace(low, reach, int(np.ceil((reach - low) / BASE_PANEL)) + 1)
     edges = [np.broadcast_to(base, (points, base.size)), centres]
-    seen = np.where((widths > 0) & (widths < _BASE_PANEL), widths, _BASE_PANEL)
-    near = np.abs(centres) < reach + 2 * _BASE_PANEL
-    smallest = float(np.where(near, seen, _BASE_PANEL).min(initial=_BASE_PANEL))
-    for k in range(int(np.ceil(np.log2(_BASE_PANEL / max(smallest, 1e-15)))) + 1):
+    seen = np.where((widths > 0) & (widths < BASE_PANEL), widths, BASE_PANEL)
+    near = np.abs(centres) < reach + 2 * BASE_PANEL
+    smallest = float(np.where(near, seen, BASE_PANEL).min(initial=BASE_PANEL))
+    for k in range(int(np.ceil(np.log2(BASE_PANEL / max(smallest, 1e-15)))) + 1):
         distance = np.minimum(seen * 2.0**k, 2 * reach)
         edges += [centres - distance, centres + distance]
     stacked = np.concatenate(edges, axis=1)
@@ -218,7 +222,7 @@ def _thinned(edges: Array, centres: Array, widths: Array) -> Array:
         begin, end = last[:, None], edges[:, k + 1, None]
         away = np.maximum(np.maximum(begin - centres, centres - end), 0.0)
         wide = np.where((centres > begin) & (centres < end), widths, np.maximum(widths, away))
-        room = np.minimum(wide.min(axis=1, initial=_BASE_PANEL), _BASE_PANEL)
+        room = np.minimum(wide.min(axis=1, initial=BASE_PANEL), BASE_PANEL)
         kept[:, k] = edges[:, k + 1] - last > room * _LENGTH_SLACK
         last = np.where(kept[:, k], edges[:, k], last)
     most = int(kept.sum(axis=1).max())
@@ -229,10 +233,10 @@ def _thinned(edges: Array, centres: Array, widths: Array) -> Array:
 
 def panel_nodes(features: int, smallest: float, refinement: int) -> int:
     """Return about how many nodes the panels of a point take, for chunks of bounded memory."""
-    levels = np.ceil(np.log2(_BASE_PANEL / np.clip(smallest, 1e-15, _BASE_PANEL))) + 1
+    levels = np.ceil(np.log2(BASE_PANEL / np.clip(smallest, 1e-15, BASE_PANEL))) + 1
     if smallest == 0:
         levels = 2.0  # a kink is one breakpoint, without smaller panels around it
-    panels = 2 * HALF_RANGE / _BASE_PANEL + features * (1 + 2 * levels)
+    panels = 2 * HALF_RANGE / BASE_PANEL + features * (1 + 2 * levels)
     return int(panels * PANEL_NODES * 2.0 ** (-1 if refinement < -1 else max(refinement, 0)))
 
 
@@ -260,6 +264,16 @@ def panel_rule(
         reach,
         even,
     )
+
+
+def plain_panels(edges: Array, refinement: int) -> tuple[Array, tuple[Array, Array, Array], int]:
+    """Return nodes of panels, weights of three nested rules without a density, and the panels."""
+    nodes, *rules = _embedded_fejer(refinement)
+    half = 0.5 * np.diff(edges, axis=1)[..., None]
+    middle = 0.5 * (edges[:, 1:] + edges[:, :-1])[..., None]
+    points, blocks = half.shape[:2]
+    fine, coarse, coarsest = ((half * weights).reshape(points, -1) for weights in rules)
+    return (middle + half * nodes).reshape(points, -1), (fine, coarse, coarsest), blocks
 
 
 def extrapolated_error(difference: Any, coarser: Any, size: Any) -> Any:

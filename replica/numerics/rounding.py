@@ -140,6 +140,11 @@ def _heaviside(x: Any) -> Bounded:
     return Bounded(np.heaviside(value, 0.5), np.where(unsure, 1.0, 0.0))
 
 
+def _delta(x: Any) -> Bounded:
+    value, bound = bounded_parts(x)
+    return Bounded(np.zeros_like(value), np.where(np.abs(value) <= bound, np.inf, 0.0))
+
+
 def _sign(x: Any) -> Bounded:
     return _heaviside(x) * 2 - 1
 
@@ -179,6 +184,7 @@ def bounded_namespace() -> dict[str, Callable[..., Any]]:
         ),
         "sinh": _lift(np.sinh, lambda x: (np.cosh(x),), rounding=lambda x: np.abs(x) * np.cosh(x)),
         "absolute": abs,
+        "delta": _delta,
         "heaviside": _heaviside,
         "sign": _sign,
         "maximum": _extreme(np.maximum),

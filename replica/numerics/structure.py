@@ -10,7 +10,8 @@ variance v that enters the same argument with slope a_z blurs the structure to
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, islice
+from typing import Any
 
 from sympy import (
     Abs,
@@ -32,9 +33,12 @@ from sympy import (
 )
 
 from replica.language.bivariate import BIVARIATE, LogBivariateNormalCDF
-from replica.language.curves import Clip, Proximal
+from replica.language.curves import Proximal
+from replica.language.kinks import branches, places
+from replica.language.logmeans import LogMean, TiltedMean
 from replica.language.means import Mean
 from replica.language.primitives import (
+    Clip,
     LogH,
     LogHDifference,
     LogSumExp,
@@ -46,6 +50,7 @@ from replica.language.tilted import ExponentialWeight, IntervalWeight
 
 __all__ = ["Feature", "find_features", "has_kink"]
 
+_MOST_BRANCHES = 64  # of one argument
 _DIGITS = 37  # of a double in powers of e: log(2**53)
 
 KINKS = (Abs, Heaviside, Max, Min, PositivePart, sign)
@@ -81,8 +86,9 @@ def find_features(bodies: tuple[Expr, ...], field: Symbol) -> tuple[Feature, ...
     (Feature(centre=kappa, width=2, tilts=False),)
     """
     found: dict[Feature, None] = {}
+    seen: set[Any] = set()
     for body in bodies:
-        _walk(body, field, {}, found, tilts=False)
+        _walk(body, field, {}, found, seen, tilts=False)
     return tuple(found)
 
 
@@ -91,18 +97,35 @@ def _walk(
     field: Symbol,
     inner: dict[Symbol, Expr],
     found: dict[Feature, None],
+    seen: set[Any],
     *,
     tilts: bool,
 ) -> None:
+    # derivatives of means in means repeat the same nodes many times
+    visit = node, tuple(inner.items()), tilts
+    if visit in seen:
+        return
+    seen.add(visit)
     if not node.has_free(field):
         return
     if isinstance(node, Mean):
         if node.variance.has_free(field):  # such a mean changes where the variance is about one
             for feature in _of_argument(node.variance, field, inner, smooth=True):
-                if feature is not None:
-                    found.setdefault(feature)
+                usual = feature and _at_usual_fields(feature, field, inner)
+                if usual is not None:
+                    found.setdefault(usual)
         # an exponential in the inner mean tilts the inner field, not this one
-        _walk(node.body, field, {**inner, node.field: node.variance}, found, tilts=False)
+        _walk(node.body, field, {**inner, node.field: node.variance}, found, seen, tilts=False)
+        return
+    if isinstance(node, (LogMean, TiltedMean)):
+        within: dict[Feature, None] = {}
+        visited: set[Any] = set()  # what was found elsewhere is not among those within
+        around = {**inner, node.field: node.variance}
+        for part in (node.variance, node.power, node.args[0]):
+            _walk(part, field, around, within, visited, tilts=False)
+        for feature in within:  # the weight turns from one side to another in a power-th of that
+            found.setdefault(feature)
+            found.setdefault(replace(feature, width=feature.width / (1 + Abs(node.power))))
         return
     if isinstance(node, exp):
         # exp(LogH), a probability, is at most one: it moves no weight into the tails
@@ -111,7 +134,7 @@ def _walk(
     for feature in _of_node(node, field, inner):
         found.setdefault(replace(feature, tilts=tilts))
     for argument in node.args:
-        _walk(argument, field, inner, found, tilts=tilts)
+        _walk(argument, field, inner, found, seen, tilts=tilts)
 
 
 def _of_node(node: Basic, field: Symbol, inner: dict[Symbol, Expr]) -> list[Feature]:
@@ -128,11 +151,10 @@ def _of_node(node: Basic, field: Symbol, inner: dict[Symbol, Expr]) -> list[Feat
         joins = isinstance(node, (Max, Min))
         zeros = [one - two for one, two in pairs] if joins else [node.args[0]]
         for zero in zeros:
-            for branch in _branches(zero):
-                features += _of_argument(branch, field, inner, smooth=False)
+            features += _of_zeros(zero, field, inner)
     elif isinstance(node, Clip):
         for end in node.args[1:]:
-            features += _of_argument(node.args[0] - end, field, inner, smooth=False)
+            features += _of_zeros(node.args[0] - end, field, inner)
     elif isinstance(node, Proximal):
         curve, argument, V = node.args
         for centre, width in curve.features(V):
@@ -151,23 +173,46 @@ def _of_node(node: Basic, field: Symbol, inner: dict[Symbol, Expr]) -> list[Feat
         if isinstance(node, BIVARIATE):
             features += [_of_corner(node.args[0], node.args[1], field, inner)]
         for argument in node.args:
-            for branch in _branches(argument):
+            for branch in _branches(argument, field):
                 features += _of_argument(branch, field, inner, smooth=True)
-    return [feature for feature in features if feature is not None]
+    usual = [_at_usual_fields(feature, field, inner) for feature in features if feature is not None]
+    return [feature for feature in usual if feature is not None]
 
 
-def _branches(argument: Expr) -> list[Expr]:
-    """Return the smooth branches of an argument with one kink inside, such as a(|x| - 1)."""
-    kinks = argument.atoms(Abs, Max, Min, PositivePart)
-    if len(kinks) != 1:
-        return [argument]
-    (kink,) = kinks
-    values = list(kink.args)
-    if isinstance(kink, Abs):
-        values = [kink.args[0], -kink.args[0]]
-    elif isinstance(kink, PositivePart):
-        values = [kink.args[0], S.Zero]
-    return [argument.xreplace({kink: value}) for value in values]
+def _at_usual_fields(feature: Feature, field: Symbol, inner: dict[Symbol, Expr]) -> Feature | None:
+    """Return the feature where the inner fields are zero, over its width at their usual sizes.
+
+    A place that other fields move has no number of its own: it is looked for where it is centred.
+    None if it is off the real line.
+    """
+    centre, width = feature.centre, feature.width
+    if any(part.is_number and part.is_real is False for part in (centre, width)):
+        return None
+    if not (centre.has_free(*inner) or width.has_free(field, *inner)):
+        return feature
+    centre = centre.xreplace(dict.fromkeys(inner, S.Zero))
+    for _ in inner:  # the size of one field may depend on another
+        width = width.xreplace({other: sqrt(variance) for other, variance in inner.items()})
+    width = width.xreplace({field: centre})
+    if centre.has(S.NaN, S.ComplexInfinity) or width.has(S.NaN, S.ComplexInfinity):
+        return None
+    return replace(feature, centre=centre, width=width)
+
+
+def _of_zeros(zero: Expr, field: Symbol, inner: dict[Symbol, Expr]) -> list[Feature | None]:
+    """Return where an expression vanishes, on each of its smooth branches: kinks."""
+    features: list[Feature | None] = []
+    for branch, _ in islice(branches(zero, field), _MOST_BRANCHES):
+        known = _of_argument(branch, field, inner, smooth=False)
+        if known == [None] and not branch.has_free(*inner):
+            known = [Feature(place.at, S.Zero) for place in places(branch, field) or ()]
+        features += known
+    return features
+
+
+def _branches(argument: Expr, field: Symbol) -> list[Expr]:
+    """Return the smooth branches of an argument with kinks inside, such as a(|x| - 1)."""
+    return [branch for branch, _ in islice(branches(argument, field), _MOST_BRANCHES)]
 
 
 def _at_origin(expression: Expr, field: Symbol, inner: dict[Symbol, Expr]) -> Expr:

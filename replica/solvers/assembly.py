@@ -16,7 +16,7 @@ from replica.solvers.boundary import boundary_values
 from replica.solvers.iteration import Iterated
 from replica.solvers.precision import decimal_text, precise_solution
 from replica.solvers.solution import Solution, Status
-from replica.solvers.symmetry import attracts
+from replica.solvers.stability import masked, stable_points, unmasked
 from replica.solvers.system import System
 from replica.solvers.verify import poorly_known, unresolved, verify
 
@@ -25,7 +25,8 @@ __all__ = ["assembled", "improved", "with_digits"]
 Array = NDArray[np.float64]
 
 _STABLE = 1 + 1e-9  # a replicon up to this does not exceed one: the difference is rounding
-_UNSTABLE = "state evolution leaves this saddle point: it is unstable within its ansatz"
+_LEFT = "state evolution leaves this saddle point: it is unstable within its ansatz"
+_NO_EXTREMUM = "the potential has no {} there: the saddle point is unstable within its ansatz"
 
 
 def assembled(
@@ -72,16 +73,18 @@ def assembled(
         status[np.flatnonzero(good)[lost]] = Status.LEFT_DOMAIN
     observables = dict(zip(wanted, rows.T, strict=True))
     spreads = dict(zip(wanted, bounds.T, strict=True))
-    stable = np.ones(status.shape, dtype=bool)
-    leaves = np.zeros(status.shape, dtype=bool)
-    if system.evolves and good.any():
-        leaves[good] = ~attracts(system, z[good], inner, _jacobians(ended, good))
+    exact = np.ones(status.shape, dtype=bool)
+    told, stable = edge.copy(), edge.copy()  # a boundary is returned only where it attracts
+    if good.any():
+        told[good], stable[good] = stable_points(
+            formula, system, z[good], inner, _jacobians(ended, good)
+        )
     status_word = formula.status
     if formula.stability and formula.stability not in observables:
         status_word = "unchecked"
     elif formula.stability:
         replicon = observables[formula.stability]
-        stable = ~(replicon > _STABLE)
+        exact = ~(replicon > _STABLE)
     failed = ~np.isin(status, (Status.CONVERGED, Status.INACCURATE))
 
     def shaped(array: Array) -> Any:
@@ -91,9 +94,14 @@ def assembled(
     names = [str(symbol) for symbol in system.unknowns]
     errors = {name: shaped(error[:, k]) for k, name in enumerate(names)}
     errors.update({name: shaped(spread) for name, spread in spreads.items()})
-    validity = np.where(stable, np.where(leaves, "unstable", status_word), "rs-unstable")
+    told, stable = told & ~failed, stable & ~failed
+    leaves = told & ~stable
+    validity = np.where(exact, np.where(leaves, "unstable", status_word), "rs-unstable")
     validity = np.where(failed, "", validity)
-    note = _UNSTABLE if shape == () and bool(leaves[0]) and not failed[0] else ""
+    note = ""
+    if shape == () and leaves[0]:
+        kind = "maximum" if formula.equilibrium == "largest" else "minimum"
+        note = _LEFT if system.evolves else _NO_EXTREMUM.format(kind)
     if shape == () and status[0] == Status.INACCURATE:
         note = _what_was_reached(dict(zip(names, z[0], strict=True)), errors, tolerance)
     return Solution(
@@ -109,6 +117,7 @@ def assembled(
         validity=str(validity[0]) if shape == () else validity.reshape(shape),
         steps=ended.steps,
         note=note,
+        stable=masked(told, stable, shape),
     )
 
 
@@ -173,6 +182,8 @@ def improved(
     status[taken] = np.asarray(other.status)[better]
     validity = np.array(solution.validity, dtype=object).reshape(-1)
     validity[taken] = np.asarray(other.validity)[better]
+    told, stable = unmasked(solution.stable)
+    told[taken], stable[taken] = (part[better] for part in unmasked(other.stable))
     note = solution.note if shape else ""
     if not shape and status[0] == Status.INACCURATE:
         overlaps = {name: values[name] for name in solution.overlaps}
@@ -186,6 +197,7 @@ def improved(
         validity=validity.astype(str).reshape(shape) if shape else str(validity[0]),
         steps=solution.steps + other.steps,
         note=note,
+        stable=masked(told, stable, shape),
     )
 
 

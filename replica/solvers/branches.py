@@ -20,8 +20,8 @@ from replica.solvers.boundary import boundary_attracts
 from replica.solvers.curve import ExplicitCurve, explicit_curve
 from replica.solvers.everywhere import Curve, every_curve
 from replica.solvers.solution import Status
+from replica.solvers.stability import attracts
 from replica.solvers.states import no_overlap
-from replica.solvers.symmetry import attracts
 from replica.solvers.system import saddle_system
 from replica.solvers.thresholds.fold_on_branch import polished_fold
 from replica.writing import listed, plain
@@ -84,7 +84,7 @@ class Branches:
     @property
     def potential(self) -> Array:
         """Free entropy per weight along the curve, in nats."""
-        return self.observables["potential"]
+        return looked_up("observable", "potential", self.observables, self.formula.name)
 
     def __getitem__(self, name: str) -> Array:
         known = {**self.observables, **self.overlaps, self.name: self.control}
@@ -115,12 +115,17 @@ class Branches:
     def to_text(self, width: int = 80) -> str:
         """Return a table of the branches, then folds, cuts and the boundary."""
         lines = [f"{self.formula.name} ({listed(self.controls)}): branches in {self.name}"]
-        lines.append("  " + "branch".ljust(10) + self.name.rjust(22) + "potential".rjust(26))
+        known = "potential" in self.observables
+        head = "potential".rjust(26) if known else ""
+        lines.append("  " + "branch".ljust(10) + self.name.rjust(22) + head)
         for piece in self.pieces():
             kind = "stable" if self.stable[piece][0] else "unstable"
             span = f"{self.control[piece][0]:.6g} to {self.control[piece][-1]:.6g}"
-            height = f"{self.potential[piece][0]:.6g} to {self.potential[piece][-1]:.6g}"
-            lines.append("  " + kind.ljust(10) + span.rjust(22) + height.rjust(26))
+            height = ""
+            if known:
+                first, last = self.potential[piece][0], self.potential[piece][-1]
+                height = f"{first:.6g} to {last:.6g}".rjust(26)
+            lines.append("  " + kind.ljust(10) + span.rjust(22) + height)
         for value, kind in self.folds:
             lines.append(f"  fold       {value:.12g} ({kind})")
         lines.extend(f"  cut        {where}" for where in self.cut)

@@ -25,6 +25,7 @@ from replica.language.means import nesting
 from replica.language.stationarity import solve_linear
 from replica.numerics.kernel import Kernel, compile_kernel
 from replica.solvers.passages import SAMPLED, Curves, Passage, thinned, turns
+from replica.solvers.stated import check_stated_updates
 
 __all__ = ["LEAVING", "ExplicitCurve", "explicit_curve"]
 
@@ -521,6 +522,7 @@ def _part(column: Any, where: NDArray[np.bool_]) -> Any:
 @lru_cache(maxsize=64)
 def explicit_curve(formula: Formula, control: Symbol | None = None) -> ExplicitCurve | None:
     """Return the explicit curve of a formula in `control` (or the first that has one), or None."""
+    check_stated_updates(formula)
     symbols = formula.symbols
     if control is None:
         found = (explicit_curve(formula, symbol) for symbol in symbols)
@@ -530,7 +532,9 @@ def explicit_curve(formula: Formula, control: Symbol | None = None) -> ExplicitC
     (overlap,) = formula.overlaps
     conjugate = formula.conjugates.get(overlap)
     if conjugate is None:
-        value = solve_linear(formula.potential.diff(overlap), control)
+        stated = formula.potential is None
+        equation = formula.residuals[overlap] if stated else formula.potential.diff(overlap)
+        value = solve_linear(equation, control)
         return None if value is None else ExplicitCurve(formula, control, overlap, None, value)
     for parameter, other in ((conjugate, overlap), (overlap, conjugate)):
         update = formula.residuals[other] + other

@@ -11,7 +11,6 @@ slope has all digits of the slope, where a minimum of the value is flat and has 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -25,16 +24,16 @@ from replica.declarations.formula import Formula
 from replica.declarations.reading import read
 from replica.errors import ControlError, ConvergenceError, UnknownName
 from replica.language.means import nesting
-from replica.layout import labelled
 from replica.numerics.kernel import Kernel, compile_kernel
+from replica.solvers.optimum import Optimum
 from replica.solvers.saddle import solve
-from replica.solvers.solution import Solution, Status, status_text
+from replica.solvers.solution import Status
 from replica.solvers.strategies import solve_flat
 from replica.solvers.system import System, saddle_system
 from replica.solvers.verify import verify
-from replica.writing import heading, plain, shell_name, with_error
+from replica.writing import with_error
 
-__all__ = ["Optimum", "optimise"]
+__all__ = ["optimise"]
 
 Array = NDArray[np.float64]
 
@@ -42,93 +41,12 @@ Array = NDArray[np.float64]
 _GRID, _EXTENSION = 25, 9  # values of the control that are tried, and more beyond an end
 _FIRST_RANGE = (1e-6, 1e4)  # of an unbounded control, above the lower end of its domain
 _LAST_RANGE = (1e-12, 1e8)  # the same, if the best value is at an end of the first range
+_LEVEL = 1e-13  # relative: heights that differ by less are the same
 _BRACKET = 1e-13  # width of the last bracket, in the coordinate
 _KNOWN = 1e-2  # relative error above which an optimum is called inaccurate
 _FINE = 2  # refinement of the quadrature that bounds the error of a slope
 _SHIFT = 1e-4  # of the coordinate, in the difference of slopes that gives the curvature
 _STEP = 1e-3  # of the coordinate, in the difference of values where there is no symbolic slope
-
-
-@dataclass(frozen=True)
-class Optimum:
-    """The value of a control at which an observable is least or greatest.
-
-    Attributes
-    ----------
-    formula : Formula
-    quantity, over : str
-        The observable and the control.
-    optimum, optimum_error : float
-        The control there. The quantity is flat there: this error is much larger than that of
-        the value.
-    value, error : float
-        The quantity there.
-    curvature : float
-        Its second derivative in the control: near by it is
-        value + curvature (over - optimum)^2 / 2.
-    status : Status
-    solution : Solution
-        The saddle point there.
-    """
-
-    formula: Formula
-    quantity: str
-    over: str
-    optimum: float
-    optimum_error: float
-    value: float
-    error: float
-    curvature: float
-    status: Status
-    solution: Solution = field(repr=False)
-    maximise: bool = False
-
-    @property
-    def controls(self) -> Mapping[str, object]:
-        """All controls, the optimal one among them."""
-        return self.solution.controls
-
-    def __float__(self) -> float:
-        return self.optimum
-
-    def to_dict(self) -> dict[str, object]:
-        """Return plain numbers and texts for JSON; None where there is no number."""
-        return {
-            "formula": self.formula.name,
-            "options": plain(self.formula.options),
-            "controls": plain(self.controls),
-            "over": shell_name(self.over),
-            "optimum": plain(self.optimum),
-            "optimum_error": plain(self.optimum_error),
-            "quantity": self.quantity,
-            "value": plain(self.value),
-            "error": plain(self.error),
-            "curvature": plain(self.curvature),
-            "status": plain(self.status),
-            "overlaps": plain(self.solution.overlaps),
-            "observables": plain(self.solution.observables),
-        }
-
-    def to_text(self, width: int = 80) -> str:
-        """Return the control, the quantity, and how flat this is there."""
-        given = {name: value for name, value in self.controls.items() if name != self.over}
-        over = shell_name(self.over)
-        rows = (
-            (self.quantity, with_error(self.value, self.error)),
-            (over, with_error(self.optimum, self.optimum_error)),
-            ("curvature", f"{self.curvature:.6g} of {self.quantity} in {over}"),
-            ("status", status_text(self.status, str(self.solution.validity))),
-        )
-        title = heading(self.formula.name, self.formula.options, given)
-        return "\n".join([title, *(labelled(name, text, width) for name, text in rows)])
-
-    def __repr__(self) -> str:
-        what = "largest" if self.maximise else "smallest"
-        return (
-            f"{what} {self.quantity} = {with_error(self.value, self.error)} at {self.over} = "
-            f"{with_error(self.optimum, self.optimum_error)}, curvature {self.curvature:.4g}, "
-            f"{self.status}"
-        )
 
 
 def optimise(
@@ -160,7 +78,8 @@ def optimise(
     Returns
     -------
     Optimum
-        The control and the value with their errors, and the curvature.
+        The control and the value with their errors, and the curvature. An optimum at an end that
+        belongs to the domain of the control has ``place`` ``"edge"``.
 
     Raises
     ------
@@ -168,7 +87,7 @@ def optimise(
         For bad names or values.
     ConvergenceError
         If the quantity has no optimum inside the range: the message says towards which end it
-        goes on.
+        goes on, and what it tends to there; or if no saddle point was found next to the optimum.
 
     References
     ----------
@@ -188,10 +107,16 @@ def optimise(
     grid = _grid(control, low, high, _GRID)
     with np.errstate(all="ignore"):  # results that are not finite are tested for
         place = _Place(found, quantity, over, values, -1.0 if maximise else 1.0)
+        heights = place.on_grid(grid)
         if between is None and np.isinf(float(control.domain.end)):
-            grid = _extended(place, grid, float(control.domain.start))
-        bracket = _bracket(place, grid, between is not None)
-        optimum, error, curvature = place.root(*bracket)
+            grid, heights = _extended(place, grid, heights, float(control.domain.start))
+        bracket = _bracket(heights)
+        if bracket is None:
+            edge = None if between else _edge(place, grid, heights, control, maximise)
+            if edge is not None:
+                return edge
+            raise ConvergenceError(_reason(place, grid, heights, control, between is not None))
+        optimum, error, curvature = place.root(*grid[list(bracket)])
     at: dict[str, Any] = {**values, over: optimum}
     solution = solve(found, check=False, **at)
     if solution.status not in (Status.CONVERGED, Status.INACCURATE):
@@ -367,52 +292,132 @@ class _Place:
         return optimum, float(scale * (error + 4 * _BRACKET)), float(bend / scale**2)
 
 
-def _bracket(place: _Place, grid: Array, given: bool) -> tuple[float, float]:
-    """Return neighbours of the lowest place of a grid; an error where that is an end."""
-    heights = place.on_grid(grid)
+def _lowest(heights: Array) -> int:
+    """Return the lowest place: an end, if from there to the lowest they differ by rounding alone.
+
+    Such as next to infinity, where the quantity has come to its limit.
+    """
+    known = np.flatnonzero(np.isfinite(heights))
+    best = int(np.argmin(heights))
+    slack = _LEVEL * max(1.0, abs(heights[best]))
+    for end in (known[-1], known[0]):
+        between = known[(known >= min(best, end)) & (known <= max(best, end))]
+        if (heights[between] <= heights[best] + slack).all():
+            return int(end)
+    return best
+
+
+def _bracket(heights: Array) -> tuple[int, int] | None:
+    """Return the places on both sides of the lowest, None where it is an end of what is known.
+
+    A place without a saddle point between places that have one is no end.
+    """
+    known = np.flatnonzero(np.isfinite(heights))
+    if not known.size:
+        return None
+    best = int(np.searchsorted(known, _lowest(heights)))
+    inside = 0 < best < known.size - 1
+    return (int(known[best - 1]), int(known[best + 1])) if inside else None
+
+
+def _edge(
+    place: _Place, grid: Array, heights: Array, control: Control, maximise: bool
+) -> Optimum | None:
+    """Return the optimum at an end that belongs to the domain, None where it is not there."""
     if not np.isfinite(heights).any():
-        raise ConvergenceError(
-            f"{place.formula.name}: there is no saddle point at {place.over} from {grid[0]:g} to "
-            f"{grid[-1]:g}"
-        )
-    best = int(np.argmin(heights))
-    inside = 0 < best < grid.size - 1
-    if inside:
-        inside = bool(np.isfinite(heights[[best - 1, best + 1]]).all())
-    if not inside:
-        end = "lower" if best == 0 or not np.isfinite(heights[best - 1]) else "upper"
-        solved_beyond = np.isfinite(heights[:best] if end == "lower" else heights[best + 1 :]).any()
-        last = "next to where no saddle point was found" if solved_beyond else f"at the {end} end"
-        word = "greatest" if place.side < 0 else "least"
-        solved = grid[np.isfinite(heights)]
-        where = "the range between" if given else "the range searched"
-        text = (
-            f"{place.formula.name}: {place.quantity} has no optimum inside {where} "
-            f"{place.over} = {solved[0]:.4g} and {solved[-1]:.4g}: it is {word} {last}, "
-            f"{place.side * heights[best]:.6g} at {grid[best]:.4g}"
-        )
-        if solved.size < grid.size:
-            text += (
-                f" (no saddle point was found at {grid.size - solved.size} more places between "
-                f"{grid[0]:.4g} and {grid[-1]:.4g})"
-            )
-        raise ConvergenceError(text)
-    return float(grid[best - 1]), float(grid[best + 1])
+        return None
+    best, domain = _lowest(heights), control.domain
+    lower = best == 0
+    end = float(domain.start if lower else domain.end)
+    closed = not (domain.left_open if lower else domain.right_open)
+    if best not in (0, grid.size - 1) or not (closed and np.isfinite(end)):
+        return None
+    at: dict[str, Any] = {**place.values, place.over: end}
+    solution = solve(place.formula, check=False, **at)
+    if solution.status not in (Status.CONVERGED, Status.INACCURATE):
+        return None
+    value, error = float(solution[place.quantity]), float(solution.errors[place.quantity])
+    if not place.side * value <= heights[best] + error:
+        return None
+    name = "lower" if lower else "upper"
+    return Optimum(
+        formula=place.formula,
+        quantity=place.quantity,
+        over=place.over,
+        optimum=end,
+        optimum_error=0.0,
+        value=value,
+        error=error,
+        curvature=0.0,
+        status=solution.status,
+        solution=solution,
+        maximise=maximise,
+        place="edge",
+        note=f"the {name} end of its domain, not where the slope vanishes",
+    )
 
 
-def _extended(place: _Place, grid: Array, low: float) -> Array:
-    """Return the grid with further places beyond the end at which it is lowest."""
-    heights = place.on_grid(grid)
-    best = int(np.argmin(heights))
+def _reason(place: _Place, grid: Array, heights: Array, control: Control, given: bool) -> str:
+    """Say why there is no optimum inside: towards which end it lies, or what was not found."""
+    name, over, quantity = place.formula.name, place.over, place.quantity
+    solved = np.flatnonzero(np.isfinite(heights))
+    if not solved.size:
+        return f"{name}: there is no saddle point at {over} from {grid[0]:g} to {grid[-1]:g}"
+    best = _lowest(heights)
+    end = "lower" if best == solved[0] else "upper"
+    is_end = best == (0 if end == "lower" else grid.size - 1)
+    word = "greatest" if place.side < 0 else "least"
+    last = f"at the {end} end" if is_end else "next to where no saddle point was found"
+    where = "the range between" if given else "the range searched"
+    text = (
+        f"{name}: {quantity} has no optimum inside {where} {over} = {grid[solved[0]]:.4g} and "
+        f"{grid[solved[-1]]:.4g}: it is {word} {last}, {place.side * heights[best]:.6g} at "
+        f"{grid[best]:.4g}"
+    )
+    goal = float(control.domain.start if end == "lower" else control.domain.end)
+    if is_end and not given and (np.isinf(goal) or (place.by_factors and end == "lower")):
+        tail = heights[solved] if end == "upper" else heights[solved][::-1]
+        text += f"; as {over} -> {goal:g} it {_limit(place.side * tail)}"
+    if solved.size < grid.size:
+        text += (
+            f" (no saddle point was found at {grid.size - solved.size} more places between "
+            f"{grid[0]:.4g} and {grid[-1]:.4g})"
+        )
+    return text
+
+
+def _limit(values: Array) -> str:
+    """Say what values at places in geometric progression tend to.
+
+    Powers of the place vanish in Aitken's extrapolation; what two of them differ by is the error.
+    """
+    if values.size >= 4:
+        first, middle, last = values[:-2], values[1:-1], values[2:]
+        bend = (last - middle) - (middle - first)
+        with np.errstate(all="ignore"):
+            aitken = np.where(bend == 0, last, last - (last - middle) ** 2 / bend)
+        spread = abs(aitken[-1] - aitken[-2]) + 1e-15 * abs(values[-1])
+        shrinks = abs(values[-1] - values[-2]) < 0.9 * abs(values[-2] - values[-3])
+        steady = values[-1] == values[-2]
+        if (shrinks or steady) and spread <= _KNOWN * max(abs(aitken[-1]), abs(values[-1])):
+            return f"tends to {with_error(float(aitken[-1]), float(spread))}"
+    return "goes on without a limit that is known"
+
+
+def _extended(place: _Place, grid: Array, heights: Array, low: float) -> tuple[Array, Array]:
+    """Return the grid with further places beyond the end at which it is lowest, and the heights."""
+    if not np.isfinite(heights).any():
+        return grid, heights
+    best = _lowest(heights)
+    if best not in (0, grid.size - 1):
+        return grid, heights
+    ends = (_LAST_RANGE[0], _FIRST_RANGE[0]) if best == 0 else (_FIRST_RANGE[1], _LAST_RANGE[1])
+    more = low + np.geomspace(*ends, _EXTENSION)
+    more = more[:-1] if best == 0 else more[1:]
+    further = place.on_grid(more)
     if best == 0:
-        return np.concatenate(
-            [low + np.geomspace(_LAST_RANGE[0], _FIRST_RANGE[0], _EXTENSION)[:-1], grid]
-        )
-    if best == grid.size - 1:
-        return np.concatenate(
-            [grid, low + np.geomspace(_FIRST_RANGE[1], _LAST_RANGE[1], _EXTENSION)[1:]]
-        )
-    return grid
+        return np.concatenate([more, grid]), np.concatenate([further, heights])
+    return np.concatenate([grid, more]), np.concatenate([heights, further])
 
 
 class _Slopes:

@@ -31,6 +31,9 @@ class Status(enum.IntEnum):
     INACCURATE = 6
     NOT_FOUND = 7
     LOST = 8
+    DEGENERATE = 9
+    ENDED = 10
+    EXCLUDED = 11
 
     def __str__(self) -> str:
         return _SENTENCES[self]
@@ -49,6 +52,12 @@ _SENTENCES = {
     Status.NOT_FOUND: "there is no such threshold for these controls",
     Status.LOST: "whoever computed it died, or sent no result, twice: use fewer workers or a "
     "smaller chunk, and resume",
+    Status.DEGENERATE: "an equation holds there whatever its unknown is, which stays undetermined: "
+    "exclude that place, or give another start",
+    Status.ENDED: "the state that was followed ends on the way: begin from other controls, or look "
+    "at its branches",
+    Status.EXCLUDED: "every saddle point that was found is excluded: exclude less, or give another "
+    "start",
 }
 
 
@@ -80,7 +89,11 @@ class Solution:
     status : Status or array of codes
     validity : str or array
         The status of the formula, ``"rs-unstable"`` where the replicon exceeds one, or
-        ``"unstable"`` where state evolution leaves the saddle point within its ansatz.
+        ``"unstable"`` where the saddle point is not stable within its ansatz.
+    stable : bool, None, or masked array of bool
+        Whether the saddle point is stable within its ansatz: state evolution is attracted to it,
+        or it is a maximum or minimum of the potential as the formula declares. None, masked on a
+        grid, where that cannot be told.
     steps : int
         Iterations taken.
     note : str
@@ -99,6 +112,7 @@ class Solution:
     steps: int = 0
     note: str = ""
     texts: Mapping[str, str] = field(default_factory=dict)
+    stable: Any = None
 
     @property
     def error(self) -> Any:
@@ -110,7 +124,7 @@ class Solution:
     @property
     def potential(self) -> Any:
         """Free entropy per weight at the saddle, in nats."""
-        return self.observables["potential"]
+        return looked_up("observable", "potential", self.observables, self.formula.name)
 
     @property
     def converged(self) -> Any:
@@ -144,11 +158,12 @@ class Solution:
             "status": plain(self.status),
             "overlaps": plain(self.overlaps),
             "observables": plain(self.observables),
-            "potential": plain(self.potential),
+            **({"potential": plain(self.potential)} if "potential" in self.observables else {}),
             "error": plain(self.error),
             "errors": plain(self.errors),
             **({"text": plain(self.texts)} if self.texts else {}),
             "validity": plain(self.validity),
+            "stable": plain(self.stable),
             "note": self.note,
             "steps": int(self.steps),
             "published": compared_dicts(self._published()),
@@ -163,6 +178,18 @@ class Solution:
             else:
                 yield name, f"array of shape {np.shape(value)}"
 
+    def _remarks(self) -> Iterator[tuple[str, str]]:
+        """Yield how it ended, whether it is stable, and what else to know."""
+        yield "status", self._ending()
+        if np.ndim(self.status):
+            solved = np.isin(self.status, (Status.CONVERGED, Status.INACCURATE))
+            if self.stable is not None and not np.ma.getmaskarray(self.stable)[solved].all():
+                yield "stable", f"{int(np.sum(self.stable))} of {int(np.sum(solved))} solved points"
+        elif self.stable is not None:
+            yield "stable", "yes" if self.stable else "no"
+        if self.note:
+            yield "note", self.note
+
     def _ending(self) -> str:
         if np.ndim(self.status) == 0:
             return status_text(self.status, str(self.validity))
@@ -172,15 +199,12 @@ class Solution:
         """Return overlaps and observables with errors, how it ended, and what was published."""
         lines = [heading(self.formula.name, self.formula.options, self.controls)]
         lines += [labelled(name, text, width) for name, text in self._values()]
-        lines.append(labelled("status", self._ending(), width))
-        if self.note:
-            lines.append(labelled("note", self.note, width))
+        lines += [labelled(name, text, width) for name, text in self._remarks()]
         lines += compared_lines(self._published(), width)
         return "\n".join(lines)
 
     def __repr__(self) -> str:
-        rows = [*self._values(), ("status", self._ending())]
-        rows += [("note", self.note)] if self.note else []
+        rows = [*self._values(), *self._remarks()]
         title = f"{self.formula.name} ({listed(self.controls)})"
         return "\n".join([title, *(f"  {name:12s} {text}" for name, text in rows)])
 

@@ -19,7 +19,7 @@ from replica.solvers.passages import Passage
 from replica.solvers.solution import Status
 from replica.solvers.system import System
 
-__all__ = ["CURVE_STARTS", "NONE", "no_overlap", "on_branch"]
+__all__ = ["CURVE_STARTS", "NONE", "equilibrium", "every_passage", "no_overlap", "on_branch"]
 
 Array = NDArray[np.float64]
 
@@ -60,8 +60,7 @@ def on_branch(
     if start == "equilibrium":
         states = [origin, *(polish(p, parameters, p.found) for p in passages)]
         states[0].status[~stays] = int(Status.NO_SADDLE)
-        found, height = _highest(system, formula, states, parameters)
-        there = attracts & (boundary_potential(formula, parameters) > height)
+        found, there = equilibrium(system, formula, states, parameters)
     elif start == "informed":
         found = polish(passages[0], parameters, ~attracts)
         there = attracts
@@ -74,6 +73,19 @@ def on_branch(
     found = found.merged(missing & (origin.status == Status.CONVERGED), origin)
     found = replace(found, note=_reach(curve, passages[-1], parameters))
     return at_boundary(system, formula, found, there)
+
+
+def every_passage(system: System, curve: ExplicitCurve, parameters: list[Array]) -> list[Iterated]:
+    """Return the state of no overlap and every passage of the curve, where there are such."""
+    origin, _ = no_overlap(system, curve, parameters)
+    passages = curve.passages(parameters, "all", enough=np.zeros(parameters[0].shape, dtype=bool))
+    return [
+        origin,
+        *(
+            _on_curve(system, curve, p, parameters, p.found, "auto", _NEWTON_STEPS)
+            for p in passages
+        ),
+    ]
 
 
 def _reach(curve: ExplicitCurve, passage: Passage, parameters: list[Array]) -> str:
@@ -115,22 +127,28 @@ def no_overlap(
     return state, leaving[member]
 
 
-def _highest(
+def equilibrium(
     system: System, formula: Formula, states: Sequence[Iterated], parameters: list[Array]
-) -> tuple[Iterated, Array]:
-    """Return for each point the state of the largest potential, and that potential."""
+) -> tuple[Iterated, NDArray[np.bool_]]:
+    """Return the states of the largest potential, or the smallest as declared.
+
+    And whether the boundary of the domain is that state: it is one where it attracts.
+    """
     kernel = compile_kernel(system.arguments, (formula.potential,))
+    sign = -1.0 if formula.equilibrium == "smallest" else 1.0
     best, height = states[0], np.full(parameters[0].shape, -np.inf)
     for state in states:
         good = state.status == Status.CONVERGED
         here = np.full(height.shape, -np.inf)
         if good.any():
             inner = [p[good] for p in parameters]
-            here[good] = kernel(*state.z[good].T, *inner)[0]
+            here[good] = sign * kernel(*state.z[good].T, *inner)[0]
         better = (here > height) | (~np.isfinite(height) & (best.status == Status.NO_SADDLE))
         best = best.merged(better, state)
         height = np.maximum(here, height)
-    return best, height
+    there = boundary_attracts(formula, parameters)
+    there &= sign * boundary_potential(formula, parameters) > height
+    return best, there
 
 
 def _on_curve(

@@ -13,11 +13,12 @@ from sympy import Symbol
 from replica.declarations.formula import Formula
 from replica.solvers.iteration import PROPOSALS, Damped, Iterated, LogNewton, Newton, iterate
 from replica.solvers.solution import Status
+from replica.solvers.stability import attracts
 from replica.solvers.starts import initial
-from replica.solvers.symmetry import attracted, attracts
+from replica.solvers.symmetry import attracted
 from replica.solvers.system import System
 
-__all__ = ["reached", "solve_flat", "where_present"]
+__all__ = ["from_given", "from_start", "reached", "solve_flat", "where_present"]
 
 Array = NDArray[np.float64]
 
@@ -112,6 +113,36 @@ def where_present(
             boundary = np.zeros(points, dtype=bool)
             boundary[rest] = found.boundary
     return Iterated(z, status, steps, jacobian, step, boundary, note)
+
+
+def from_given(
+    system: System,
+    begin: Array,
+    attempts: Sequence[Mapping[Symbol, Any]],
+    parameters: list[Array],
+    method: str = "auto",
+    max_steps: int = 2000,
+) -> Iterated:
+    """Solve every point from a place of its own, from the attempts where it has none (NaN)."""
+    low, high = system.bounds(np.nan_to_num(begin, nan=0.5), parameters)
+    given = np.asarray(np.isfinite(begin).all(axis=1))
+    ended = from_start(
+        system,
+        np.clip(np.where(given[:, None], begin, 0.5), low, high),
+        parameters,
+        method,
+        max_steps,
+    )
+    if given.all():
+        return ended
+    rest = solve_flat(system, attempts, [p[~given] for p in parameters], method, max_steps)
+    other = replace(
+        ended,
+        **{name: getattr(ended, name).copy() for name in ("z", "status", "jacobian", "step")},
+    )
+    other.z[~given], other.status[~given] = rest.z, rest.status
+    other.jacobian[~given], other.step[~given] = rest.jacobian, rest.step
+    return other
 
 
 def from_start(

@@ -24,9 +24,10 @@ from replica.declarations.formula import Formula
 from replica.errors import ControlError
 from replica.solvers.iteration import Damped, Iterated, Newton, iterate
 from replica.solvers.solution import Solution, Status
+from replica.solvers.stability import attracts, masked, stable_points
 from replica.solvers.system import System
 
-__all__ = ["attracted", "attracts", "embedded", "refuse_symmetric"]
+__all__ = ["attracted", "embedded", "refuse_symmetric"]
 
 Array = NDArray[np.float64]
 
@@ -37,7 +38,6 @@ _WATCH_STEPS, _SHRINKS = 4, 0.5
 _BURSTS = (12, 48, 192, 768, 3072)  # steps of the iteration between two attempts of Newton's
 _NEWTON_STEPS = 12  # at most in an attempt
 _LAST_STEP = 1e-4  # relative: a Newton step below this is the last, for a first look
-_STABLE = 1e-7  # an eigenvalue's real part up to this is zero: the error of differences
 _COARSE = -1  # refinement of the quadrature
 
 
@@ -53,8 +53,13 @@ def refuse_symmetric(formula: Formula, start: Mapping[Symbol, Any]) -> None:
             )
 
 
-def embedded(formula: Formula, place: Mapping[Symbol, Any], inside: Solution) -> Solution:
-    """Return a solution in an invariant subspace as one of the whole formula."""
+def embedded(
+    formula: Formula, system: System, place: Mapping[Symbol, Any], inside: Solution
+) -> Solution:
+    """Return a solution in an invariant subspace as one of the whole formula.
+
+    What is stable inside may be left by a step out of the subspace.
+    """
     shape = np.shape(inside.status)
 
     def pinned(value: Any) -> Any:
@@ -64,11 +69,18 @@ def embedded(formula: Formula, place: Mapping[Symbol, Any], inside: Solution) ->
     lost = {name: 0.0 * value for name, value in known.items()}
     names = [str(symbol) for symbol in formula.unknowns]
     found = {**known, **inside.overlaps}
+    z = np.stack([np.ravel(found[name]) for name in names], axis=1)
+    values = [np.asarray(value, dtype=float) for value in inside.controls.values()]
+    solved = np.isfinite(z).all(axis=1)
+    told, stable = np.zeros_like(solved), np.zeros_like(solved)
+    parameters = [np.broadcast_to(value, shape).reshape(-1)[solved] for value in values]
+    told[solved], stable[solved] = stable_points(formula, system, z[solved], parameters)
     return replace(
         inside,
         formula=formula,
         overlaps={name: found[name] for name in names},
         errors={**lost, **inside.errors},
+        stable=masked(told, stable, shape),
     )
 
 
@@ -168,27 +180,3 @@ def _to_boundary(
         runs[np.flatnonzero(falls)[ends]] = True
         falls[falls] = (more.status == Status.MAX_STEPS) & ~ends & (fall < _SHRINKS)
     return replace(moved, z=z, status=status, steps=steps), runs
-
-
-def attracts(
-    system: System, z: Array, parameters: Sequence[Array], jacobian: Array | None = None
-) -> NDArray[np.bool_]:
-    """Tell where the iteration is attracted: all eigenvalues of update minus unknown negative.
-
-    Parameters
-    ----------
-    system : System
-        Of equations that are update minus unknown.
-    z : array, shape (points, unknowns)
-    parameters : sequence of arrays, shape (points,)
-    jacobian : array, shape (points, unknowns, unknowns), optional
-        The Jacobians there, if they are known.
-    """
-    if not z.size:
-        return np.zeros(z.shape[0], dtype=bool)
-    if jacobian is None:
-        _, jacobian = system.evaluate(z, parameters, _COARSE)
-    good = np.isfinite(jacobian).all(axis=(1, 2))
-    result = np.zeros(z.shape[0], dtype=bool)
-    result[good] = np.linalg.eigvals(jacobian[good]).real.max(axis=1) <= _STABLE
-    return result

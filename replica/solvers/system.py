@@ -19,10 +19,12 @@ from sympy import DiracDelta, Expr, Interval, Symbol, sympify
 from replica.declarations.formula import Formula
 from replica.errors import DeclarationError
 from replica.language.means import nesting
+from replica.language.size import is_larger
 from replica.numerics.kernel import MAX_REFINEMENT, Kernel, compile_kernel
 from replica.numerics.lowering import compile_layer
 from replica.numerics.rounding import Bounded
 from replica.solvers.matrices import scale
+from replica.solvers.stated import check_stated_updates
 
 __all__ = ["System", "augmented", "explicit_conjugates", "saddle_system"]
 
@@ -109,7 +111,11 @@ class System:
     def _with_jacobian(self) -> Kernel | None:
         if not self.symbolic or self.deep:
             return None  # the fourth derivatives of a mean within a mean cost more than they save
-        if any(equation.count_ops() > _LARGEST_EQUATION for equation in self.equations):
+        if any(
+            is_larger(equation, 10 * _LARGEST_EQUATION)  # counting is slow as well
+            or equation.count_ops() > _LARGEST_EQUATION
+            for equation in self.equations
+        ):
             return None  # the derivatives would take longer to compile than the solution saves
         entries = [equation.diff(symbol) for equation in self.equations for symbol in self.unknowns]
         if any(entry.has(DiracDelta) for entry in entries):
@@ -304,6 +310,12 @@ def _rows(bounded: Sequence[Bounded], points: int) -> tuple[Array, Array]:
 @lru_cache(maxsize=64)
 def saddle_system(formula: Formula) -> System:
     """Return the stationarity equations of a formula as a system, compiled once."""
+    if not formula.unknowns:
+        raise DeclarationError(
+            f"{formula.name}: there are no overlaps, so there is no saddle point to solve for; ask "
+            f"for a threshold: {', '.join(formula.thresholds) or 'none is declared'}"
+        )
+    check_stated_updates(formula)
     return System(
         tuple(formula.residuals[symbol] for symbol in formula.unknowns),
         formula.unknowns,
@@ -343,6 +355,7 @@ def augmented(
     symbolic : bool
         As for `System`.
     """
+    check_stated_updates(formula)
     pinned = dict(at or {})
     free = [symbol for symbol in formula.unknowns if symbol not in pinned]
     return System(

@@ -16,6 +16,7 @@ from sympy import (
     Symbol,
     cos,
     cosh,
+    erfc,
     exp,
     latex,
     log,
@@ -29,8 +30,9 @@ from replica.errors import DeclarationError
 from replica.language.curves import Clip, Curve, Proximal, t
 from replica.language.envelope import Envelope, MoreauEnvelope, unfold
 from replica.language.means import Mean
-from replica.language.primitives import PositivePart, Softmax
+from replica.language.primitives import LogCosh, LogH, LogSumExp, PositivePart, Softmax
 from replica.language.vocabulary import first_unknown_node
+from replica.numerics.kernel import compile_kernel
 
 omega, x = symbols("omega x", real=True)
 V = Symbol("V", positive=True)
@@ -201,3 +203,28 @@ def test_nodes_have_no_other_derivatives():
 def test_unusual_numbers_do_not_evaluate_the_proximal_point():
     # a Float among the arguments makes sympy try to evaluate a function
     assert Proximal(Curve(cosh(t)), Float(0.5), Float(2.0)).func is Proximal
+
+
+@pytest.mark.parametrize(
+    ("stable", "plain"),
+    [
+        (lambda y, u: -LogH(-y * u), lambda y, u: -log(erfc(-y * u / sqrt(2)) / 2)),
+        (lambda y, u: LogSumExp(0, -y * u), lambda y, u: log(1 + exp(-y * u))),
+        (lambda y, u: LogCosh(y * u - 1), lambda y, u: log(cosh(y * u - 1))),
+    ],
+    ids=["probit", "logistic", "log cosh"],
+)
+def test_losses_in_stable_functions_are_those_in_plain_ones(stable, plain):
+    one, two = MoreauEnvelope(stable), MoreauEnvelope(plain)
+    at = {omega: 0.7, V: 1.3}
+    found, expected = (
+        compile_kernel((omega, V), (e(1, omega, V), e.slope(1, omega, V))) for e in (one, two)
+    )
+    assert [float(n) for n in found(*at.values())] == pytest.approx(
+        [float(n) for n in expected(*at.values())], rel=1e-14
+    )
+
+
+def test_a_loss_in_a_stable_function_that_is_not_convex_is_refused():
+    with pytest.raises(DeclarationError, match="not convex: its curvature is -"):
+        Curve(LogH(-t))

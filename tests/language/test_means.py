@@ -442,7 +442,7 @@ def test_a_kink_of_three_pieces_is_refused_or_right():
 
 @pytest.mark.parametrize(
     "body",
-    [DiracDelta(x**2 - 1), DiracDelta(x) * DiracDelta(x - 1), DiracDelta(x) ** 2],
+    [DiracDelta(cos(x)), DiracDelta(x) * DiracDelta(x - 1), DiracDelta(x) ** 2],
     ids=str,
 )
 def test_deltas_that_cannot_be_sifted(body):
@@ -591,7 +591,7 @@ def test_equality_is_that_of_the_values(one, two):
     if one == two:
         assert hash(one) == hash(two)
         assert same(one, two, AT, mpf(10) ** -30)
-    renamed = one.xreplace({}) if not isinstance(one, Mean) else one._renamed({one.field})
+    renamed = one.xreplace({}) if not isinstance(one, Mean) else one.renamed({one.field})
     assert renamed == one
     assert hash(renamed) == hash(one)
 

@@ -244,3 +244,26 @@ def test_substitution_reaches_the_arguments():
     assert LogSumExp(x, y).subs(x, 0) == LogSumExp(0, y)
     assert Softmax(x, y).subs(y, x).subs(x, Rational(1, 2)) == Softmax(S.Half, S.Half)
     assert LogCosh(x - y).subs(x, y) == 0
+
+
+@pytest.mark.parametrize(
+    ("node", "truth"),
+    [
+        (LogH(Integer(30)), lambda: mpmath.log(mpmath.erfc(30 / mpmath.sqrt(2)) / 2)),
+        (Mills(Rational(1, 3)), lambda: mpmath.npdf(mpf(1) / 3) / mpmath.ncdf(-mpf(1) / 3)),
+        (MillsExcess(Integer(2)), lambda: mpmath.npdf(2) / mpmath.ncdf(-2) - 2),
+        (LogCosh(Integer(900)), lambda: 900 - mpmath.log(2)),
+        (Sech(Integer(2)), lambda: mpmath.sech(2)),
+        (Tanh(Rational(1, 2)), lambda: mpmath.tanh(mpf(1) / 2)),
+        (LogSumExp(0, Integer(2)), lambda: mpmath.log(1 + mpmath.exp(2))),
+        (Softmax(Integer(2), 0), lambda: 1 / (1 + mpmath.exp(-2))),
+        (
+            LogHDifference(Integer(1), Integer(2)),
+            lambda: mpmath.log(mpmath.ncdf(-1) - mpmath.ncdf(-2)),
+        ),
+    ],
+    ids=str,
+)
+def test_numbers_have_values(node, truth):
+    with mpmath.workdps(30):
+        assert abs(mpf(node.evalf(25)) - truth()) < mpf(10) ** -22 * (1 + abs(truth()))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from sympy import Abs, Heaviside, Max, Rational, cos, exp, log, sqrt, symbols
 
+from replica.language.bivariate import LogBivariateNormalCDF
 from replica.language.means import Mean
 from replica.language.primitives import LogCosh, LogH, LogSumExp, Mills, Tanh
 from replica.numerics.kernel import Kernel
@@ -72,3 +74,28 @@ def test_features_are_what_the_quadrature_needs(steep):
     assert value.bound < 1e-10 * steep
     (limit,) = Kernel((v,), (Mean(Abs(x - Rational(1, 2)), (x, v)),))(1.0)
     assert abs(float(value.value) / steep - float(limit)) <= float(log(2)) / steep
+
+
+def test_features_contain_no_inner_field():
+    """The places along one field that several inner fields move are looked for at their centres."""
+    y = symbols("y", real=True)
+    bodies = [
+        exp(LogBivariateNormalCDF(y + 2 * z + x, y - x + z, Rational(1, 2))),
+        LogSumExp(
+            LogBivariateNormalCDF(y + 2 * z + x, y - x + z, Rational(1, 2)),
+            LogBivariateNormalCDF(y - 2 * z - x, y - x + z, Rational(1, 2)),
+        ),
+        Tanh(x * y * z),
+    ]
+    for body in bodies:
+        for nested in (
+            Mean(Mean(body, (z, 1 + y**2)), (y, v)),
+            Mean(Mean(body, (y, 1)), (z, v)),
+        ):
+            features = find_features((nested,), x)
+            assert features
+            assert set().union(
+                *(f.centre.free_symbols | f.width.free_symbols for f in features)
+            ) <= {v}
+            kernel = Kernel((v, q), (Mean(nested, (x, q)),))
+            assert np.isfinite(kernel(0.3, 0.2, refinement=-2)[0])

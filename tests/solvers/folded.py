@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sympy import Interval, S, log, oo, symbols
+from sympy import Interval, S, oo, symbols
 
 import replica as rp
 
@@ -20,10 +20,9 @@ def folded() -> rp.Formula:
     return rp.Formula(
         name="folded",
         title="A curve of saddle points with two turns",
-        potential=(mhat - log(1 + mhat)) / 2 - (1 - D) * mhat / 2 + alpha * (1 - D) ** 2 / 4,
+        equations={D: 1 / (1 + mhat), mhat: alpha * x / CUBIC},
         overlaps={D: Interval.Lopen(0, 1)},
         conjugates={D: mhat},
-        updates={D: 1 / (1 + mhat), mhat: alpha * x / CUBIC},
         controls={alpha: (Interval.open(0, oo), None), b: (Interval(0, 4), S(1) / 2)},
         thresholds={
             "alpha_AMP": rp.Fold(alpha),

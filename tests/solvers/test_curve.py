@@ -95,10 +95,9 @@ def test_first_last_and_all_passages_of_a_curve_that_turns():
     formula = rp.Formula(
         name="turning",
         title="A curve that turns",
-        potential=q,
+        equations={q: 1 - exp(-qhat), qhat: qhat + b - value + 0 * q},
         overlaps={q: Interval.open(0, 1)},
         conjugates={q: qhat},
-        updates={q: 1 - exp(-qhat), qhat: qhat + b - value + 0 * q},
         controls={b: (Interval.open(0, oo), None)},
     )
     curve = explicit_curve(formula)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sympy import Interval, cos, exp, oo, symbols
+from sympy import Interval, cos, exp, log, oo, symbols
 
 import replica as rp
 
@@ -187,3 +187,82 @@ def test_a_range_next_to_no_angle_is_whole():
         rp.formulas["empirical-risk"], alpha=10_000, loss="hinge", lambda_=1e-3, check=False
     )
     assert found.value < beside["eps_g"]
+
+
+# ---- edges, failed places and infinity ----------------------------------------------------------
+
+
+def test_an_optimum_at_an_end_that_belongs_to_the_domain():
+    kappa = symbols("kappa", real=True)
+    rises = toy(lambda x: (x + 5) ** 2, kappa, Interval(-4, 4))
+    for sign, place in ((False, -4), (True, 4)):
+        found = rp.optimise(rises, "height", over="kappa", maximise=sign)
+        assert (found.optimum, found.place) == (place, "edge")
+        assert found.value == pytest.approx((place + 5) ** 2, abs=1e-12)
+        assert "end of its domain" in repr(found)
+        assert found.to_dict()["place"] == "edge"
+        assert "curvature" not in found.to_text()
+    inside = rp.optimise(toy(lambda x: x**2, kappa, Interval(-4, 4)), "height", over="kappa")
+    assert (inside.place, inside.note) == ("interior", "")
+
+
+def test_an_end_that_does_not_belong_to_the_domain_is_no_optimum():
+    kappa = symbols("kappa", real=True)
+    opened = toy(lambda x: x, kappa, Interval.open(-4, 4))
+    with pytest.raises(rp.ConvergenceError, match="least at the lower end"):
+        rp.optimise(opened, "height", over="kappa")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_optimum_at_infinity_says_what_it_tends_to(seed):
+    rng = np.random.default_rng(seed)
+    limit, power = float(rng.normal()), float(rng.uniform(0.4, 2.5))
+    c = symbols("c", positive=True)
+    falls = toy(lambda x: limit + (1 + x) ** -power, c, Interval.open(0, oo))
+    wide = rp.Formula(
+        name="wide",
+        title="An overlap that follows a control",
+        potential=falls.potential,
+        overlaps={next(iter(falls.overlaps)): Interval(0, oo)},
+        controls={c: (Interval.open(0, oo), None)},
+        observables={"height": falls.observables["height"]},
+    )
+    with pytest.raises(rp.ConvergenceError, match="as c -> inf it tends to") as caught:
+        rp.optimise(wide, "height", over="c")
+    said = str(caught.value).split("tends to ")[1].split(" ")[0]
+    assert float(said) == pytest.approx(limit, abs=1e-4)
+    with pytest.raises(rp.ConvergenceError, match="goes on without a limit"):
+        rp.optimise(toy_of_a_logarithm(c), "height", over="c")
+
+
+def toy_of_a_logarithm(c):
+    x = symbols("x", real=True)
+    return rp.Formula(
+        name="endless",
+        title="An observable that falls for ever",
+        potential=-((x - c) ** 2) / 2,
+        overlaps={x: Interval(0, oo)},
+        controls={c: (Interval.open(0, oo), None)},
+        observables={"height": -log(1 + x)},
+    )
+
+
+def test_a_place_that_fails_is_no_end(monkeypatch):
+    """Where a solve fails next to the optimum the neighbours beyond it bracket the optimum."""
+    from replica.solvers import optimise as module
+
+    kappa = symbols("kappa", real=True)
+    formula = toy(lambda x: (x - 0.7) ** 2 + 3, kappa, Interval(-4, 4))
+    whole = module._Place.on_grid
+
+    def failing(self, grid):
+        heights = whole(self, grid)
+        best = int(np.argmin(heights))
+        if heights.size > 3:
+            heights[[best - 1, best + 1, best + 2]] = np.inf
+        return heights
+
+    monkeypatch.setattr(module._Place, "on_grid", failing)
+    found = rp.optimise(formula, "height", over="kappa")
+    assert found.optimum == pytest.approx(0.7, abs=1e-11)
+    assert found.place == "interior"

@@ -15,7 +15,7 @@ BINARY = rp.formulas["binary-perceptron"]
 
 def test_every_status_is_a_sentence_with_a_remedy():
     sentences = {str(status) for status in rp.Status}
-    assert len(sentences) == len(rp.Status) == 9
+    assert len(sentences) == len(rp.Status) == 12
     assert str(rp.Status.CONVERGED) == "converged"
     for status in rp.Status:
         assert str(status)[0].islower()
@@ -25,7 +25,8 @@ def test_every_status_is_a_sentence_with_a_remedy():
             assert len(what.split()) >= 3
             assert len(remedy.split()) >= 3
     names = ["CONVERGED", "MAX_STEPS", "DIVERGED", "NON_FINITE", "LEFT_DOMAIN", "NO_SADDLE"]
-    assert [status.name for status in rp.Status] == [*names, "INACCURATE", "NOT_FOUND", "LOST"]
+    names += ["INACCURATE", "NOT_FOUND", "LOST", "DEGENERATE", "ENDED", "EXCLUDED"]
+    assert [status.name for status in rp.Status] == names
 
 
 def test_status_serves_as_a_code_and_in_a_format():

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,6 +152,6 @@ def _first_point(
         )
     }
     place = {str(s): float(v) for s, v in given.items() if s in formula.unknowns}
-    at = {controls[0]: wanted, **fixed}
-    solution = solve(formula, start=place, observables=(), **at)  # type: ignore[arg-type]
+    at: dict[str, Any] = {controls[0]: wanted, **fixed}
+    solution = solve(formula, start=place, observables=(), **at)
     return np.array([*(solution.overlaps[str(s)] for s in formula.unknowns), wanted])

@@ -23,7 +23,8 @@ from replica.solvers.continuation import follow, saddle_branches
 from replica.solvers.curve import ExplicitCurve, explicit_curve
 from replica.solvers.request import Request
 from replica.solvers.saddle import solve
-from replica.solvers.solution import ThresholdResult
+from replica.solvers.solution import Status, ThresholdResult
+from replica.solvers.solving import Asked, solve_points
 from replica.solvers.stationary import stationary_points
 from replica.solvers.system import System, augmented
 from replica.solvers.thresholds.merger import Merger, approaches, merger
@@ -80,12 +81,13 @@ def root_starts(
         if start is not None:
             found = True
             yield start
-        elif curve is None and end is None:
+        if curve is None and end is None:
             end = _end(request, control, system, z, value, height)
         if found and number > 0:
-            return
+            break
     if end is not None:
         yield end
+    if end is not None or found:
         return
     shift = declaration.reaches
     heights, controls = np.concatenate(seen) + shift, np.concatenate(reached)
@@ -171,8 +173,7 @@ def _across_starts(request: Request, control: Symbol, system: System) -> tuple[A
     high = float(domain.end) if domain.end.is_finite else 1e3
     grid = low + np.geomspace(1e-3, max(high - low, 2e-3), 60)
     grid = grid[[bool(domain.contains(float(g))) for g in grid]]
-    at: dict[str, Any] = {key: grid, **request.points.floats}
-    solution = solve(formula, observables=(), **at)
+    solution, _ = solve_points(request.points.at(**{key: grid}), Asked(search=False))
     good = np.asarray(solution.converged)
     z = np.stack([solution.overlaps[str(s)] for s in formula.unknowns], axis=1)[good]
     height = compile_kernel(system.arguments, (system.equations[-1],))
@@ -242,6 +243,7 @@ def _root(request: Request, declaration: Root) -> ThresholdResult:
     if declaration.reaches == 1:
         method = "instability: stationarity and eigenvalue = 1"
     outcome: Outcome = request.failed("has no start to begin with")
+    poor: ThresholdResult | None = None
     for start in _starts(request, declaration, system):
         pinned = {str(symbol): float(number) for symbol, number in declaration.at.items()}
         if isinstance(start, Merger):
@@ -254,7 +256,11 @@ def _root(request: Request, declaration: Root) -> ThresholdResult:
             return solved(request, declaration, system, z, error, False, method, pinned)
         (outcome,) = polished([request], declaration, system, start, method, pinned)
         if isinstance(outcome, ThresholdResult):
-            return outcome
+            if outcome.status == Status.CONVERGED:
+                return outcome
+            poor = poor or outcome  # the equations may be singular there, as where branches merge
+    if poor is not None:
+        return poor
     assert isinstance(outcome, ConvergenceError)
     raise outcome
 
