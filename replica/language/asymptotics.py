@@ -36,6 +36,7 @@ from sympy import (
     Heaviside,
     Max,
     Min,
+    Mul,
     Pow,
     S,
     Symbol,
@@ -45,6 +46,7 @@ from sympy import (
     erfc,
     exp,
     expand,
+    expand_mul,
     log,
     nan,
     nsimplify,
@@ -144,7 +146,7 @@ class Expansion:
         if isinstance(node, Pow):
             return self._power(node)
         if isinstance(node, Mean):
-            return self._mean(node)
+            return self._mean(node.body, node.field, node.variance)
         if isinstance(node, BoundMean):
             return self._average(node) if node.linear else self.of(node.written_out())
         if isinstance(node, exp):
@@ -157,14 +159,14 @@ class Expansion:
                 return rule(self, node)
             return self._regular(node)
         except NoLimit as reason:
-            raise NoLimit(
-                f"{node} {reason}" if str(node) not in str(reason) else str(reason)
-            ) from None
+            text = str(reason)
+            raise type(reason)(text if str(node) in text else f"{node} {text}") from None
 
     # ---- structure ------------------------------------------------------------------------------
 
     def _product(self, node: Expr) -> Series:
-        powers = {base: power for base, power in (f.as_base_exp() for f in node.args)}
+        # two exponentials stay apart: as powers of one base they would be one
+        powers = dict((f, S.One) if isinstance(f, exp) else f.as_base_exp() for f in node.args)
         found = constant(S.One)
         for base in list(powers):
             # A (A - x) is the slope of A, whose two factors are each small where the other is large
@@ -176,7 +178,49 @@ class Expansion:
                     found = reduce(Series.__mul__, [slope] * int(shared), found)
                     powers[base] -= shared
                     powers[other] -= shared
-        return reduce(Series.__mul__, (self.of(b**p) for b, p in powers.items()), found)
+        factors = [b**p for b, p in powers.items() if p != 0]
+        try:
+            return reduce(Series.__mul__, map(self.of, factors), found)
+        except NoLimit:
+            share = self._share(factors)
+            if share is None:
+                raise
+            return found * share
+
+    def _share(self, factors: list[Expr]) -> Series | None:
+        """Return a quotient whose divisor is a sum of exponentials, None if it is none.
+
+        It is the quotient with one term times the share of this term in the sum, which is one
+        where the term is the largest and zero elsewhere. The divisor may be inside of a mean.
+        """
+        for mean in factors:
+            if isinstance(mean, Mean) and len(factors) > 1:
+                others = Mul(*(f for f in factors if f is not mean))
+                field = Dummy(mean.field.name, real=True)  # the name may be taken outside
+                body = mean.body.xreplace({mean.field: field})
+                try:
+                    return self._mean(others * body, field, mean.variance)
+                except NoLimit:
+                    continue
+        sums = [f for f in factors if isinstance(f, Pow) and f.exp == -1 and f.base.is_Add]
+        for divisor in sums:
+            terms = divisor.base.args
+            over = Mul(*(f for f in factors if f is not divisor))
+            try:
+                logs = [self.log_of(term) for term in terms]
+            except NoLimit:
+                continue
+            for k, term in enumerate(terms):
+                rest = reduce(soft_maximum, logs[:k] + logs[k + 1 :])
+                parts = Add.make_args(expand_mul(over / term))
+                try:
+                    quotient = reduce(Series.__add__, map(self.of, parts))
+                    share = step(logs[k] - rest)
+                except NoLimit:
+                    continue
+                if (logs[k] - rest).power < 0:
+                    return quotient * share
+        return None
 
     def _slope_of_mills(self, argument: Expr) -> Series | None:
         given = self.of(argument)
@@ -196,14 +240,14 @@ class Expansion:
         series = composed(lambda k: binomial(power, k), rest, self.reach)
         return series.times(lead**power, first * power)
 
-    def _mean(self, node: Mean) -> Series:
-        field, variance, body = node.field, node.variance, node.body
-        if variance.has_free(self.small):
-            width = self.of(variance)
+    def _mean(self, body: Expr, field: Symbol, spread: Expr) -> Series:
+        variance = spread
+        if spread.has_free(self.small):
+            width = self.of(spread)
             if not width.terms:
-                raise NoLimit(f"the variance {variance} vanishes faster than every power")
+                raise NoLimit(f"the variance {spread} vanishes faster than every power")
             variance = width.lead[1]
-            body = body.subs(field, field * sqrt(node.variance / variance))
+            body = body.subs(field, field * sqrt(spread / variance))
         return self._averaged(self.of(body), field, lambda c: Mean(c, (field, variance)))
 
     def _average(self, node: BoundMean) -> Series:

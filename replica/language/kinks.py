@@ -39,6 +39,7 @@ from sympy import (
     sqrt,
     tanh,
 )
+from sympy.polys.polyerrors import PolynomialError
 
 from replica.errors import DeclarationError
 from replica.language.primitives import Clip, PositivePart, Tanh
@@ -226,7 +227,12 @@ def _zeros_of_polynomial(branch: Expr, field: Symbol) -> list[tuple[Expr, Expr]]
     found: list[tuple[Expr, Expr]] = []
     functions = {n: Dummy(real=True) for n in branch.atoms(*CONTINUOUS, *JUMPING)}
     back = {dummy: node for node, dummy in functions.items()}
-    for part, _ in factor_list(branch.xreplace(functions), field)[1]:
+    plain = branch.xreplace(functions)
+    try:
+        parts = [part for part, _ in factor_list(plain, field)[1]]
+    except PolynomialError:  # coefficients with roots, such as m / sqrt(alpha)
+        parts = [plain]
+    for part in parts:
         coefficients = [c.xreplace(back) for c in part.as_poly(field).all_coeffs()]
         if len(coefficients) == 2:
             slope, constant = coefficients

@@ -6,7 +6,10 @@ layer, of which `replica.language.series` keeps the width.
 
 from __future__ import annotations
 
-from sympy import Abs, Expr, Heaviside, S, log, oo, sign
+from itertools import product
+
+from sympy import Abs, Expr, Heaviside, S, count_ops, expand, log, oo, sign
+from sympy.core.sorting import default_sort_key
 
 from replica.language.envelope import Envelope
 from replica.language.primitives import PositivePart
@@ -25,13 +28,40 @@ __all__ = [
     "soft_maximum",
     "step",
     "up_to_logarithms",
+    "vanishes_widely",
     "which_sign",
 ]
 
-_STEPPED = (PositivePart, Heaviside, Envelope)
-"""Functions that may vanish on a whole interval."""
-
 _ZERO = Series({})
+
+_MOST_STEPS = 5  # of which every combination is looked at
+
+
+def vanishes_widely(coefficient: Expr) -> bool:
+    """Tell whether a coefficient may vanish on a whole interval of a field.
+
+    On each side of its kinks it is another function, one of which may be zero.
+
+    Examples
+    --------
+    >>> from sympy import Symbol
+    >>> u = Symbol("u", real=True)
+    >>> vanishes_widely(PositivePart(u) - u), vanishes_widely(1 - PositivePart(u))
+    (True, False)
+    """
+    kinks = sorted(coefficient.atoms(PositivePart, Heaviside, Envelope), key=default_sort_key)
+    kinks.sort(key=count_ops, reverse=True)  # those that contain others first
+    if len(kinks) > _MOST_STEPS:
+        return True
+    for sides in product((True, False), repeat=len(kinks)):
+        branch = coefficient
+        for kink, above in zip(kinks, sides, strict=True):
+            value = S.One if isinstance(kink, Heaviside) else kink
+            value = kink.args[0] if isinstance(kink, PositivePart) else value
+            branch = branch.xreplace({kink: value if above else S.Zero})
+        if kinks and expand(branch) == 0:
+            return True
+    return False
 
 
 def which_sign(coefficient: Expr) -> int:
@@ -53,7 +83,7 @@ def _layer(given: Series, first: Expr, terms: dict[Expr, Expr], known: Expr) -> 
         return Series(terms)
     order = known + gap
     # a coefficient that vanishes on an interval says nothing of the next order there
-    wide = lead.has(*_STEPPED)
+    wide = vanishes_widely(lead)
     mean_order = order if wide else order + gap
     across = None if wide else frozenset(lead.free_symbols)
     return Series(
@@ -91,7 +121,7 @@ def step(given: Series) -> Series:
 def indefinite_step(given: Series, value: Expr) -> Series:
     """Return a function that jumps, of the given value beside the jump."""
     first, lead = given.lead
-    if lead.has(*_STEPPED):
+    if vanishes_widely(lead):
         raise NoLimit("jumps where its argument vanishes over a whole interval")
     width = min(given.gap, -first) if first < 0 else given.gap
     if width is oo:
@@ -121,7 +151,7 @@ def in_layer(given: Series) -> Series:
     first, lead = given.lead
     if which_sign(lead):
         return _ZERO
-    if lead.has(*_STEPPED):
+    if vanishes_widely(lead):
         return Series({}, S.Zero, S.Zero)
     return Series({}, S.Zero, -first, frozenset(lead.free_symbols))
 
@@ -163,6 +193,6 @@ def mills(given: Series) -> Series:
 def reciprocal(given: Series) -> Series:
     """Return what the ratio leaves out: one over the argument, and one in the layer."""
     first, lead = given.lead
-    across = None if which_sign(lead) or lead.has(*_STEPPED) else frozenset(lead.free_symbols)
+    across = None if which_sign(lead) or vanishes_widely(lead) else frozenset(lead.free_symbols)
     order = -first if which_sign(lead) else S.Zero
-    return Series({}, order, S.Zero if lead.has(*_STEPPED) else -first, across)
+    return Series({}, order, S.Zero if vanishes_widely(lead) else -first, across)

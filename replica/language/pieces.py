@@ -39,6 +39,7 @@ from sympy import (
     together,
 )
 
+from replica.language.logmeans import LogMean
 from replica.language.means import BoundMean, Mean
 from replica.language.primitives import LogH, LogHDifference, LogSumExp, PositivePart
 
@@ -116,12 +117,12 @@ def _log_of_mean(mean: Mean) -> Expr:
     if not all(isinstance(f, exp) for f in factors):
         return log(_mean(mean))
     exponent = Add(*(f.args[0] for f in factors))
-    if count_ops(exponent) > _LARGEST:
-        return log(_mean(mean))
     try:
+        if count_ops(exponent) > _LARGEST:
+            raise _Undecided
         pieces = _Pieces.of(exponent, mean.field)
     except _Undecided:
-        return log(_mean(mean))
+        return LogMean(exponent, (mean.field, mean.variance), S.One)
     ends = [-oo, *pieces.breaks, oo]
     width = Dummy(positive=True)  # so that the signs of what contains the variance are known
     terms = [

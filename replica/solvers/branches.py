@@ -14,7 +14,7 @@ from replica.declarations.family import Family
 from replica.declarations.formula import Formula
 from replica.declarations.point import Points
 from replica.declarations.reading import read
-from replica.errors import ControlError, ConvergenceError, DeclarationError, UnknownName, looked_up
+from replica.errors import ControlError, ConvergenceError, UnknownName, looked_up
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.boundary import boundary_attracts
 from replica.solvers.curve import ExplicitCurve, explicit_curve
@@ -22,7 +22,7 @@ from replica.solvers.everywhere import Curve, every_curve
 from replica.solvers.solution import Status
 from replica.solvers.stability import attracts
 from replica.solvers.states import no_overlap
-from replica.solvers.system import saddle_system
+from replica.solvers.system import saddle_system, without_overlaps
 from replica.solvers.thresholds.fold_on_branch import polished_fold
 from replica.writing import listed, plain
 
@@ -189,9 +189,7 @@ def branches(formula: Formula | Family, **controls: Any) -> Branches:
     if not low < high:
         raise ControlError(f"{found.name}: the range {name} = ({low:g}, {high:g}) is empty")
     if not found.unknowns:
-        raise DeclarationError(
-            f"{found.name} has no overlap, and so no branch to follow: use sweep"
-        )
+        raise without_overlaps(found)
     symbol = found.controls[name].symbol
     curve = explicit_curve(found, symbol)
     fixed = points.without(name).floats

@@ -26,7 +26,7 @@ from replica.numerics.rounding import Bounded
 from replica.solvers.matrices import scale
 from replica.solvers.stated import check_stated_updates
 
-__all__ = ["System", "augmented", "explicit_conjugates", "saddle_system"]
+__all__ = ["System", "augmented", "explicit_conjugates", "saddle_system", "without_overlaps"]
 
 Array = NDArray[np.float64]
 
@@ -307,14 +307,19 @@ def _rows(bounded: Sequence[Bounded], points: int) -> tuple[Array, Array]:
     return value, bound
 
 
+def without_overlaps(formula: Formula) -> DeclarationError:
+    """Return the error for a formula that has no saddle points to find or to follow."""
+    return DeclarationError(
+        f"{formula.name}: there are no overlaps, so there is no saddle point to solve for; ask "
+        f"for a threshold: {', '.join(formula.thresholds) or 'none is declared'}"
+    )
+
+
 @lru_cache(maxsize=64)
 def saddle_system(formula: Formula) -> System:
     """Return the stationarity equations of a formula as a system, compiled once."""
-    if not formula.unknowns:
-        raise DeclarationError(
-            f"{formula.name}: there are no overlaps, so there is no saddle point to solve for; ask "
-            f"for a threshold: {', '.join(formula.thresholds) or 'none is declared'}"
-        )
+    if not formula.unknowns and not formula.observables:
+        raise without_overlaps(formula)
     check_stated_updates(formula)
     return System(
         tuple(formula.residuals[symbol] for symbol in formula.unknowns),

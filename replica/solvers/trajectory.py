@@ -26,7 +26,7 @@ from replica.files import whole_file
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.boundary import boundary_attracts, boundary_values
 from replica.solvers.symmetry import refuse_symmetric
-from replica.solvers.system import System, saddle_system
+from replica.solvers.system import System, saddle_system, without_overlaps
 from replica.writing import listed, plain
 
 __all__ = ["Trajectory", "trajectory"]
@@ -164,6 +164,8 @@ def trajectory(
         raise ControlError(f"steps = {steps!r} must be a whole number from 1 to {_MOST_STEPS}")
     points = read(formula, controls).single("trajectory")
     found = points.formula
+    if not found.unknowns:
+        raise without_overlaps(found)
     system = saddle_system(found)
     if not system.evolves:
         raise DeclarationError(

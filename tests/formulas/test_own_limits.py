@@ -74,7 +74,8 @@ def spin_glass(steps: int) -> rp.Formula:
         inner = rp.Mean((2 * cosh((u + z) / T)) ** M, (z, q1 - q0))
         energy = (1 - 2 * q1 + (1 - M) * q1**2 + M * q0**2) / (4 * T**2)
         potential = energy + rp.Mean(log(inner), (u, q0)) / M
-        overlaps = {q0: Interval.Ropen(0, q1), q1: Interval.open(0, 1), M: Interval.open(0, 1)}
+        # without q0 = 0, where there is a saddle by symmetry
+        overlaps = {q0: Interval.open(0, q1), q1: Interval.open(0, 1), M: Interval.open(0, 1)}
     return rp.Formula(
         name="sherrington-kirkpatrick",
         title="Spin glass",
@@ -112,7 +113,11 @@ def errors(steps: int) -> rp.Formula:
         entropy = log(1 - q) / 2 + q / (2 * (1 - q))
         patterns = rp.Mean(log(weight(u, 1 - q)), (u, q))
         overlaps = {q: Interval.open(0, 1)}
+        wrong = 1 - erfc((kappa - u) / sqrt(2 * (1 - q))) / 2
+        energy = alpha * rp.Mean(exp(-1 / T) * wrong / weight(u, 1 - q), (u, q))
+        observables = {"energy": energy, "free_energy": -T * (entropy + alpha * patterns)}
     else:
+        observables = {}
         gap = 1 - q1 + M * (q1 - q0)
         entropy = log(1 - q1) / 2 + log(gap / (1 - q1)) / (2 * M) + q0 / (2 * gap)
         inner = rp.Mean(weight(u + z, 1 - q1) ** M, (z, q1 - q0))
@@ -124,6 +129,7 @@ def errors(steps: int) -> rp.Formula:
         potential=entropy + alpha * patterns,
         overlaps=overlaps,
         controls={alpha: ANY, kappa: MARGIN, T: ANY},
+        observables=observables,
     )
 
 
@@ -134,6 +140,8 @@ def test_ground_state_of_the_perceptron(patterns: float, energy: float):
     cold = errors(0).limit(T, 0, {q: 1 - x * T})
     found = rp.solve(cold, alpha=patterns)
     assert -found["potential"] == pytest.approx(energy, abs=2e-10)
+    for name in ("energy", "free_energy"):
+        assert found[name] == pytest.approx(energy, abs=2e-10)
 
 
 def test_ground_state_of_the_perceptron_with_a_broken_step():

@@ -7,12 +7,28 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from scipy import special
-from sympy import Abs, Function, Heaviside, Max, S, Tuple, cosh, erfc, exp, log, sign, sqrt, symbols
+from sympy import (
+    Abs,
+    Function,
+    Heaviside,
+    Max,
+    S,
+    Symbol,
+    Tuple,
+    cosh,
+    erfc,
+    exp,
+    log,
+    sign,
+    sqrt,
+    symbols,
+)
 
 from replica.language.asymptotics import Expansion
 from replica.language.curves import Curve, t
 from replica.language.envelope import Envelope
 from replica.language.integrals import LabelIntegral
+from replica.language.large_arguments import vanishes_widely
 from replica.language.laws import GaussianLaw
 from replica.language.means import BoundMean, Mean
 from replica.language.pieces import tidied
@@ -76,6 +92,12 @@ def log_cosh(x: np.ndarray) -> np.ndarray:
     return np.logaddexp(x, -x) - np.log(2)
 
 
+def share_of_errors(T: float, x: np.ndarray) -> np.ndarray:
+    return np.exp(-1 / T + log_h(-x) - np.logaddexp(-1 / T, np.log1p(-np.exp(-1 / T)) + log_h(x)))
+
+
+WEIGHT = exp(-1 / T) + (1 - exp(-1 / T)) * exp(LogH((k - u) / sqrt(1 - q)))
+
 PIECES = {
     "cosh": (
         Mean(log(2 * cosh((k + u) / T)), (u, q)),
@@ -86,9 +108,15 @@ PIECES = {
         lambda T, chi, mu, k, q0: mean(lambda h: log_h((k - h) / np.sqrt(chi * T)), 1 - chi * T),
     ),
     "errors": (
-        Mean(log(exp(-1 / T) + (1 - exp(-1 / T)) * exp(LogH((k - u) / sqrt(1 - q)))), (u, q)),
+        Mean(log(WEIGHT), (u, q)),
         lambda T, chi, mu, k, q0: mean(
             lambda h: np.logaddexp(-1 / T, log_h((k - h) / np.sqrt(chi * T))), 1 - chi * T
+        ),
+    ),
+    "energy": (
+        exp(-1 / T) * Mean(exp(LogH((u - k) / sqrt(1 - q))) / WEIGHT, (u, q)) / T,
+        lambda T, chi, mu, k, q0: (
+            mean(lambda h: share_of_errors(T, (k - h) / np.sqrt(chi * T)), 1 - chi * T) / T
         ),
     ),
     "interval": (
@@ -253,6 +281,31 @@ def test_narrow_field_is_an_envelope():
     power, lead = leading(expression)
     assert power == -1
     assert lead == -Envelope(Curve(PositivePart(-t)), u - 1, chi)
+
+
+@pytest.mark.parametrize(
+    ("coefficient", "widely"),
+    [
+        (PositivePart(u) - u, True),
+        (PositivePart(u) ** 2, True),
+        (Heaviside(u) * k, True),
+        (PositivePart(u) - PositivePart(k), True),
+        (PositivePart(u) ** 2 / 2 - 1, False),
+        (u - k, False),
+        (PositivePart(PositivePart(u) - 1) + 1 + k, False),
+    ],
+)
+def test_coefficients_that_vanish_on_an_interval(coefficient, widely):
+    assert vanishes_widely(coefficient) is widely
+
+
+def test_a_field_of_the_same_name_outside():
+    place = (u - k) / sqrt(T)
+    inner = Mean(exp(LogH(place)) / (exp(-1 / T) + exp(LogH(-place))), (u, 1))
+    outer = exp(-1 / T) * PositivePart(u) * inner
+    assert leading(outer)[1].has_free(u)
+    other = Symbol("other", real=True)
+    assert leading(outer.subs(u, other))[1].subs(other, u) == leading(outer)[1]
 
 
 def test_logarithm_of_the_small_symbol():

@@ -7,6 +7,7 @@ import pytest
 from scipy import special
 from sympy import Abs, Heaviside, Max, Min, Rational, exp, lambdify, log, sign, sqrt, symbols
 
+from replica.language.logmeans import LogMean
 from replica.language.means import Mean
 from replica.language.pieces import tidied
 from replica.language.primitives import LogH, LogHDifference, LogSumExp, PositivePart
@@ -82,6 +83,11 @@ def test_means_of_random_exponentials(seed: int):
     assert float(number) == pytest.approx(np.log(weight @ numbers), abs=2e-5)
 
 
+def test_other_means_of_exponentials_are_stable_ones():
+    found = tidied(log(x * Mean(exp(LogH(u) - k * Abs(u)), (u, x))))
+    assert found == log(x) + LogMean(LogH(u) - k * Abs(u), (u, x), 1)
+
+
 def test_unknown_order_leaves_the_function():
     both = Mean(PositivePart(PositivePart(u - k) - PositivePart(u - z)), (u, 1))
     assert tidied(both) == both
@@ -108,6 +114,5 @@ def test_powers_of_steps():
 
 
 def test_smooth_expressions_stay():
-    smooth = log(Mean(exp(LogH(u)), (u, x))) + k
-    assert tidied(smooth) == smooth
+    assert tidied(Mean(LogH(u), (u, x)) + k) == Mean(LogH(u), (u, x)) + k
     assert tidied(Abs(k)) == Abs(k)

@@ -51,9 +51,9 @@ def test_grids_without_overlaps():
 
 
 def test_nothing_to_follow():
-    with pytest.raises(rp.DeclarationError, match="no overlap, and so no branch"):
+    with pytest.raises(rp.DeclarationError, match="there are no overlaps"):
         rp.branches(capacity(), alpha=(0.5, 2))
-    with pytest.raises(rp.DeclarationError, match="no overlap, and so no state evolution"):
+    with pytest.raises(rp.DeclarationError, match="there are no overlaps"):
         rp.trajectory(capacity(), alpha=1)
 
 
