@@ -49,6 +49,7 @@ _ROUNDS, _DEEP_ROUNDS = 8, 2  # of deflation, at most
 _SAME = 1e-6  # relative: saddle points closer than this are one
 _FAILED = (Status.MAX_STEPS, Status.DIVERGED, Status.NON_FINITE, Status.LEFT_DOMAIN)
 _SEARCHES = 16  # points of a grid, at most, at which to look everywhere
+_BATCH = 16  # places from which a single saddle point is looked for at the same time
 _REFUSED = 6  # places that are refused from which the iteration is repelled
 
 
@@ -165,7 +166,7 @@ def every_saddle(
     known, refused = np.empty((0, system.size)), np.empty((0, system.size))
     rule, steps = (_COARSE, _DEEP_STEPS) if system.deep else (0, _STEPS)
     found = [from_start(system, begin, tiled, "auto", _BASIN_AND_NEWTON)]
-    if not system.deep:  # a mean within a mean costs most: the basins have to do
+    if system.paired.any() and not system.deep:  # a mean within a mean costs most
         found.append(iterate(system, begin, tiled, Newton(), _STEPS))
     ends = np.concatenate([e.z[e.status == Status.CONVERGED] for e in found])
     for _ in range(_DEEP_ROUNDS if system.deep else _ROUNDS):
@@ -177,8 +178,7 @@ def every_saddle(
         if not new and known.shape[0] + refused.shape[0] > 0:
             break
         table = np.array(new).reshape(-1, system.size)
-        again = [np.full(table.shape[0], p[0]) for p in parameters]
-        good = (refusal.status(table, again) == Status.CONVERGED) & _resolved(system, table, again)
+        good = _accepted(refusal, table, parameters)
         known = np.concatenate([known, table[good]])
         # a continuum is refused at many places: a few of them repel from all
         refused = np.concatenate([refused, table[~good]])[:_REFUSED]
@@ -189,6 +189,44 @@ def every_saddle(
         ended = iterate(system, begin, tiled, deflated, steps, refinement=rule)
         ends = ended.z[ended.status == Status.CONVERGED]
     return Found(known, refused)
+
+
+def _one_saddle(
+    formula: Formula,
+    refusal: Refusal,
+    attempts: Sequence[Mapping[Symbol, Any]],
+    parameters: Sequence[Array],
+) -> Array | None:
+    """Return a saddle point at a single point: a stable one if there is, None if there is none.
+
+    By deflation only if no place is in the basin of one.
+    """
+    system = refusal.system
+    begin = _begins(formula, system, attempts, parameters)
+    unstable: Array | None = None
+    for k in range(0, begin.shape[0], _BATCH):
+        some = begin[k : k + _BATCH]
+        tiled = [np.full(some.shape[0], p[0]) for p in parameters]
+        ended = from_start(system, some, tiled, "auto", _BASIN_AND_NEWTON)
+        z = _polished(system, ended.z[ended.status == Status.CONVERGED], parameters)
+        z = z[_accepted(refusal, z, parameters)]
+        if z.shape[0]:
+            again = [np.full(z.shape[0], p[0]) for p in parameters]
+            told, stable = stable_points(formula, system, z, again)
+            if stable.any() or not told.all():
+                return np.asarray(z[np.argmax(stable | ~told)])
+            unstable = z[0] if unstable is None else unstable
+    if unstable is not None:
+        return unstable
+    z = every_saddle(formula, system, attempts, parameters, refusal).z
+    return z[0] if z.shape[0] else None
+
+
+def _accepted(refusal: Refusal, z: Array, parameters: Sequence[Array]) -> NDArray[np.bool_]:
+    """Tell which saddle points at a single point are neither refused nor artefacts of an end."""
+    again = [np.full(z.shape[0], p[0]) for p in parameters]
+    good = refusal.status(z, again) == Status.CONVERGED
+    return np.asarray(good & _resolved(refusal.system, z, again))
 
 
 def coexisting(
@@ -254,15 +292,13 @@ def filled(
     left = np.flatnonzero(wanted)
     if not left.size:
         return ended
-    system, attempts = refusal.system, named_starts(formula, start)
+    attempts = named_starts(formula, start)
     z = np.full_like(ended.z, np.nan)
     for k in left[_spread(left.size)]:
         here = [p[k : k + 1] for p in parameters]
-        found = every_saddle(formula, system, attempts, here, refusal).z
-        if found.shape[0]:
-            again = [np.full(found.shape[0], p[0]) for p in here]
-            told, stable = stable_points(formula, system, found, again)
-            z[k] = found[np.argmax(told & stable)]
+        found = _one_saddle(formula, refusal, attempts, here)
+        if found is not None:
+            z[k] = found
     for _ in range(_SEARCHES):  # from point to point
         known = np.asarray(np.isfinite(z).all(axis=1))
         rest = left[~known[left]]

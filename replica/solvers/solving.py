@@ -20,7 +20,7 @@ from replica.solvers.boundary import at_boundary, boundary_attracts
 from replica.solvers.curve import explicit_curve
 from replica.solvers.deflation import coexisting, filled
 from replica.solvers.following import along
-from replica.solvers.gaps import in_gaps, moving_ends
+from replica.solvers.gaps import fixed_ends, in_gaps, moving_ends
 from replica.solvers.iteration import Iterated
 from replica.solvers.refusal import Refusal
 from replica.solvers.solution import Solution, Status
@@ -93,10 +93,10 @@ def solve_points(points: Points, asked: Asked) -> tuple[Solution, bool]:
         chosen = {name: formula.observable(name) for name in asked.observables}
         solution = assembled(points, chosen, system, ended, tolerance)
         plain = not (asked.follow or asked.exclude or isinstance(start, np.ndarray))
-        if method == "auto" and plain and moving_ends(formula):
+        if method == "auto" and plain and (moving_ends(formula) or fixed_ends(formula)):
             lost = np.isin(solution.status, _TOO_CLOSE).reshape(-1) & ~absent
             lost |= beyond_tolerance(solution, tolerance)
-            solution = _through_gaps(points, solution, lost, named, chosen, tolerance)
+            solution = _through_gaps(points, solution, lost, named, ended.z, chosen, tolerance)
     if note and (asked.follow or np.any(np.isin(solution.status, _EXPLAINED))):
         solution = replace(solution, note=note)
     on_edge = ended.boundary is not None
@@ -130,10 +130,15 @@ def _through_gaps(
     solution: Solution,
     lost: NDArray[np.bool_],
     start: str | Mapping[Any, float] | None,
+    near: Array,
     chosen: Mapping[str, Expr],
     tolerance: float,
 ) -> Solution:
-    """Return the solution with points next to a moving end of their domain found by their gaps."""
+    """Return the solution with points next to an open end of their domain found by their gaps.
+
+    Next to an end that nothing moves from where the iteration ended, `near`, and from smaller and
+    smaller gaps; then from the starts.
+    """
     formula = points.formula
     gaps = in_gaps(formula) if lost.any() else None
     named = start is None or isinstance(start, str)
@@ -142,6 +147,8 @@ def _through_gaps(
     if gaps is None or not attempts:
         return solution
     inner = Points.of_columns(formula, [column[lost] for column in points.columns])
+    if fixed_ends(formula):
+        attempts = [gaps.near(near[lost], inner.columns), *gaps.decades(), *attempts]
     ended = solve_flat(gaps.system, attempts, inner.columns)
     wanted = {name: gaps.expression(expression) for name, expression in chosen.items()}
     overlaps = {str(symbol): expression for symbol, expression in gaps.rule.items()}

@@ -43,7 +43,8 @@ def solve_flat(
     total = 0
     for attempt in attempts:
         chosen = [p[left] for p in parameters]
-        found = from_start(system, initial(system, attempt, chosen), chosen, method, max_steps)
+        place = {k: w[left] if isinstance(w, np.ndarray) else w for k, w in attempt.items()}
+        found = from_start(system, initial(system, place, chosen), chosen, method, max_steps)
         total = max(total, found.steps)
         done = found.status == Status.CONVERGED
         better = done | np.isnan(z[left]).any(axis=1)

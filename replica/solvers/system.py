@@ -37,7 +37,7 @@ _ROUNDING = 1e-14  # relative: by rounding an unknown may be this far beyond a c
 # Operations of an equation up to which its derivatives are compiled: those of one of 815 (the first
 # broken step of the spherical perceptron) took 4 s and saved nothing. Larger is slower to start.
 _LARGEST_EQUATION = 600
-_FAR = 1e11  # an unbounded unknown beyond this has run to infinity
+_FAR = 1e11  # where a gap is a difference from its end, a conjugate beyond this is rounding
 
 
 class System:
@@ -59,6 +59,9 @@ class System:
         Whether a symbolic Jacobian is worth its size; differences otherwise.
     explicit : collection of Symbol
         Unknowns whose updates depend on the other ones alone.
+    far : float
+        An unbounded unknown beyond this has run to infinity. Next to a gap that is known to all
+        digits its conjugate may be as large as one over the gap.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class System:
         paired: frozenset[Symbol] = frozenset(),
         symbolic: bool = True,
         explicit: frozenset[Symbol] = frozenset(),
+        far: float = _FAR,
     ) -> None:
         if len(equations) != len(unknowns):
             raise DeclarationError(
@@ -80,7 +84,7 @@ class System:
         self.unknowns = tuple(unknowns)
         self.parameters = tuple(parameters)
         self.arguments = (*self.unknowns, *self.parameters)
-        self.symbolic = symbolic
+        self.symbolic, self.far = symbolic, far
         self.paired = np.array([symbol in paired for symbol in unknowns], dtype=bool)
         # positive unknowns, such as norms and responses, are solved for on a logarithmic scale
         self.logarithmic = bool(self.paired.all()) and all(s.is_positive for s in unknowns)
@@ -181,7 +185,7 @@ class System:
         nearest = np.where(low == 0, _VANISHED, _EDGE)
         close = self.open_low & (low > -_HUGE) & (z - low < nearest * width)
         close |= self.open_high & (high < _HUGE) & (high - z < _EDGE * width)
-        close |= np.abs(z) > _FAR
+        close |= np.abs(z) > self.far
         return np.asarray(close.any(axis=1))
 
     def vanishing(self, z: Array, parameters: Sequence[Array]) -> NDArray[np.bool_]:
