@@ -89,13 +89,15 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "replica.declarations.published": ("Published",),
     "replica.declarations.threshold": (
         "Cases",
-        "Crossing",
-        "Cusp",
-        "Fold",
         "Instability",
         "Limit",
         "Phases",
         "Root",
+    ),
+    "replica.declarations.transitions": (
+        "Crossing",
+        "Cusp",
+        "Fold",
     ),
     "replica.errors": (
         "ControlError",
@@ -231,13 +233,13 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.declarations.landmarks import Boundary as Boundary
     from replica.declarations.published import Published as Published
     from replica.declarations.threshold import Cases as Cases
-    from replica.declarations.threshold import Crossing as Crossing
-    from replica.declarations.threshold import Cusp as Cusp
-    from replica.declarations.threshold import Fold as Fold
     from replica.declarations.threshold import Instability as Instability
     from replica.declarations.threshold import Limit as Limit
     from replica.declarations.threshold import Phases as Phases
     from replica.declarations.threshold import Root as Root
+    from replica.declarations.transitions import Crossing as Crossing
+    from replica.declarations.transitions import Cusp as Cusp
+    from replica.declarations.transitions import Fold as Fold
     from replica.errors import ControlError as ControlError
     from replica.errors import ConvergenceError as ConvergenceError
     from replica.errors import DeclarationError as DeclarationError

@@ -12,12 +12,14 @@ from sympy.logic.boolalg import Boolean, BooleanAtom, BooleanFunction
 from replica.declarations.control import Control
 from replica.declarations.frozen import FrozenMapping
 from replica.declarations.landmarks import Absence, Boundary
-from replica.errors import DeclarationError
+from replica.errors import DeclarationError, UnknownName
 from replica.language.means import BoundMean
 from replica.language.rewriting import stabilise
 from replica.language.vocabulary import first_unknown_node
 
 __all__ = ["Checks"]
+
+_DEFAULT_STARTS = ("uninformed", "middle", "informed")  # of a formula that names none
 
 
 class Declared(Protocol):
@@ -31,6 +33,10 @@ class Declared(Protocol):
     def unknowns(self) -> tuple[Symbol, ...]: ...
     @property
     def controls(self) -> Mapping[str, Control]: ...
+    @property
+    def starts(self) -> Mapping[str, Mapping[Symbol, Any]]: ...
+    @property
+    def subspaces(self) -> Mapping[str, Mapping[Symbol, Any]]: ...
     def observable(self, quantity: object) -> Expr: ...
     def threshold(self, name: str) -> Any: ...
 
@@ -118,6 +124,39 @@ class Checks:
         for comparison in comparisons:
             for side in comparison.args:
                 self.expression(f"{what}, the condition {condition}", side)
+
+    def state(self, what: str, state: Any) -> None:
+        """Refuse what is neither a named state nor another formula in the same controls."""
+        formula = self.formula
+        if isinstance(state, str):
+            known = [*(formula.starts or _DEFAULT_STARTS), *formula.subspaces]
+            if state not in known:
+                raise UnknownName("state", state, known, f"formula {formula.name}, {what}")
+            return
+        controls = getattr(state, "controls", None)
+        if controls is None or not hasattr(state, "residuals"):
+            raise self.fault(what, f"{state!r} is neither the name of a state nor a formula")
+        for control in controls.values():
+            if control.symbol not in self.controls:
+                raise self.fault(
+                    what, f"the control {control.name} of {state.name} is none of this formula"
+                )
+
+    def states(self, what: str, between: tuple[Any, ...]) -> None:
+        """Refuse two states that are the same."""
+        for state in between:
+            self.state(what, state)
+        one, two = (
+            dict({**self.formula.starts, **self.formula.subspaces}.get(state, {0: state}))
+            if isinstance(state, str)
+            else state
+            for state in between
+        )
+        if one == two:
+            names = " and ".join(
+                state if isinstance(state, str) else state.name for state in between
+            )
+            raise self.fault(what, f"the states {names} are the same")
 
     # ---- parts of a formula ---------------------------------------------------------------------
 

@@ -23,11 +23,8 @@ __all__ = [
     "EASY",
     "POSSIBLE",
     "Cases",
-    "Crossing",
-    "Cusp",
     "Determining",
     "Drawn",
-    "Fold",
     "Instability",
     "Limit",
     "Phases",
@@ -248,6 +245,8 @@ class Root(Determining):
         What the value means where the replica-symmetric saddle is unstable.
     from_origin : bool
         Whether to look first along the saddle point of no overlap, where it exists.
+    of : str
+        The state along which it is looked for: one of the starts, or of the subspaces.
     """
 
     zero: Any
@@ -258,6 +257,7 @@ class Root(Determining):
     unless: Unless = ()
     caveat: str = ""
     from_origin: bool = False
+    of: Any = ""
 
     reaches: ClassVar[int] = 0
     """What the observable is at the threshold."""
@@ -280,18 +280,58 @@ class Root(Determining):
         stable = super().checked(checks, name, solved)
         what = f"threshold {name}"
         checks.place(what, (*self.at, *self.start))
-        zeros = tuple(checks.zero(what, zero) for zero in self.zeros)
+        if self.of:
+            checks.state(what, self.of)
+            if self.at or self.start or len(self.controls) > 1:
+                raise checks.fault(
+                    what,
+                    "the name of a state says where to look in one control: leave out at, "
+                    "start and further controls",
+                )
+        zeros = tuple(z if z is None else checks.zero(what, z) for z in self.zeros)
         return replace(stable, zero=zeros if isinstance(self.zero, tuple) else zeros[0])
 
 
 @dataclass(frozen=True)
 class Instability(Root):
-    r"""A threshold where an eigenvalue reaches one: {stationarity, eigenvalue = 1}.
+    r"""A threshold where a saddle point loses its stability: {stationarity, eigenvalue = 1}.
 
-    Parameters are those of `Root`, with the observable that reaches one as `zero`.
+    Parameters are those of `Root`, with the observable that reaches one as `zero`. Without one it
+    is where the largest eigenvalue of the Jacobian, update minus unknown, crosses zero at the
+    saddle point that `at` or `of` names; where not all unknowns have updates, where the
+    determinant of the stationarity equations does.
+
+    Examples
+    --------
+    >>> from sympy import Interval, cosh, log, symbols
+    >>> import replica as rp
+    >>> T, m = symbols("T m", positive=True)
+    >>> magnet = rp.Formula(
+    ...     name="curie-weiss",
+    ...     title="Curie-Weiss magnet",
+    ...     potential=-(m**2) / (2 * T) + log(2 * cosh(m / T)),
+    ...     overlaps={m: Interval(0, 1)},
+    ...     controls={T: (Interval.open(0, 5), None)},
+    ...     thresholds={"T_c": rp.Instability(in_=T, at={m: 0})},
+    ... )
+    >>> round(rp.threshold(magnet, "T_c").value, 12)
+    1.0
     """
 
+    zero: Any = None
+    in_: Any = None
+
     reaches: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        if self.in_ is None:
+            raise DeclarationError("an Instability needs the control in_ that it is found in")
+        super().__post_init__()
+        if self.zero is None and not (self.at or self.of):
+            raise DeclarationError(
+                "an Instability without an observable that reaches one needs the saddle point that "
+                "becomes unstable: at={q: 0}, or of= the name of a state"
+            )
 
 
 @dataclass(frozen=True)
@@ -361,101 +401,6 @@ class Limit(Threshold):
         if wrong:
             fault = f"has a value that depends on {', '.join(wrong)}"
             raise checks.fault(what, _not_what_all_determine(fault, solved))
-
-
-@dataclass(frozen=True)
-class Fold(Determining):
-    r"""A threshold where a branch turns back: {stationarity, Jacobian singular}.
-
-    Parameters
-    ----------
-    in_ : Symbol
-        The control that the branch turns in.
-    upper : bool
-        The largest fold from above, where the uninformed branch ends; else the lowest one after
-        it, where the informed branch ends.
-    otherwise : Expr, optional
-        The value at the far end of the curve of saddle points, which counts where it is beyond
-        every fold, or where there is none.
-    start : mapping, optional
-        A saddle point near the branch that ends, the control included, as numbers or expressions
-        in the other controls; needed where the branch is followed because there is no explicit
-        curve.
-    doc, unless, caveat
-        As in `Root`.
-    """
-
-    in_: Symbol
-    upper: bool = True
-    otherwise: Expr | None = None
-    start: Mapping[Symbol, Any] = field(default_factory=FrozenMapping)
-    doc: str = ""
-    unless: Unless = ()
-    caveat: str = ""
-
-    def checked(self, checks: Checks, name: str, solved: tuple[Symbol, ...] = ()) -> Self:
-        """Return the threshold with its expressions checked and made stable."""
-        stable = super().checked(checks, name, solved)
-        what = f"threshold {name}"
-        given = {s: checks.expression(f"{what}, {s}", v) for s, v in self.start.items()}
-        stable = replace(stable, start=checks.start(f"of {name}", given, self.controls))
-        if self.otherwise is None:
-            return stable
-        return replace(stable, otherwise=checks.expression(what, self.otherwise))
-
-
-@dataclass(frozen=True)
-class Crossing(Determining):
-    r"""A threshold where two branches have the same potential: a first-order transition.
-
-    Parameters
-    ----------
-    in_ : Symbol
-        The control at which they cross.
-    doc, unless, caveat
-        As in `Root`.
-    """
-
-    in_: Symbol
-    doc: str = ""
-    unless: Unless = ()
-    caveat: str = ""
-
-    @property
-    def needs_potential(self) -> bool:
-        """Whether it compares potentials: always."""
-        return True
-
-
-@dataclass(frozen=True)
-class Cusp(Determining):
-    r"""The end of a line of first-order transitions, where its two folds meet.
-
-    Parameters
-    ----------
-    in_ : tuple of two Symbols
-        The control whose value there is the threshold, such as the noise, and the one that the
-        branches turn in.
-    doc, unless, caveat
-        As in `Root`.
-    """
-
-    in_: tuple[Symbol, Symbol]
-    doc: str = ""
-    unless: Unless = ()
-    caveat: str = ""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if len(set(self.controls)) != 2 or not isinstance(self.in_, tuple):
-            raise DeclarationError(
-                f"a Cusp determines two controls, the one it is a value of and the one that the "
-                f"branches turn in, not {self.in_}"
-            )
-
-    def one_value_along(self, name: str, controls: Mapping[str, Control]) -> set[str]:
-        """Return all that it determines: along its own control as well it is a point."""
-        return self.determined(controls)
 
 
 @dataclass(frozen=True)

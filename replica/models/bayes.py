@@ -30,14 +30,12 @@ from replica.declarations.threshold import (
     EASY,
     POSSIBLE,
     Cases,
-    Crossing,
-    Cusp,
-    Fold,
     Instability,
     Limit,
     Root,
     Threshold,
 )
+from replica.declarations.transitions import Crossing, Cusp, Fold
 
 __all__ = ["generalised_linear_model", "two_unit_committee", "updates"]
 

@@ -24,6 +24,7 @@ from replica.solvers.stability import attracts
 from replica.solvers.states import no_overlap
 from replica.solvers.system import saddle_system, without_overlaps
 from replica.solvers.thresholds.fold_on_branch import polished_fold
+from replica.solvers.thresholds.state import whole
 from replica.writing import listed, plain
 
 __all__ = ["Branches", "branches"]
@@ -287,7 +288,7 @@ def _onto_folds(formula: Formula, name: str, curve: Curve, others: list[float]) 
     for k in _turns(control):
         rows = np.column_stack([z, control])[k - 1 : k + 2]
         upper = bool(control[k] > control[k - 1])
-        unknowns, value, _ = polished_fold(formula, symbol, rows, fixed, upper)
+        unknowns, value, _ = polished_fold(whole(formula), symbol, rows, fixed, upper)
         z[k], control[k] = [unknowns[s] for s in formula.unknowns], value
     return replace(curve, z=z, control=control)
 

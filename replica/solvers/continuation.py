@@ -150,7 +150,8 @@ def _correct(
     refinement: int,
 ) -> Array | None:
     """Return the point of the branch in the plane at `length`, None if Newton does not find it."""
-    trial = here + length * tangent * size
+    # rounding may put an unknown that stays at a closed end, such as m = 0, beyond it
+    trial = system.onto_edge((here + length * tangent * size)[None], parameters)[0]
     before = np.inf
     for _ in range(_CORRECTIONS):
         if not system.inside(trial[None], parameters)[0]:
@@ -166,7 +167,7 @@ def _correct(
         moved = float(np.abs(step).max())
         if not np.isfinite(moved) or moved > 0.5 * before:
             return None
-        trial, before = trial + step * size, moved
+        trial, before = system.onto_edge((trial + step * size)[None], parameters)[0], moved
         if moved < _LAST_CORRECTION:
             # a point far from where the step aimed lies on another branch
             inside = bool(system.inside(trial[None], parameters)[0])

@@ -49,7 +49,8 @@ from sympy import (
     zoo,
 )
 
-from replica.declarations.threshold import Cases, Crossing, Cusp, Fold, Instability, Limit, Root
+from replica.declarations.threshold import Cases, Instability, Limit, Root
+from replica.declarations.transitions import Crossing, Cusp, Fold
 from replica.errors import DeclarationError, UnknownName
 from replica.language.means import Mean
 from replica.language.primitives import LogH, PositivePart

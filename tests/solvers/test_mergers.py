@@ -49,15 +49,27 @@ def test_a_broken_saddle_merges_with_the_symmetric_one(largest: Interval):
     assert "merge" in found.method
 
 
-def test_no_digits_where_branches_merge():
-    with pytest.raises(rp.ConvergenceError, match="merge"):
-        rp.threshold(spherical_spins(Interval.Lopen(0, 1)), "T_s", digits=20)
+def test_digits_where_branches_merge():
+    """The equation of q holds identically there; without its factor 1 - m it has all digits."""
+    with mpmath.workdps(40):
+        p = mpmath.mpf
+
+        def static(overlap, inverse):
+            return (
+                inverse**2 / 4 * overlap**3 + (mpmath.log(1 - overlap) + overlap) / 2,
+                3 * inverse**2 / 4 * overlap**2 - overlap / (2 * (1 - overlap)),
+            )
+
+        _, inverse = mpmath.findroot(static, (p("0.7"), p("1.7")))
+        expected = mpmath.nstr(1 / inverse, 20)
+    found = rp.threshold(spherical_spins(Interval.Lopen(0, 1)), "T_s", digits=20)
+    assert found.text == expected
 
 
-def test_breaking_of_a_spin_glass_sets_in_at_one():
-    """Where q is small the potential feels it in the third order: few digits, said to be few."""
+def spins_with_one_step() -> rp.Formula:
+    """Return the Sherrington-Kirkpatrick model with one step of breaking."""
     pairs = log(rp.Mean(exp(m * rp.LogCosh(x / T)), (x, q))) / m
-    glass = rp.Formula(
+    return rp.Formula(
         name="sk-one-step",
         title="Sherrington-Kirkpatrick, one step",
         potential=(1 - 2 * q + (1 - m) * q**2) / (4 * T**2) + log(2) + pairs,
@@ -67,7 +79,16 @@ def test_breaking_of_a_spin_glass_sets_in_at_one():
         starts={"broken": {q: 0.6, m: 0.3}},
         status="conjecture",
     )
-    found = rp.threshold(glass, "T_c", check=False)
+
+
+def test_no_digits_where_the_end_of_a_branch_is_extrapolated():
+    with pytest.raises(rp.ConvergenceError, match="merge"):
+        rp.threshold(spins_with_one_step(), "T_c", digits=20)
+
+
+def test_breaking_of_a_spin_glass_sets_in_at_one():
+    """Where q is small the potential feels it in the third order: few digits, said to be few."""
+    found = rp.threshold(spins_with_one_step(), "T_c", check=False)
     assert abs(found.value - 1) <= found.error < 1e-4
 
 

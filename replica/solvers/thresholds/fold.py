@@ -1,7 +1,7 @@
 r"""Folds, where a branch turns back: {stationarity, Jacobian singular}.
 
 Solved by Newton's method from the explicit curve of saddle points, on which a fold is an extremum
-of the control, or as the extremum along a branch that is followed.
+of the control, or from the end of a state that is followed.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 from replica.declarations.control import control_name
 from replica.declarations.formula import Formula
-from replica.declarations.threshold import Fold, Limit
-from replica.errors import ControlError, ThresholdNotFound
+from replica.declarations.threshold import Limit
+from replica.declarations.transitions import Fold
+from replica.errors import ThresholdNotFound
+from replica.solvers.curve import explicit_curve
 from replica.solvers.limits import limit_value
-from replica.solvers.request import Request, stated
-from replica.solvers.solution import ThresholdResult
+from replica.solvers.request import Request
 from replica.solvers.system import System, augmented
 from replica.solvers.thresholds.determinant import determinant, jacobian
-from replica.solvers.thresholds.fold_on_branch import fold_of_branch
+from replica.solvers.thresholds.fold_on_branch import fold_of_state
 from replica.solvers.thresholds.outcome import Outcome, attempt, one_by_one, outcomes
 from replica.solvers.thresholds.sampled import SampledCurve, sampled_curves
 from replica.solvers.thresholds.square import polished
@@ -46,7 +47,7 @@ def fold_start(sampled: SampledCurve, declaration: Fold) -> Array | None:
     if maxima.size == 0:
         return None
     top = maxima[np.argmax(sampled.control[maxima])]
-    if declaration.upper:
+    if declaration.upper is not False:
         if top == sampled.junction:
             return None  # the branch of no overlap ends there: that is weak recovery
         chosen = top
@@ -60,12 +61,14 @@ def fold_start(sampled: SampledCurve, declaration: Fold) -> Array | None:
 
 @outcomes.register
 def _folds(declaration: Fold, requests: Sequence[Request]) -> list[Outcome]:
-    if declaration.start:
-        return one_by_one(_fold_of_followed_branch)(declaration, requests)
     formula = requests[0].formula
+    named = declaration.of or declaration.start
+    if named or explicit_curve(formula, declaration.in_) is None:
+        return one_by_one(fold_of_state)(declaration, requests)
+    upper = declaration.upper is not False
     try:
         others = [r.others for r in requests]
-        curves = sampled_curves(formula, declaration.in_, others, far=not declaration.upper)
+        curves = sampled_curves(formula, declaration.in_, others, far=not upper)
     except ThresholdNotFound as error:
         return [error] * len(requests)
     outcomes: list[Outcome | None] = []
@@ -75,7 +78,7 @@ def _folds(declaration: Fold, requests: Sequence[Request]) -> list[Outcome]:
         end = None
         if declaration.otherwise is not None:
             end = declaration.otherwise.subs(request.points.rule)
-        if start is not None and end is not None and declaration.upper and float(end) > start[-1]:
+        if start is not None and end is not None and upper and float(end) > start[-1]:
             start = None
         if start is not None:
             starts.append(start)
@@ -96,15 +99,3 @@ def _folds(declaration: Fold, requests: Sequence[Request]) -> list[Outcome]:
     system = fold_system(formula, declaration)
     solved = iter(polished(left, declaration, system, np.array(starts), method))
     return [next(solved) if outcome is None else outcome for outcome in outcomes]
-
-
-def _fold_of_followed_branch(request: Request, declaration: Fold) -> ThresholdResult:
-    if request.digits is not None:
-        raise ControlError(
-            f"{request.formula.name}: {request.name} is the extremum of a branch that is followed "
-            f"in double precision; leave digits out"
-        )
-    unknowns, value, error = fold_of_branch(request.formula, declaration, request.points.floats)
-    overlaps = {str(symbol): number for symbol, number in unknowns.items()}
-    method = "fold: extremum of the control along the branch"
-    return stated(request, declaration, value, error, overlaps, method)

@@ -1,8 +1,9 @@
-r"""Folds of branches that are followed, where there is no explicit curve of saddle points.
+r"""Folds of states that are followed, where there is no explicit curve of saddle points.
 
-A fold is the extremum of the control along the branch. One of the unknowns, the one that moves
-most there, takes over as the parameter: at its fixed value the stationarity equations determine the
-other unknowns and the control :math:`\alpha(z_j)`, without a singularity, and
+Where the determinant of the Jacobian is no large expression, a fold is stationarity with it equal
+to zero. Otherwise it is the extremum of the control along the branch: one of the unknowns, the one
+that moves most there, takes over as the parameter. At its fixed value the stationarity equations
+determine the other unknowns and the control :math:`\alpha(z_j)`, without a singularity, and
 
 .. math:: \frac{d\alpha}{d z_j} = 0 .
 
@@ -11,71 +12,150 @@ The value at the extremum is felt by its place in second order only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Symbol
+from sympy import DiracDelta, Symbol
 
 from replica.declarations.control import control_name
-from replica.declarations.formula import Formula
-from replica.declarations.threshold import Fold
-from replica.errors import ConvergenceError, ThresholdNotFound
-from replica.solvers.continuation import follow, saddle_branches
+from replica.declarations.transitions import Fold
+from replica.errors import ControlError, ConvergenceError
 from replica.solvers.iteration import Newton, iterate
+from replica.solvers.request import Request, stated
 from replica.solvers.saddle import solve
-from replica.solvers.solution import Status
+from replica.solvers.solution import Status, ThresholdResult
 from replica.solvers.system import System
+from replica.solvers.thresholds.determinant import determinant
+from replica.solvers.thresholds.following import FOLD, Followed, one_way
+from replica.solvers.thresholds.seeds import followed_states, grid
+from replica.solvers.thresholds.square import polished
+from replica.solvers.thresholds.state import State, named_state, whole
 from replica.solvers.verify import verify
 
-__all__ = ["fold_of_branch", "polished_fold"]
+__all__ = ["fold_of_state", "polished_fold", "singular_system"]
 
 Array = NDArray[np.float64]
 
-_MOST_POINTS = 120  # of a branch that is followed in search of a fold
 _STEPS = 30  # Newton steps at most
 _PLACE = 1e-7  # relative accuracy of the parameter at the extremum of the control
 _TOLERANCE = 1e-11  # error asked of the unknowns and the control there
+# Unknowns and operations in the Jacobian up to which its determinant is written down.
+_MOST_UNKNOWNS, _MOST_OPERATIONS = 5, 4000
 
 
 @lru_cache(maxsize=64)
-def _system_at(formula: Formula, control: Symbol, fixed: Symbol) -> System:
+def singular_system(state: State, control: Symbol) -> System | None:
+    """Return a state's stationarity with a singular Jacobian, None where that is too large."""
+    rows = state.jacobian
+    entries = [entry for row in rows for entry in row]
+    large = sum(entry.count_ops() for entry in entries) > _MOST_OPERATIONS
+    if state.system.deep or len(rows) > _MOST_UNKNOWNS or large:
+        return None
+    if any(entry.has(DiracDelta) for entry in entries):
+        return None
+    return state.with_conditions((determinant(rows),), (control,), symbolic=False)
+
+
+@lru_cache(maxsize=64)
+def _system_at(state: State, control: Symbol, fixed: Symbol) -> System:
     """Return stationarity in all unknowns but one, and the control."""
-    unknowns = [s for s in formula.unknowns if s != fixed]
+    unknowns = [s for s in state.unknowns if s != fixed]
     return System(
-        tuple(formula.residuals[s] for s in formula.unknowns),
+        state.equations,
         (*unknowns, control),
-        (fixed, *(s for s in formula.symbols if s is not control)),
-        {**formula.domains, control: formula.control(control).domain},
+        (fixed, *(s for s in state.host.symbols if s is not control)),
+        {**state.domains, control: state.host.control(control).domain},
     )
 
 
-def fold_of_branch(
-    formula: Formula, declaration: Fold, values: Mapping[str, float]
-) -> tuple[dict[Symbol, float], float, float]:
-    """Return the unknowns, the control and its error where the declared branch turns back.
+def fold_of_state(request: Request, declaration: Fold) -> ThresholdResult:
+    """Return where the declared state turns back."""
+    formula, control, name = request.formula, declaration.in_, control_name(declaration.in_)
+    if declaration.start:
+        state = whole(formula)
+        found = iter([_from_place(request, declaration, state)])
+    else:
+        state = named_state(formula, declaration.of or _default(request, declaration))
+        found = followed_states(request, state, control)
+    for along in found:
+        folds = [k for k in (0, 1) if along.ends[k] == FOLD]
+        if declaration.upper is not None:
+            folds = [k for k in folds if k == int(declaration.upper)]
+        if folds:
+            break
+    label = f"the state {state.name}" if state.name else "the branch"
+    if not folds:
+        (low, high), (below, above) = along.control[[0, -1]], along.ends
+        raise request.missing(
+            f"{label} does not turn back there: at {name} = {low:.6g} it {below}, at {high:.6g} "
+            f"it {above}"
+        )
+    if len(folds) > 1:
+        raise request.missing(
+            f"{label} turns back at both ends, at {name} = {along.control[0]:.6g} and "
+            f"{along.control[-1]:.6g}: ask for one by upper=False or upper=True"
+        )
+    rows, upper = along.turns[folds[0]], bool(folds[0])
+    system = singular_system(state, control)
+    if system is not None:
+        start = _extremum(rows)[None]
+        (outcome,) = polished(
+            [request],
+            declaration,
+            system,
+            start,
+            "fold: stationarity and singular Jacobian",
+            {str(s): float(x) for s, x in state.place.items()},
+        )
+        # the determinant may vanish elsewhere too: it must at the fold that was seen
+        if isinstance(outcome, ThresholdResult) and (
+            abs(outcome.value - start[0, -1]) <= np.ptp(rows[:, -1])
+        ):
+            return outcome
+    if request.digits is not None:
+        raise ControlError(
+            f"{formula.name}: {request.name} is the extremum of a branch that is followed in "
+            f"double precision; leave digits out"
+        )
+    others = [np.array([value]) for value in request.others]
+    unknowns, value, error = polished_fold(state, control, rows, others, upper)
+    overlaps = {str(s): float(x) for s, x in {**state.place, **unknowns}.items()}
+    method = "fold: extremum of the control along the branch"
+    return stated(request, declaration, value, error, overlaps, method)
 
-    Raises
-    ------
-    ThresholdNotFound
-        If the branch does not turn back as far as it was followed.
-    """
-    control = declaration.in_
-    others = [np.array([float(value)]) for value in values.values()]
-    rows = _around_the_fold(formula, declaration, others)[-3:]
-    return polished_fold(formula, control, rows, others, declaration.upper)
+
+def _default(request: Request, declaration: Fold) -> str:
+    """Return the state that ends where nothing is named: the first start, or the last."""
+    names = [*request.formula.starts] or ["uninformed", "informed"]
+    return names[-1] if declaration.upper is False else names[0]
+
+
+def _extremum(rows: Array) -> Array:
+    """Return the extremum of the control through three points, by parabolas."""
+    moved = np.ptp(rows[:, :-1], axis=0) / np.maximum(np.abs(rows[1, :-1]), 1e-300)
+    j = int(np.argmax(moved))
+    x = rows[:, j]
+    parabola = np.polynomial.polynomial.polyfit(x - x[1], rows, 2)
+    bend, slope = parabola[2, -1], parabola[1, -1]
+    place = -slope / (2 * bend) if bend != 0 else 0.0
+    if not (x - x[1]).min() < place < (x - x[1]).max():
+        return np.asarray(rows[1])
+    return np.asarray(np.polynomial.polynomial.polyval(place, parabola))
 
 
 def polished_fold(
-    formula: Formula, control: Symbol, rows: Array, others: list[Array], upper: bool
+    state: State, control: Symbol, rows: Array, others: list[Array], upper: bool
 ) -> tuple[dict[Symbol, float], float, float]:
-    """Return the same from three points around a turn, shape (3, unknowns + 1)."""
+    """Return unknowns, control and its error at the extremum of the control along a branch.
+
+    From three points around the turn, shape (3, unknowns + 1).
+    """
     moved = np.abs(rows[2] - rows[0])[:-1] / np.maximum(np.abs(rows[1][:-1]), 1e-300)
     j = int(np.argmax(moved))
-    fixed = formula.unknowns[j]
-    system = _system_at(formula, control, fixed)
+    fixed = state.unknowns[j]
+    system = _system_at(state, control, fixed)
     sign = -1.0 if upper else 1.0
     keep = [k for k in range(rows.shape[1]) if k != j]
     order = np.argsort(rows[:, j])
@@ -88,7 +168,7 @@ def polished_fold(
         found = iterate(system, start[None, :], parameters, Newton(), _STEPS)
         if found.status[0] != Status.CONVERGED:
             raise ConvergenceError(
-                f"{formula.name}: next to its fold the branch was lost at {fixed} = "
+                f"{state.formula.name}: next to its fold the branch was lost at {fixed} = "
                 f"{parameter:.6g}: {Status(int(found.status[0]))}"
             )
         return np.asarray(found.z[0])
@@ -109,49 +189,24 @@ def polished_fold(
     error += 4 * abs(curvature) * (_PLACE * place[1]) ** 2
     unknowns = dict(zip(system.unknowns, map(float, verified.z[0]), strict=True))
     unknowns[fixed] = parameter
-    return {symbol: unknowns[symbol] for symbol in formula.unknowns}, value, error
+    return {symbol: unknowns[symbol] for symbol in state.unknowns}, value, error
 
 
-def _around_the_fold(formula: Formula, declaration: Fold, others: list[Array]) -> Array:
-    """Return the branch up to the first point after its turn, the control last."""
-    control = declaration.in_
-    names = formula.unknowns
-    symbols = [symbol for symbol in formula.symbols if symbol is not control]
-    rule = {s: float(value[0]) for s, value in zip(symbols, others, strict=True)}
-    given = {s: float(v.subs(rule)) for s, v in declaration.start.items()}
-    system = saddle_branches(formula, control)
-    wanted = float(given[control])
-    start = _first_point(formula, given, wanted, others)
-    before: list[float] = [wanted]
-
-    def turned(point: Array) -> bool:
-        before.append(float(point[-1]))
-        return (before[-1] - before[-2]) * upwards < 0
-
-    upwards = 1.0 if declaration.upper else -1.0
-    branch = follow(
-        system, start, others, upwards=declaration.upper, most=_MOST_POINTS, until=turned
-    )
-    if branch.ended != "what was looked for has been found" or len(branch.points) < 3:
-        raise ThresholdNotFound(
-            f"{formula.name}: the branch from {control_name(control)} = {wanted:g} does not turn "
-            f"back: it was followed to {branch.control[-1]:.6g}, in {', '.join(map(str, names))} "
-            f"({branch.ended})"
-        )
-    return branch.points
-
-
-def _first_point(
-    formula: Formula, given: dict[Symbol, float], wanted: float, others: list[Array]
-) -> Array:
-    controls = [name for name, c in formula.controls.items() if c.symbol in given]
-    fixed = {
-        name: float(value[0])
-        for name, value in zip(
-            (n for n in formula.controls if n not in controls), others, strict=True
-        )
-    }
-    place = {str(s): float(v) for s, v in given.items() if s in formula.unknowns}
-    at: dict[str, Any] = {controls[0]: wanted, **fixed}
+def _from_place(request: Request, declaration: Fold, state: State) -> Followed:
+    """Return the branch through a declared place, followed to where it turns back."""
+    formula, control, key = request.formula, declaration.in_, control_name(declaration.in_)
+    given = {s: float(v.subs(request.points.rule)) for s, v in declaration.start.items()}
+    wanted = given[control]
+    place = {str(s): v for s, v in given.items() if s in formula.unknowns}
+    at: dict[str, Any] = {key: wanted, **request.points.floats}
     solution = solve(formula, start=place, observables=(), **at)
-    return np.array([*(solution.overlaps[str(s)] for s in formula.unknowns), wanted])
+    z = np.array([solution.overlaps[str(s)] for s in formula.unknowns])
+    upper = declaration.upper is not False
+    span = grid(formula.control(control), True)
+    points, end = one_way(state, control, np.array([*z, wanted]), request.others, upper, span)
+    rows, nothing = points[-3:], points[:1]
+    if end == FOLD:
+        points = points[:-1]
+    if not upper:
+        return Followed(points[::-1], (end, "begins"), (rows, nothing))
+    return Followed(points, ("begins", end), (nothing, rows))

@@ -26,9 +26,15 @@ from replica.solvers.saddle import solve
 from replica.solvers.solution import Status, ThresholdResult
 from replica.solvers.solving import Asked, solve_points
 from replica.solvers.stationary import stationary_points
-from replica.solvers.system import System, augmented
+from replica.solvers.system import System, augmented, saddle_system
 from replica.solvers.thresholds.merger import Merger, approaches, merger
-from replica.solvers.thresholds.outcome import Outcome, one_by_one, outcomes
+from replica.solvers.thresholds.outcome import Outcome, attempt, one_by_one, outcomes
+from replica.solvers.thresholds.root_of_state import (
+    along_every_state,
+    merged_state,
+    root_of_state,
+    with_others,
+)
 from replica.solvers.thresholds.square import polished, solved
 
 __all__ = ["root_starts", "root_system"]
@@ -55,7 +61,7 @@ def root_starts(
     """
     formula = request.formula
     if declaration.start or not set(system.unknowns) & set(formula.unknowns):
-        yield np.array([[float(declaration.start.get(symbol, 1)) for symbol in system.unknowns]])
+        yield from _given_starts(request, declaration, system)
         return
     (control,) = declaration.controls
     zero = system.equations[-1]
@@ -98,6 +104,23 @@ def root_starts(
         f"to {controls.max():.6g}, the {declaration.zeros[0]} stays between {heights.min():.4g} "
         f"and {heights.max():.4g} and does not reach {shift}"
     )
+
+
+def _given_starts(request: Request, declaration: Root, system: System) -> Iterator[Array]:
+    """Yield the start that was given, its unknowns solved for if only controls were."""
+    formula, given = request.formula, declaration.start
+    free = [symbol for symbol in system.unknowns if symbol in formula.unknowns]
+    if free and not any(symbol in given for symbol in free):
+        at: dict[str, Any] = {**request.points.floats}
+        at |= {control_name(s): float(given.get(s, 1)) for s in declaration.controls}
+        inside = formula.within(declaration.at) if declaration.at else formula
+        names: list[str | None] = [*inside.starts]
+        for name in names or [None]:
+            found = solve(inside, start=name, observables=(), check=False, **at)
+            if found.converged:
+                z = [found.overlaps[str(s)] for s in free]
+                yield np.array([[*z, *(float(given.get(s, 1)) for s in declaration.controls)]])
+    yield np.array([[float(given.get(symbol, 1)) for symbol in system.unknowns]])
 
 
 def _along_curve(
@@ -238,6 +261,28 @@ def _where_the_potential_vanishes(request: Request, declaration: Root) -> Array:
 
 
 def _root(request: Request, declaration: Root) -> ThresholdResult:
+    if declaration.of or declaration.zero is None:
+        return root_of_state(request, declaration)
+    merged = merged_state(request.formula, declaration)
+    if merged is not None:
+        return root_of_state(request, declaration, merged)
+    outcome = attempt(_along_the_branch, request, declaration)
+    formula, controls = request.formula, declaration.controls
+    several = len(formula.starts) > 1 and len(controls) == 1
+    if declaration.at or declaration.start or not several or saddle_system(formula).deep:
+        found: list[ThresholdResult] = []
+    elif explicit_curve(formula, controls[0]) is not None:
+        found = []
+    else:
+        found = along_every_state(request, declaration)
+    if isinstance(outcome, ThresholdResult):
+        return with_others(outcome, found, control_name(controls[0]))
+    if found:
+        return with_others(found[0], found[1:], control_name(controls[0]))
+    raise outcome
+
+
+def _along_the_branch(request: Request, declaration: Root) -> ThresholdResult:
     system = root_system(request.formula, declaration)
     method = "root: stationarity and condition = 0"
     if declaration.reaches == 1:

@@ -94,15 +94,15 @@ def solved(
     overlaps = dict(pinned)
     known = np.where(np.abs(z) > error, z, 0.0)  # an unknown below its error is zero
     overlaps |= {str(s): float(x) for s, x in zip(system.unknowns, known, strict=True)}
-    names = [control_name(symbol) for symbol in declaration.controls]
     text = ""
     if request.digits is not None:
         given = list(request.points.values.values())
         precise = precise_solution(system, z.tolist(), given, (), request.digits)
         root, its_error = precise.roots[position], precise.errors[position]
         value, text, spread = decimal(root, its_error, request.digits)
-    others = {key: overlaps.pop(key) for key in names[1:]}
-    overlaps = {key: number for key, number in overlaps.items() if key not in names}
+    first, *more = declaration.controls
+    del overlaps[str(first)]
+    others = {control_name(symbol): overlaps.pop(str(symbol)) for symbol in more}
     return stated(request, declaration, value, spread, overlaps, method, unstable, text, others)
 
 
