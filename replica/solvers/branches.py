@@ -206,6 +206,8 @@ def branches(formula: Formula | Family, **controls: Any) -> Branches:
         else:
             ends = every_curve(found, name, low, high, fixed)
             ends = tuple(_onto_folds(found, name, end, others) for end in ends)
+        folds = tuple(fold for c in ends for fold in _folds(c.control, low, high))
+        ends = tuple(_parted(c) for c in ends)
         if not ends:
             raise ConvergenceError(
                 f"{found.name}: no saddle point for {name} from {low:g} to {high:g}"
@@ -220,7 +222,9 @@ def branches(formula: Formula | Family, **controls: Any) -> Branches:
         rising = np.concatenate([_rising(c.control) for c in ends])
         # on an explicit curve a point is stable where the control rises: no noise of eigenvalues
         by_control = np.repeat([c.explicit for c in ends], [c.control.size for c in ends])
+        begins = np.cumsum([0, *(c.control.size for c in ends)])
         stable = np.where(by_control | (not system.evolves), rising, told)
+        stable = _on_either_side(stable, control, begins)
     return Branches(
         formula=found,
         name=name,
@@ -229,9 +233,9 @@ def branches(formula: Formula | Family, **controls: Any) -> Branches:
         overlaps={str(s): z[:, k] for k, s in enumerate(found.unknowns)},
         observables={k: np.asarray(v) for k, v in zip(found.observables, seen, strict=True)},
         stable=np.asarray(stable),
-        folds=tuple(fold for c in ends for fold in _folds(c.control, low, high)),
+        folds=folds,
         boundary=_boundary(points.at(**{name: high})),
-        begins=tuple(np.cumsum([0, *(c.control.size for c in ends[:-1])]).tolist()),
+        begins=tuple(begins[:-1].tolist()),
         cut=tuple(dict.fromkeys(c.cut for c in ends if c.cut)),
     )
 
@@ -291,6 +295,28 @@ def _onto_folds(formula: Formula, name: str, curve: Curve, others: list[float]) 
         unknowns, value, _ = polished_fold(whole(formula), symbol, rows, fixed, upper)
         z[k], control[k] = [unknowns[s] for s in formula.unknowns], value
     return replace(curve, z=z, control=control)
+
+
+def _parted(curve: Curve) -> Curve:
+    """Return a curve whose turns are there twice: where one branch ends and the next begins."""
+    turns = _turns(curve.control)
+    z, control = (np.insert(c, turns, c[turns], axis=0) for c in (curve.z, curve.control))
+    return replace(curve, z=z, control=control)
+
+
+def _on_either_side(
+    stable: NDArray[np.bool_], control: Array, begins: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """Return the stability with that of points at a turn taken from their own branch.
+
+    At a fold an eigenvalue vanishes, and its sign there is rounding.
+    """
+    told = stable.copy()
+    for a, b in pairwise(begins):
+        for k in a + np.flatnonzero(np.diff(control[a:b]) == 0.0):
+            if a < k and k + 2 < b:
+                told[k], told[k + 1] = stable[k - 1], stable[k + 2]
+    return told
 
 
 def _boundary(points: Points) -> str:

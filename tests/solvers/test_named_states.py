@@ -416,3 +416,51 @@ def test_all_signs_of_eigenvalues_are_seen_with_several_overlaps():
         found = rp.threshold(formula, "it")
         assert found.value == pytest.approx(1 / 1.7**2, abs=1e-12)
         assert found.note == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("ratio", "transition", "end"),
+    [(1, 1.10852123875475, 1.322077), (2, 0.98405112363, 1.165926)],
+)
+def test_two_layers_of_signs_where_the_hidden_one_is_recovered(ratio, transition, end):
+    """What is left where the hidden variables are known is a formula of its own: one layer."""
+    a1, a2 = symbols("a1 a2", positive=True)
+    V0, V1, A0, A1 = symbols("V0 V1 A0 A1", nonnegative=True)
+    w, n, u = symbols("w n u", real=True)
+
+    def entropy_of_sign(V):
+        t = u / sqrt(V)
+        return -2 * rp.Mean(exp(rp.LogH(-t)) * rp.LogH(-t), (u, 1 - V))
+
+    def layer(V, A):
+        t = w / sqrt(V)
+        plus, minus = rp.LogH(-t) + A + n, rp.LogH(t) - A - n
+        inner = rp.Mean(rp.LogSumExp(plus, minus), (n, A))
+        return A - 2 * rp.Mean(exp(rp.LogH(-t)) * inner, (w, 1 - V))
+
+    first = log(1 + A0) / 2 - A0 * V0 / 2
+    inside = Interval.Lopen(0, 1)
+    one = rp.Formula(
+        name="recovered",
+        title="One layer",
+        potential=-first - a1 * entropy_of_sign(V0),
+        overlaps={V0: inside},
+        conjugates={V0: A0},
+        controls={a1: (Interval.open(0, oo), 1)},
+    )
+    two = rp.Formula(
+        name="two-sign-layers",
+        title="Two layers of signs",
+        potential=-first - a1 * (layer(V0, A1) - A1 * V1 / 2 + a2 * entropy_of_sign(V1)),
+        overlaps={V0: inside, V1: inside},
+        conjugates={V0: A0, V1: A1},
+        controls={a2: (Interval.open(0, oo), None), a1: (Interval.open(0, oo), 1)},
+        thresholds={
+            "it": rp.Crossing(a2, between=("uninformed", one)),
+            "amp": rp.Fold(a2, of="uninformed"),
+        },
+    )
+    found = rp.threshold(two, "it", a1=ratio)
+    assert found.value == pytest.approx(transition, abs=6e-12)
+    assert rp.threshold(two, "amp", a1=ratio).value == pytest.approx(end, abs=6e-7)

@@ -14,7 +14,6 @@ from sympy import Expr, Interval, S, Symbol
 from replica.declarations.control import control_name
 from replica.declarations.formula import Formula
 from replica.declarations.transitions import Crossing
-from replica.errors import ThresholdNotFound
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.curve import explicit_curve
 from replica.solvers.request import Request
@@ -143,12 +142,9 @@ def _crossings(declaration: Crossing, requests: Sequence[Request]) -> list[Outco
     if declaration.between or explicit_curve(formula, declaration.in_) is None:
         return one_by_one(_of_states)(declaration, requests)
     others = [request.others for request in requests]
-    try:
-        curves = sampled_curves(
-            formula, declaration.in_, others, formula.potential, closely=True, far=True
-        )
-    except ThresholdNotFound as error:
-        return [error] * len(requests)
+    curves = sampled_curves(
+        formula, declaration.in_, others, formula.potential, closely=True, far=True
+    )
     found: dict[int, Outcome] = {}
     groups: dict[tuple[Symbol, ...], list[tuple[int, Array]]] = {}
     for k, (request, sampled) in enumerate(zip(requests, curves, strict=True)):

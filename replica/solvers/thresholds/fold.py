@@ -16,7 +16,6 @@ from replica.declarations.control import control_name
 from replica.declarations.formula import Formula
 from replica.declarations.threshold import Limit
 from replica.declarations.transitions import Fold
-from replica.errors import ThresholdNotFound
 from replica.solvers.curve import explicit_curve
 from replica.solvers.limits import limit_value
 from replica.solvers.request import Request
@@ -66,11 +65,8 @@ def _folds(declaration: Fold, requests: Sequence[Request]) -> list[Outcome]:
     if named or explicit_curve(formula, declaration.in_) is None:
         return one_by_one(fold_of_state)(declaration, requests)
     upper = declaration.upper is not False
-    try:
-        others = [r.others for r in requests]
-        curves = sampled_curves(formula, declaration.in_, others, far=not upper)
-    except ThresholdNotFound as error:
-        return [error] * len(requests)
+    others = [r.others for r in requests]
+    curves = sampled_curves(formula, declaration.in_, others, far=not upper)
     outcomes: list[Outcome | None] = []
     starts = []
     for request, sampled in zip(requests, curves, strict=True):

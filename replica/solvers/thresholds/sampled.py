@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from sympy import Expr, S, Symbol
 
 from replica.declarations.formula import Formula
-from replica.errors import ThresholdNotFound
 from replica.solvers.curve import LEAVING, ExplicitCurve, explicit_curve
 
 __all__ = ["SampledCurve", "sampled_curves"]
@@ -99,7 +98,8 @@ def sampled_curves(
     a little beyond; `far` asks for the curve up to where the control is larger than at any turn,
     since with little noise the informed branch begins far along.
     """
-    curve = _curve(formula, control)
+    curve = explicit_curve(formula, control)
+    assert curve is not None  # without one states are followed
     spread = curve.spread()
     found = _sampled(curve, [spread] * len(rests), rests, observable, everywhere=closely)
     low = [n for n, sampled in enumerate(found) if far and _falls_short(sampled, spread[-1])]
@@ -225,13 +225,3 @@ def _sampled(
         asked |= new
     kept = [begin + np.flatnonzero(good[begin:end]) for begin, end in pairwise(starts)]
     return [SampledCurve(z[nodes], value[nodes], potential[nodes], column) for nodes in kept]
-
-
-def _curve(formula: Formula, control: Symbol) -> ExplicitCurve:
-    curve = explicit_curve(formula, control)
-    if curve is None:
-        raise ThresholdNotFound(
-            f"{formula.name}: folds and crossings need an explicit curve of saddle points in "
-            f"{control}, which this potential does not have"
-        )
-    return curve

@@ -28,10 +28,12 @@ __all__ = ["Seeds", "coexisting", "followed_states", "grid"]
 Array = NDArray[np.float64]
 
 # Values of the control at which a state is looked for; fewer where a point costs a mean in a mean.
-_SEEDS, _DEEP_SEEDS = 64, 10
+_SEEDS, _DEEP_SEEDS = 64, 7
 # How often values of the control are added where a state changes most, and how many each time.
 _CLOSER_LOOKS, _CLOSER = 3, 24
-_LOWEST, _HIGHEST = 1e-3, 1e4  # distances from the end of an unbounded domain
+# Distances from the end of an unbounded domain.
+_LOWEST, _HIGHEST = 1e-3, 1e4
+_DEEP_LOWEST, _DEEP_HIGHEST = 5e-4, 5e2
 _MOST_RUNS = 3  # of values of the control at which a state was found, each followed on its own
 _FEWEST = 3  # points of a state that could be followed
 _JUMP = 0.3  # relative to the largest: unknowns that change by more are taken to jump
@@ -69,17 +71,18 @@ class Seeds:
 def grid(control: Control, deep: bool) -> Array:
     """Return values over the domain of a control, geometric and linear."""
     count = _DEEP_SEEDS if deep else _SEEDS
+    near, far = (_DEEP_LOWEST, _DEEP_HIGHEST) if deep else (_LOWEST, _HIGHEST)
     low, high = float(control.domain.start), float(control.domain.end)
     if np.isfinite(low) and np.isfinite(high):
         parts = [np.linspace(low, high, count // 2 + 2)[1:-1]]
         parts.append(low + np.geomspace(_LOWEST * (high - low), high - low, count // 2 + 1)[:-1])
         found = np.unique(np.concatenate(parts))
     elif np.isfinite(low):
-        found = low + np.geomspace(_LOWEST, _HIGHEST, count)
+        found = low + np.geomspace(near, far, count)
     elif np.isfinite(high):
-        found = high - np.geomspace(_HIGHEST, _LOWEST, count)
+        found = high - np.geomspace(far, near, count)
     else:
-        away = np.geomspace(_LOWEST, _HIGHEST, count // 2)
+        away = np.geomspace(near, far, count // 2)
         found = np.concatenate([-away[::-1], away])
     return np.asarray(found)
 
@@ -94,27 +97,29 @@ def followed_states(request: Request, state: State, control: Symbol) -> Iterator
     ThresholdNotFound
         If none was found.
     """
-    others, values = request.others, grid(request.formula.control(control), state.system.deep)
+    others, deep = request.others, state.system.deep
+    span = grid(request.formula.control(control), deep)
     if not state.unknowns:
-        yield standing(values)
+        yield standing(span)
         return
-    rivals = [] if state.place else _rivals(request.formula, state)
-    for look in range(_CLOSER_LOOKS):
+    rivals = [] if state.place or deep else _rivals(request.formula, state)
+    values, last = _look(span, deep, 0), _looks(span, deep) - 1
+    for look in range(last + 1):
         own = seeds(state, control, values, others)
         theirs = [seeds(rival, control, values, others) for rival in rivals]
         apart = [
             f & _unlike(state, z, rivals, theirs) for z, f in zip(own.z, own.found, strict=True)
         ]
-        if not rivals or np.any(apart) or look == _CLOSER_LOOKS - 1:
+        if np.any(apart) or look == last or not (rivals or deep):
             break
-        values = np.unique(np.concatenate([values, *map(_jumps, (own, *theirs))]))
+        values = _look(span, deep, look + 1, (own, *theirs))
     first: Followed | None = None
     followable = False
     for z, found, alone in zip(own.z, own.found, apart, strict=True):
         unknown = found & _unlike(state, z, rivals, theirs, known=False)
         mine = next((mask for mask in (alone, unknown) if mask.any()), found)
         for k in _middles(mine, z):
-            along = followed(state, control, z[k], float(values[k]), others, values)
+            along = followed(state, control, z[k], float(values[k]), others, span)
             first = first or along
             if along.control.size >= _FEWEST:
                 followable = True
@@ -123,8 +128,8 @@ def followed_states(request: Request, state: State, control: Symbol) -> Iterator
                     return
     if first is None:
         raise request.missing(
-            f"no saddle point was found from the state {state.name} at {values.size} values of "
-            f"{control_name(control)} from {values[0]:.4g} to {values[-1]:.4g}"
+            f"no saddle point was found from the state {state.name} at {span.size} values of "
+            f"{control_name(control)} from {span[0]:.4g} to {span[-1]:.4g}"
         )
     if not followable:
         yield first
@@ -140,9 +145,10 @@ def coexisting(
     ThresholdNotFound
         If they coexist nowhere.
     """
-    others = request.others
-    values = grid(request.formula.control(control), one.system.deep or two.system.deep)
-    for look in range(_CLOSER_LOOKS):
+    others, deep = request.others, one.system.deep or two.system.deep
+    span = grid(request.formula.control(control), deep)
+    values = _look(span, deep, 0)
+    for look in range(_looks(span, deep)):
         tables = [seeds(state, control, values, others) for state in (one, two)]
         found = False
         for z in tables[0].z:
@@ -151,8 +157,8 @@ def coexisting(
                 for k in _middles(known & distinct(one, z, two, other_z), z):
                     value = float(values[k])
                     pair = (
-                        followed(one, control, z[k], value, others, values),
-                        followed(two, control, other_z[k], value, others, values),
+                        followed(one, control, z[k], value, others, span),
+                        followed(two, control, other_z[k], value, others, span),
                     )
                     if min(along.control.size for along in pair) >= _FEWEST:
                         found = True
@@ -161,13 +167,32 @@ def coexisting(
                             return
         if found:
             return
-        if look < _CLOSER_LOOKS - 1:
-            values = np.unique(np.concatenate([values, *map(_jumps, tables)]))
+        if look < _looks(span, deep) - 1:
+            values = _look(span, deep, look + 1, tables)
     name = control_name(control)
     raise request.missing(
         f"the states {one.name} and {two.name} never coexist as two saddle points: in {name} "
         f"{one.name} was found {tables[0].range_of()}, {two.name} {tables[1].range_of()}"
     )
+
+
+def _looks(span: Array, deep: bool) -> int:
+    """Return how often states are looked for."""
+    return span.size if deep else _CLOSER_LOOKS
+
+
+def _look(span: Array, deep: bool, number: int, seen: Sequence[Seeds] = ()) -> Array:
+    """Return the values of a control at which states are looked for at the first, second, ... look.
+
+    All values, and more each time where a state changes most. Where a point costs a mean within a
+    mean, one after the other from the middle: those at which a state runs to an edge cost most.
+    """
+    if deep:
+        order = np.argsort(np.abs(np.arange(span.size) - (span.size - 1) / 2), kind="stable")
+        return span[order[number : number + 1]]
+    if not number:
+        return span
+    return np.unique(np.concatenate([seen[0].control, *map(_jumps, seen)]))
 
 
 def _rivals(formula: Formula, state: State) -> list[State]:
@@ -237,7 +262,8 @@ def seeds(state: State, control: Symbol, values: Array, others: Sequence[float])
         z = np.stack([found.overlaps[str(s)] for s in state.unknowns], axis=1)
         left = ~np.asarray(found.converged)
         tables.append((z, ~left))
-    for start in state.starts if left.any() else ():
+    # where a point costs a mean within a mean, what `solve` says is enough
+    for start in state.starts if left.any() and not (tables and system.deep) else ():
         for method in ("auto", "newton"):
             z, good = np.full((values.size, system.size), np.nan), np.zeros(values.size, bool)
             ended = solve_flat(system, [start], [p[left] for p in given], method, _STEPS)
