@@ -23,7 +23,8 @@ from sympy import (
 
 from replica.declarations.control import Control, Relation
 from replica.declarations.formula import Formula
-from replica.declarations.threshold import Fold, Instability, Limit, Root
+from replica.declarations.threshold import Instability, Limit, Root
+from replica.declarations.transitions import Fold
 from replica.errors import DeclarationError, UnknownName
 from replica.language.means import Mean
 from replica.language.primitives import LogH
