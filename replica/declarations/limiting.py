@@ -58,6 +58,10 @@ def limit_of(
     known: Mapping[str, Any],
 ) -> Any:
     """Return the limit of a formula; see `Formula.limit`."""
+    if formula.potential is None:
+        raise DeclarationError(
+            f"limit of {formula.name}: it has no potential, of which the limit is taken"
+        )
     approach = Approach.of(formula, symbol, value)
     scaled = Scaled.of(formula, approach, scaling, domains)
     found = _Limit(formula, approach, scaled)

@@ -314,3 +314,15 @@ def test_thresholds_of_states_that_are_left():
     found = hopfield(starts=starts, thresholds=thresholds).limit(T, 0, {q: 1 - chi * T})
     assert set(found.starts) == {"retrieval"}
     assert set(found.thresholds) == {"kept"}
+
+
+def test_refused_without_potential():
+    equations = Formula(
+        name="own",
+        title="Own",
+        equations={q: 1 / (1 + T)},
+        overlaps={q: Interval(0, 1)},
+        controls={T: TEMPERATURE},
+    )
+    with pytest.raises(DeclarationError, match="limit of own: it has no potential"):
+        equations.limit(T, 0)
