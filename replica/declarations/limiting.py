@@ -58,6 +58,10 @@ def limit_of(
     known: Mapping[str, Any],
 ) -> Any:
     """Return the limit of a formula; see `Formula.limit`."""
+    if formula.potential is None:
+        raise DeclarationError(
+            f"limit of {formula.name}: it has no potential, of which the limit is taken"
+        )
     approach = Approach.of(formula, symbol, value)
     scaled = Scaled.of(formula, approach, scaling, domains)
     found = _Limit(formula, approach, scaled)
@@ -365,8 +369,10 @@ class _Limit:
             if all(symbol in unknowns for symbol in place)
         }
         thresholds = {}
+        lost = {*formula.starts, *formula.subspaces} - {n for n, p in starts.items() if p}
+        lost -= set(subspaces)
         for name, threshold in formula.thresholds.items():
-            moved = self._threshold(threshold, left)
+            moved = self._threshold(threshold, left, lost)
             if moved is not None:
                 thresholds[name] = moved
         gone = {approach.symbol, *(old for old in self.scaled.new)}
@@ -443,8 +449,11 @@ class _Limit:
             return oo * series.lead[1] if series.lead[1].is_number else oo
         return self._finite(found)
 
-    def _threshold(self, threshold: Threshold, left: set[str]) -> Threshold | None:
-        """Return a threshold in the scaled unknowns, None where it has no meaning in the limit."""
+    def _threshold(self, threshold: Threshold, left: set[str], lost: set[str]) -> Threshold | None:
+        """Return a threshold in the scaled unknowns, None where it has no meaning in the limit.
+
+        Observables are `left`, and states that it may name are `lost`.
+        """
         gone = {self.approach.symbol, *self.scaled.new}
         if set(threshold.controls) & gone:
             return None
@@ -452,8 +461,11 @@ class _Limit:
         try:
             for item in fields(threshold):
                 value = getattr(threshold, item.name)
-                if item.name == "in_":
+                if item.name in ("in_", "doc", "caveat"):
                     continue
+                states = value if isinstance(value, tuple) else (value,)
+                if any(isinstance(state, str) and state in lost for state in states):
+                    return None
                 if item.name == "zero":
                     zeros = value if isinstance(value, tuple) else (value,)
                     if any(isinstance(zero, str) and zero not in left for zero in zeros):

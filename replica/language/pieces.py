@@ -248,7 +248,8 @@ class _Pieces:
 
     def expression(self, field: Symbol) -> Expr:
         """Return the function as a sum over its places, from its simplest piece on."""
-        if len(self.breaks) == 1 and self.breaks[0].is_number:
+        # of a place with roots sympy may not know that it is real, and derives Abs otherwise
+        if len(self.breaks) == 1 and self.breaks[0].is_polynomial():
             height, slope, bend = _coefficients(expand(self.parts[1] - self.parts[0]), field)
             level = (self.parts[0] + self.parts[1]) / 2
             if bend == 0 and _shown(level).has_free(field) is False:

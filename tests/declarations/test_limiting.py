@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 from sympy import (
@@ -23,7 +23,7 @@ from sympy import (
 
 from replica.declarations.control import Control, Relation
 from replica.declarations.formula import Formula
-from replica.declarations.threshold import Instability, Limit, Root
+from replica.declarations.threshold import Determining, Instability, Limit, Root
 from replica.declarations.transitions import Fold
 from replica.errors import DeclarationError, UnknownName
 from replica.language.means import Mean
@@ -293,3 +293,37 @@ def test_refused_logarithms_are_named():
     )
     with pytest.raises(DeclarationError, match=r"q\*log\(T\) leaves a logarithm"):
         logarithmic.limit(T, 0)
+
+
+@dataclass(frozen=True)
+class Named(Determining):
+    """A threshold of a named state."""
+
+    in_: Symbol
+    of: tuple[str, ...]
+    doc: str = ""
+    unless: tuple = ()
+    caveat: str = ""
+
+
+def test_thresholds_of_states_that_are_left():
+    thresholds = {
+        "kept": Named(alpha, ("retrieval",), doc="lost"),
+        "gone": Named(alpha, ("retrieval", "lost")),
+    }
+    starts = {"retrieval": {m: 1, q: 1}, "lost": {r: 1 / T}}
+    found = hopfield(starts=starts, thresholds=thresholds).limit(T, 0, {q: 1 - chi * T})
+    assert set(found.starts) == {"retrieval"}
+    assert set(found.thresholds) == {"kept"}
+
+
+def test_refused_without_potential():
+    equations = Formula(
+        name="own",
+        title="Own",
+        equations={q: 1 / (1 + T)},
+        overlaps={q: Interval(0, 1)},
+        controls={T: TEMPERATURE},
+    )
+    with pytest.raises(DeclarationError, match="limit of own: it has no potential"):
+        equations.limit(T, 0)
