@@ -48,6 +48,7 @@ from replica.language.curves import Curve, Proximal
 from replica.language.envelope import Envelope
 from replica.language.laws import Law
 from replica.language.means import BoundMean
+from replica.language.minima import Landscape, LowestPoint, LowestValue
 from replica.language.primitives import (
     Clip,
     LogCosh,
@@ -113,6 +114,8 @@ FUNCTIONS: tuple[type[Basic], ...] = (
     Clip,
     Proximal,
     Envelope,
+    LowestPoint,
+    LowestValue,
     exp,
     log,
     cosh,
@@ -145,6 +148,7 @@ _STRUCTURE = (
     Lambda,
     Tuple,
     Curve,
+    Landscape,
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from replica.numerics.functions import FUNCTIONS
 from replica.numerics.implementation import Implementation
+from replica.numerics.minima import MINIMA
 from replica.numerics.proximal import (
     precise_proximal,
     proximal,
@@ -15,6 +16,7 @@ __all__ = ["IMPLEMENTATIONS"]
 
 IMPLEMENTATIONS: dict[str, Implementation] = {
     **FUNCTIONS,
+    **MINIMA,
     "Proximal": Implementation(
         proximal, proximal_slopes, precise_proximal, rounding=proximal_rounding
     ),

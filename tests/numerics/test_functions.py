@@ -177,7 +177,7 @@ def test_every_primitive_has_an_implementation_and_a_truth():
     names = {primitive.__name__ for primitive in PRIMITIVES}
     pairs = {primitive.__name__ for primitive in BIVARIATE}
     # these: test_proximal.py, language/test_spectral.py, test_bivariate.py, test_tilted.py
-    others = {"Clip", "Proximal", "CompanionStieltjes", *pairs}
+    others = {"Clip", "Proximal", "LowestPoint", "LowestValue", "CompanionStieltjes", *pairs}
     tilted = {f"{law}{kind}" for law in ("Interval", "Exponential") for kind in KINDS}
     assert set(IMPLEMENTATIONS) == names | others
     kinds = (PRODUCTS, ONE, SIZES, QUOTIENTS, LOGARITHMS, INTERVALS, SUMS)
