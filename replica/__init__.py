@@ -142,6 +142,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "LabelSum",
         "Mean",
     ),
+    "replica.language.minima": ("Minimum",),
     "replica.language.primitives": (
         "LogCosh",
         "LogH",
@@ -272,6 +273,7 @@ if TYPE_CHECKING:  # a type checker cannot read the table: these are its names
     from replica.language.logmeans import TiltedMean as TiltedMean
     from replica.language.means import LabelSum as LabelSum
     from replica.language.means import Mean as Mean
+    from replica.language.minima import Minimum as Minimum
     from replica.language.primitives import LogCosh as LogCosh
     from replica.language.primitives import LogH as LogH
     from replica.language.primitives import LogHDifference as LogHDifference

@@ -11,7 +11,9 @@ which has no value: :math:`F(\theta)' = [F]\, \delta` and not :math:`F'(\theta)\
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 
 from sympy import (
@@ -21,6 +23,7 @@ from sympy import (
     DiracDelta,
     Dummy,
     Expr,
+    Float,
     Heaviside,
     Max,
     Min,
@@ -29,6 +32,7 @@ from sympy import (
     Rational,
     S,
     Symbol,
+    count_ops,
     exp,
     expand,
     factor_list,
@@ -42,7 +46,7 @@ from sympy import (
 from sympy.polys.polyerrors import PolynomialError
 
 from replica.errors import DeclarationError
-from replica.language.primitives import Clip, PositivePart, Tanh
+from replica.language.primitives import Clip, PositivePart, Primitive, Tanh
 
 __all__ = [
     "CONTINUOUS",
@@ -56,6 +60,7 @@ __all__ = [
     "places",
     "sift",
     "smooth_derivative",
+    "vanishes",
 ]
 
 JUMPING = (Heaviside, sign)
@@ -65,6 +70,7 @@ CONTINUOUS = (Abs, Max, Min, PositivePart, Clip)
 """Functions that turn, without a jump, where one branch takes over from another."""
 
 _MOST_BRANCHES = 64  # of one argument; beyond, its places are not looked for
+_LARGE = 60  # operations of a polynomial that is not factored
 _ORDERS = 4  # derivatives that are tried for the side on which an argument is positive
 _PROBES = (Rational(7, 5), Rational(3, 7), Rational(19, 8))  # values of symbols, to see a zero
 
@@ -98,14 +104,29 @@ def branches(argument: Expr, field: Symbol) -> Iterator[tuple[Expr, tuple[Expr, 
     >>> list(branches(Abs(x) - a, x))
     [(-a + x, (x,)), (-a - x, (-x,))]
     """
+    yield from _branches(argument, field, ())
+
+
+def _branches(
+    argument: Expr, field: Symbol, above: tuple[Expr, ...]
+) -> Iterator[tuple[Expr, tuple[Expr, ...]]]:
     kinks = set(_turning(argument, field))
     if not kinks:
-        yield argument, ()
+        yield argument, above
         return
-    kink = min(kinks, key=lambda node: (len(node.atoms(*CONTINUOUS, *JUMPING)), str(node)))
+    # the outermost first: of a minimum, only the branches of the part that is it matter
+    kink = max(kinks, key=lambda node: (len(node.atoms(*CONTINUOUS, *JUMPING)), str(node)))
     for value, positive in _sides(kink):
-        for branch, others in branches(argument.xreplace({kink: value}), field):
-            yield branch, (*positive, *others)
+        if not any(_exclude(new, old, field) for new in positive for old in above):
+            yield from _branches(argument.xreplace({kink: value}), field, (*above, *positive))
+
+
+def _exclude(one: Expr, two: Expr, field: Symbol) -> bool:
+    """Tell whether two affine expressions are known never to be positive together."""
+    slopes = one.diff(field), two.diff(field)
+    if not all(slope.is_number for slope in slopes) or slopes[0] * slopes[1] >= 0:
+        return False
+    return bool(expand(one * abs(slopes[1]) + two * abs(slopes[0])).is_nonpositive)
 
 
 def _turning(node: Basic, field: Symbol) -> Iterator[Expr]:
@@ -140,7 +161,8 @@ def _sides(kink: Expr) -> list[tuple[Expr, tuple[Expr, ...]]]:
     return [(above, (u,)), (below, (-u,))]
 
 
-def places(argument: Expr, field: Symbol) -> list[Place] | None:
+@lru_cache(maxsize=1024)
+def places(argument: Expr, field: Symbol) -> tuple[Place, ...] | None:
     """Return the zeros of an argument along a field, None if one of them has no formula.
 
     Examples
@@ -161,11 +183,11 @@ def places(argument: Expr, field: Symbol) -> list[Place] | None:
             holds = real
             for condition in positive:
                 value = condition.subs(field, at)
-                if not _vanishes(value, real):
+                if not vanishes(value, real):
                     holds *= Heaviside(value)
             if holds != 0:
                 found.append(Place(at, branch, holds))
-    return found
+    return tuple(found)
 
 
 def _zeros(branch: Expr, field: Symbol) -> list[tuple[Expr, Expr]] | None:
@@ -228,10 +250,11 @@ def _zeros_of_polynomial(branch: Expr, field: Symbol) -> list[tuple[Expr, Expr]]
     functions = {n: Dummy(real=True) for n in branch.atoms(*CONTINUOUS, *JUMPING)}
     back = {dummy: node for node, dummy in functions.items()}
     plain = branch.xreplace(functions)
-    try:
-        parts = [part for part, _ in factor_list(plain, field)[1]]
-    except PolynomialError:  # coefficients with roots, such as m / sqrt(alpha)
-        parts = [plain]
+    parts = [plain]
+    # sympy cannot factor with floats among symbols, and takes long over large coefficients
+    if not plain.has(Float) and count_ops(plain) < _LARGE:
+        with suppress(PolynomialError):  # coefficients with roots, such as m / sqrt(alpha)
+            parts = [part for part, _ in factor_list(plain, field)[1]]
     for part in parts:
         coefficients = [c.xreplace(back) for c in part.as_poly(field).all_coeffs()]
         if len(coefficients) == 2:
@@ -282,8 +305,7 @@ def jumps(expression: Expr, field: Symbol) -> list[tuple[Place, Expr]]:
     [(a, log(2))]
     """
     known: list[Place] = []
-    for node, bound in _jumping(expression, field, frozenset()):
-        argument = node.args[0]
+    for node, argument, bound in _jumping(expression, field, frozenset()):
         zeros = places(argument, field)
         if zeros is None:
             if bound & argument.free_symbols or _is_continuous(expression, argument):
@@ -331,15 +353,29 @@ def _both(one: Expr, two: Expr) -> Expr:
 
 def _jumping(
     node: Basic, field: Symbol, bound: frozenset[Symbol]
-) -> Iterator[tuple[Expr, frozenset[Symbol]]]:
-    """Yield the nodes that may jump along a field, with the inner fields they may contain."""
+) -> Iterator[tuple[Expr, Expr, frozenset[Symbol]]]:
+    """Yield the nodes that may jump along a field, where what vanishes, and inner fields in it."""
     if not node.has_free(field):
         return
-    if isinstance(node, JUMPING):
-        yield node, bound
+    for argument in _switches(node):
+        if argument.has_free(field):
+            yield node, argument, bound
     bound = bound | set(getattr(node, "bound_symbols", ()))
     for argument in node.args:
         yield from _jumping(argument, field, bound)
+
+
+def _switches(node: Basic) -> list[Expr]:
+    """Return what vanishes where a node jumps."""
+    if isinstance(node, JUMPING):
+        return [node.args[0]]
+    found = node.switches() if isinstance(node, Primitive) else []
+    if found is None:
+        raise DeclarationError(
+            f"no formula for the places at which the lowest branch changes in {node}: a derivative "
+            f"needs it; a parameter whose sign mirrors the objective would give one"
+        )
+    return found
 
 
 def _is_continuous(expression: Expr, argument: Expr) -> bool:
@@ -362,8 +398,12 @@ def _beside(node: Basic, field: Symbol, place: Place, side: int) -> Basic:
     if hasattr(node, "renamed"):
         node = node.renamed(place.at.free_symbols)
     rebuilt = [_beside(argument, field, place, side) for argument in node.args]
-    if isinstance(node, JUMPING) and _vanishes(rebuilt[0], place.holds):
+    if isinstance(node, JUMPING) and vanishes(rebuilt[0], place.holds):
         rebuilt = [_approach(node.args[0], field, place, side)]
+    elif isinstance(node, Primitive) and _switches(node):
+        for argument in _switches(node):
+            if vanishes(_beside(argument, field, place, side), place.holds):
+                return node.beside(rebuilt, _approach(argument, field, place, side))
     elif isinstance(node, (PositivePart, *JUMPING)):
         rebuilt = rebuilt[:1]
         if isinstance(node, PositivePart) and rebuilt[0].is_nonpositive:
@@ -377,12 +417,13 @@ def _approach(argument: Expr, field: Symbol, place: Place, side: int) -> Expr:
     for order in range(1, _ORDERS + 1):
         slope = smooth_derivative(slope, field)
         value = _beside(slope, field, place, side)
-        if not _vanishes(value, place.holds):
+        if not vanishes(value, place.holds):
             return side**order * value
     return S.Zero
 
 
-def _vanishes(value: Expr, holds: Expr) -> bool:
+@lru_cache(maxsize=4096)
+def vanishes(value: Expr, holds: Expr) -> bool:
     """Tell whether an expression is zero for all values of its symbols for which `holds` is one."""
     if value.is_number or value.is_Symbol:
         return bool(value.is_zero)

@@ -427,7 +427,7 @@ def as_expression(part: Scalar) -> Expr:
         found = None
     if not isinstance(found, Expr):
         raise DeclarationError(
-            f"Mean takes sympy expressions, not text or {type(part).__name__}: {part!r}"
+            f"this takes sympy expressions, not text or {type(part).__name__}: {part!r}"
         )
     return found
 

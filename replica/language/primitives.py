@@ -27,6 +27,7 @@ primitive                 value                                       derivative
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sympy import (
@@ -89,6 +90,14 @@ class Primitive(Function):
         Empty where that is each argument itself, over a width of one.
         """
         return []
+
+    def switches(self) -> list[Expr] | None:
+        """Return what vanishes where the function jumps; None where that has no formula."""
+        return []
+
+    def beside(self, values: Sequence[Expr], approach: Expr) -> Expr:
+        """Return the limit at a jump, as what vanishes there goes to zero with a given sign."""
+        raise NotImplementedError
 
     def plain(self) -> Expr | None:
         """Return the same in functions of sympy, which may overflow; None where there is none."""

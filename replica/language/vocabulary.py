@@ -49,6 +49,7 @@ from replica.language.envelope import Envelope
 from replica.language.implicit import Equation, ImplicitRoot
 from replica.language.laws import Law
 from replica.language.means import BoundMean
+from replica.language.minima import Landscape, LowestPoint, LowestValue
 from replica.language.primitives import (
     Clip,
     LogCosh,
@@ -115,6 +116,8 @@ FUNCTIONS: tuple[type[Basic], ...] = (
     Proximal,
     Envelope,
     ImplicitRoot,
+    LowestPoint,
+    LowestValue,
     exp,
     log,
     cosh,
@@ -148,6 +151,7 @@ _STRUCTURE = (
     Tuple,
     Curve,
     Equation,
+    Landscape,
 )
 
 

@@ -34,9 +34,10 @@ from sympy import (
 
 from replica.language.bivariate import BIVARIATE, LogBivariateNormalCDF
 from replica.language.curves import Proximal
-from replica.language.kinks import branches, places
+from replica.language.kinks import branches, places, vanishes
 from replica.language.logmeans import LogMean, TiltedMean
 from replica.language.means import Mean
+from replica.language.minima import LowestPoint, LowestValue
 from replica.language.primitives import (
     Clip,
     LogH,
@@ -161,6 +162,11 @@ def _of_node(node: Basic, field: Symbol, inner: dict[Symbol, Expr]) -> list[Feat
             for feature in _of_argument(argument - centre, field, inner, smooth=True):
                 if feature is not None:
                     features.append(replace(feature, width=width * feature.width))
+    elif isinstance(node, (LowestPoint, LowestValue)):
+        for argument in node.values:
+            features += _of_argument(argument, field, inner, smooth=True)
+        for argument in node.args[0].switches(node.values) or ():
+            features += _of_zeros(argument, field, inner)
     elif isinstance(node, log) or (isinstance(node, Pow) and not node.exp.is_Integer):
         features = _of_singular(node.args[0], field, inner)
     elif isinstance(node, Pow) and node.exp.is_negative:
@@ -186,7 +192,7 @@ def _at_usual_fields(feature: Feature, field: Symbol, inner: dict[Symbol, Expr])
     None if it is off the real line.
     """
     centre, width = feature.centre, feature.width
-    if any(part.is_number and part.is_real is False for part in (centre, width)):
+    if centre.is_real is False or width.is_real is False:
         return None
     if not (centre.has_free(*inner) or width.has_free(field, *inner)):
         return feature
@@ -230,7 +236,8 @@ def _of_argument(
         return [affine]
     a, b, c = coefficients
     vertex, root = -b / (2 * a), sqrt(b**2 - 4 * a * c)  # NaN where there is no real zero
-    if root == 0:  # a double zero: the argument does not change sign
+    # a double zero: the argument does not change sign
+    if root == 0 or (not smooth and vanishes(b**2 - 4 * a * c, S.One)):
         return [Feature(vertex, 1 / sqrt(Abs(a)) if smooth else S.Zero)]
     width = 1 / Abs(root) if smooth else S.Zero
     zeros = [Feature(vertex + side * root / (2 * a), width) for side in (1, -1)]
