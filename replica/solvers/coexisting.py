@@ -112,7 +112,7 @@ class States(Sequence[Solution]):
         names = list(self.found[0].overlaps)[:_SHOWN]
         cells = [[*names, "potential", "stable"]]
         for solution in self.found:
-            numbers = [f"{solution.overlaps[name]:.10g}" for name in names]
+            numbers = [_rounded(solution.overlaps[name], solution.errors[name]) for name in names]
             told = {True: "yes", False: "no", None: "unknown"}[solution.stable]
             potential = with_error(float(solution.potential), float(solution.errors["potential"]))
             cells.append([*numbers, potential, told])
@@ -123,6 +123,11 @@ class States(Sequence[Solution]):
     def __repr__(self) -> str:
         title = f"{self.formula.name} ({settings(self.controls)}): {len(self.found)} states"
         return "\n".join([title, self._table(80), *([f"  note  {self.note}"] * bool(self.note))])
+
+
+def _rounded(value: float, error: float) -> str:
+    """Write a number with ten digits, what is no larger than its error as zero."""
+    return "0" if abs(value) <= error < 1e-9 else f"{value:.10g}"
 
 
 def _same(first: Solution, second: Solution) -> bool:

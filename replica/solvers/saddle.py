@@ -12,7 +12,7 @@ from replica.declarations.formula import Formula
 from replica.declarations.numbers import read_number
 from replica.declarations.point import Points
 from replica.declarations.reading import read
-from replica.errors import ControlError, ConvergenceError, UnknownName
+from replica.errors import ControlError, ConvergenceError, DeclarationError, UnknownName
 from replica.solvers.assembly import with_digits
 from replica.solvers.coexisting import States, every_state
 from replica.solvers.iteration import PROPOSALS
@@ -173,7 +173,7 @@ def solve(
             f"and a formula of equations has none; name another start"
         )
     asked = Asked(
-        start=begun(points, start) if isinstance(start, Solution) else start,
+        start=_begun(points, start),
         follow=_followed(points, follow),
         exclude=excluded(found, exclude),
         method=method,
@@ -182,7 +182,10 @@ def solve(
         observables=wanted,
     )
     if states is not None:
-        return _every_state(points, asked, states, follow, check)
+        if digits is not None or follow is not None:
+            other = "digits" if digits is not None else "follow"
+            raise ControlError(f"{found.name}: states={states!r} looks everywhere, without {other}")
+        return _every_state(points, asked, states, check)
     solution, on_edge = solve_points(points, asked)
     if shape == ():
         known = solution.status in (Status.CONVERGED, Status.INACCURATE)
@@ -201,6 +204,15 @@ def _check_settings(method: str, tolerance: float, max_steps: int) -> None:
         raise ControlError(f"tolerance = {tolerance} must lie between 0 and 1, say 1e-9")
     if max_steps < 1:
         raise ControlError(f"max_steps = {max_steps} must be at least 1")
+
+
+def _begun(points: Points, start: Start) -> Any:
+    """Return where to begin: a solution as an array of its unknowns, anything else as it is."""
+    if isinstance(start, np.ndarray):
+        raise DeclarationError(
+            f"start must be a name, a mapping of overlaps or a solution, not {start!r:.60}"
+        )
+    return begun(points, start) if isinstance(start, Solution) else start
 
 
 def _followed(points: Points, follow: Mapping[Any, Any] | None) -> dict[str, Any]:
@@ -231,13 +243,11 @@ def _followed(points: Points, follow: Mapping[Any, Any] | None) -> dict[str, Any
     return found
 
 
-def _every_state(points: Points, asked: Asked, states: str, follow: Any, check: bool) -> States:
+def _every_state(points: Points, asked: Asked, states: str, check: bool) -> States:
     """Return all states at a single point."""
     name = points.formula.name
     if states != "all":
         raise UnknownName("choice of states", states, ("all",), name)
-    if follow is not None:
-        raise ControlError(f"{name}: states='all' looks everywhere, so it takes no follow")
     found = every_state(points.single("states='all'", "; branches follow them"), asked)
     if check and not found:
         raise ConvergenceError(

@@ -25,6 +25,7 @@ from replica.errors import (
 from replica.files import whole_file
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.boundary import boundary_attracts, boundary_values
+from replica.solvers.solution import Solution
 from replica.solvers.symmetry import refuse_symmetric
 from replica.solvers.system import System, saddle_system, without_overlaps
 from replica.writing import listed, plain
@@ -117,7 +118,7 @@ def trajectory(
     formula: Formula | Family,
     *,
     steps: int = 50,
-    start: str | Mapping[Any, float] = "uninformed",
+    start: str | Mapping[Any, float] | Solution = "uninformed",
     **controls: Any,
 ) -> Trajectory:
     r"""Iterate the saddle-point equations: state evolution.
@@ -131,7 +132,7 @@ def trajectory(
         structural options.
     steps : int
         Number of iterations.
-    start : {"uninformed", "informed"} or mapping of overlap to number
+    start : {"uninformed", "informed"}, mapping of overlap to number, or Solution
         Next to no knowledge of the teacher, next to all of it, or given overlaps. Exactly no
         overlap is a fixed point where the labels are even in the field, so a part 1e-4 of the
         range is assumed.
@@ -313,6 +314,8 @@ def _begin(formula: Formula, system: System, start: Any, parameters: list[Array]
             falling = _falls(formula, symbol)
             z[0, k] = top - share * far if falling else low[0, k] + share * far
         return z
+    if isinstance(start, Solution):
+        start = {s: start[str(s)] for s in formula.overlaps}
     if not isinstance(start, Mapping):
         raise DeclarationError(f"start must be a name or a mapping of overlaps, not {start!r}")
     for key, value in start.items():

@@ -48,6 +48,12 @@ def test_given_start():
     assert path.start == "given"
 
 
+def test_a_solution_is_a_start_and_stays():
+    there = rp.solve(SIGN, alpha=1.2)
+    path = rp.trajectory(SIGN, alpha=1.2, steps=5, start=there)
+    assert path["D"] == pytest.approx(np.full(6, there["D"]), abs=1e-13)
+
+
 def test_storage_saddle_is_a_fixed_point_of_its_own_dynamics():
     binary = rp.formulas["binary-perceptron"]
     path = rp.trajectory(binary, alpha=0.5, kappa=0, steps=60)
