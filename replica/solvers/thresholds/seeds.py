@@ -185,10 +185,10 @@ def _look(span: Array, deep: bool, number: int, seen: Sequence[Seeds] = ()) -> A
     """Return the values of a control at which states are looked for at the first, second, ... look.
 
     All values, and more each time where a state changes most. Where a point costs a mean within a
-    mean, one after the other from the middle: those at which a state runs to an edge cost most.
+    mean, one after the other, small ones first: those at which a state runs to an edge cost most.
     """
     if deep:
-        order = np.argsort(np.abs(np.arange(span.size) - (span.size - 1) / 2), kind="stable")
+        order = np.argsort(np.abs(np.arange(span.size) - 0.35 * (span.size - 1)), kind="stable")
         return span[order[number : number + 1]]
     if not number:
         return span
