@@ -20,7 +20,7 @@ from replica.solvers.solution import Status
 from replica.solvers.stability import attracts
 from replica.solvers.thresholds.state import State
 
-__all__ = ["FOLD", "RANGE", "UNSTABLE", "Followed", "followed", "one_way", "standing"]
+__all__ = ["FOLD", "LOST", "RANGE", "UNSTABLE", "Followed", "followed", "one_way", "standing"]
 
 Array = NDArray[np.float64]
 
@@ -37,6 +37,7 @@ _AWAY = np.concatenate([np.logspace(-8, -0.5, 24), -np.logspace(-8, -0.5, 24)])
 FOLD = "turns back"
 UNSTABLE = "becomes unstable"
 RANGE = "was followed no farther"
+LOST = "was lost"
 
 
 @dataclass(frozen=True)
@@ -143,10 +144,10 @@ def one_way(
             last = _last_stable(state, control, points[-3], points[-2], others)
             points = np.concatenate([points[:-2], last[None]])
         elif not (lost and judged):
-            return points, f"was lost: {branch.ended}" if lost else watch.why
+            return points, f"{LOST}: {branch.ended}" if lost else watch.why
         onwards = _going_on(state, control, points[-1], others, sign) if left else None
         if onwards is None:
-            return points, f"was lost: {branch.ended}" if lost else UNSTABLE
+            return points, f"{LOST}: {branch.ended}" if lost else UNSTABLE
         points = np.concatenate([points, onwards[None]])
         start, left = onwards, left - 1
 

@@ -20,7 +20,7 @@ from replica.solvers.request import Request
 from replica.solvers.saddle import solve
 from replica.solvers.solution import Status
 from replica.solvers.strategies import solve_flat
-from replica.solvers.thresholds.following import Followed, followed, standing
+from replica.solvers.thresholds.following import LOST, Followed, followed, standing
 from replica.solvers.thresholds.state import State, named_state
 
 __all__ = ["Seeds", "coexisting", "followed_states", "grid"]
@@ -36,6 +36,8 @@ _LOWEST, _HIGHEST = 1e-3, 1e4
 _DEEP_LOWEST, _DEEP_HIGHEST = 5e-4, 5e2
 _MOST_RUNS = 3  # of values of the control at which a state was found, each followed on its own
 _FEWEST = 3  # points of a state that could be followed
+_SHARES = (0.5, 0.75, 0.25, 0.9, 0.1)  # of such a run, where a state is followed from
+_NEARBY = 1e-2  # relative range of the control in which a state is lost at once
 _JUMP = 0.3  # relative to the largest: unknowns that change by more are taken to jump
 _SAME = 1e-5  # relative: saddle points closer than this are one
 _STEPS = 60  # of an iteration at most
@@ -118,14 +120,18 @@ def followed_states(request: Request, state: State, control: Symbol) -> Iterator
     for z, found, alone in zip(own.z, own.found, apart, strict=True):
         unknown = found & _unlike(state, z, rivals, theirs, known=False)
         mine = next((mask for mask in (alone, unknown) if mask.any()), found)
-        for k in _middles(mine, z):
-            along = followed(state, control, z[k], float(values[k]), others, span)
-            first = first or along
-            if along.control.size >= _FEWEST:
-                followable = True
-                yield along
-                if state.solvable:
-                    return
+        for places in _runs(mine, z):
+            for k in places:
+                along = followed(state, control, z[k], float(values[k]), others, span)
+                first = first or along
+                if _went_on(along):
+                    break
+            else:
+                continue
+            followable = True
+            yield along
+            if state.solvable:
+                return
     if first is None:
         raise request.missing(
             f"no saddle point was found from the state {state.name} at {span.size} values of "
@@ -154,17 +160,21 @@ def coexisting(
         for z in tables[0].z:
             for other_z in tables[1].z:
                 known = np.isfinite(z).all(axis=1) & np.isfinite(other_z).all(axis=1)
-                for k in _middles(known & distinct(one, z, two, other_z), z):
-                    value = float(values[k])
-                    pair = (
-                        followed(one, control, z[k], value, others, span),
-                        followed(two, control, other_z[k], value, others, span),
-                    )
-                    if min(along.control.size for along in pair) >= _FEWEST:
-                        found = True
-                        yield pair
-                        if one.solvable and two.solvable:
-                            return
+                for places in _runs(known & distinct(one, z, two, other_z), z):
+                    for k in places:
+                        value = float(values[k])
+                        pair = (
+                            followed(one, control, z[k], value, others, span),
+                            followed(two, control, other_z[k], value, others, span),
+                        )
+                        if all(map(_went_on, pair)):
+                            break
+                    else:
+                        continue
+                    found = True
+                    yield pair
+                    if one.solvable and two.solvable:
+                        return
         if found:
             return
         if look < _looks(span, deep) - 1:
@@ -215,10 +225,11 @@ def _unlike(
     return apart
 
 
-def _middles(known: NDArray[np.bool_], z: Array) -> list[int]:
-    """Return the middles of the longest runs of what is known, in which the unknowns do not jump.
+def _runs(known: NDArray[np.bool_], z: Array) -> list[list[int]]:
+    """Return places in the longest runs of what is known, in which the unknowns do not jump.
 
-    Such as from one branch to another, or from the end of a domain.
+    Such as from one branch to another, or from the end of a domain. The middle of a run comes
+    first; others follow because next to an end of a domain a branch is soon lost.
     """
     size = np.maximum(np.abs(np.where(known[:, None], z, 0.0)).max(axis=0, initial=0.0), 1e-300)
     with np.errstate(invalid="ignore"):
@@ -233,7 +244,18 @@ def _middles(known: NDArray[np.bool_], z: Array) -> list[int]:
     if begin is not None:
         runs.append((begin, known.size))
     longest = sorted(runs, key=lambda run: run[0] - run[1])[:_MOST_RUNS]
-    return [first + (last - first) // 2 for first, last in longest]
+    return [
+        list(dict.fromkeys(first + int((last - first) * share) for share in _SHARES))
+        for first, last in longest
+    ]
+
+
+def _went_on(along: Followed) -> bool:
+    """Tell whether a state could be followed: it was not lost next to where that began."""
+    if along.control.size < _FEWEST:
+        return False
+    lost = all(end.startswith(LOST) for end in along.ends)
+    return not lost or bool(np.ptp(along.control) > _NEARBY * np.abs(along.control).max())
 
 
 def _jumps(table: Seeds) -> Array:
