@@ -32,6 +32,7 @@ Array = NDArray[np.float64]
 
 # Steps along the branch, as a part of the room that the unknowns have left.
 _FIRST_STEP, _LONGEST_STEP, _SHORTEST_STEP = 0.1, 0.4, 1e-7
+_SMALLEST_UNIT = 1e-2  # of an unknown next to zero; smaller takes more steps
 _CORRECTIONS = 8  # Newton steps, at most, that bring a step back onto the branch
 _LAST_CORRECTION = 1e-8  # a Newton step below this, as a part of the room, is the last
 _AT_END = 1e-9  # relative: this close to an open end of a domain the branch has ended
@@ -98,7 +99,11 @@ def follow(
     tangent[-1] = 1.0 if upwards else -1.0
     length = _FIRST_STEP
     while len(found) < most:
-        size = system.room(here[None], parameters)[0]
+        # small unknowns, such as overlaps of sparse weights, in units of themselves: two branches
+        # may lie close to each other there
+        size = np.minimum(
+            system.room(here[None], parameters)[0], np.maximum(np.abs(here), _SMALLEST_UNIT)
+        )
         if (size <= _AT_END * np.maximum(np.abs(here), 1.0)).any():
             return Branch(np.array(found), "an unknown or the control ran to the end of its domain")
         scaled = _tangent(system, here, parameters, size, tangent, refinement)

@@ -95,9 +95,12 @@ def spiked_matrix(prior: rp.Prior) -> rp.Formula:
         name="spiked-matrix",
         title=f"Spiked Wigner matrix, {prior}",
         potential=prior.free_entropy(lam * q) - lam * q**2 / 4,
-        overlaps={q: Interval(0, oo)},
+        overlaps={q: Interval(0, prior.second_moment)},
         controls={lam: POSITIVE, **prior.controls},
-        starts={"uninformed": {q: 0}, "informed": {q: prior.second_moment}},
+        starts={
+            "uninformed": {q: prior.second_moment / 10**6},
+            "informed": {q: prior.second_moment},
+        },
         thresholds={
             "spinodal": rp.Fold(lam, of="informed"),
             "IT": rp.Crossing(lam, between=("uninformed", "informed")),
@@ -126,14 +129,22 @@ def row_orthogonal() -> rp.Formula:
     a_x, a_z, v_x, v_z = symbols("a_x a_z v_x v_z", positive=True)
     gap = 1 / (1 / v_z - a_z)
     spectrum = (1 - alpha) * log(a_x) + alpha * log(a_x + a_z)
-    labels = -2 * rp.Mean(exp(rp.LogH(u / sqrt(gap))) * rp.LogH(u / sqrt(gap)), (u, prior.second_moment - gap))
+    labels = -2 * rp.Mean(
+        exp(rp.LogH(u / sqrt(gap))) * rp.LogH(u / sqrt(gap)), (u, prior.second_moment - gap)
+    )
     bound = Interval.Lopen(0, prior.second_moment)
     return rp.Formula(
         name="row-orthogonal",
         title="Labels of a row-orthogonal matrix",
-        potential=-prior.mutual_information(1 / v_x - a_x) - alpha * labels
+        potential=-prior.mutual_information(1 / v_x - a_x)
+        - alpha * labels
         - (log(v_x) + spectrum + alpha * log(v_z / gap)) / 2,
-        overlaps={v_x: bound, v_z: bound, a_x: Interval.open(0, 1 / v_x), a_z: Interval.open(0, 1 / v_z)},
+        overlaps={
+            v_x: bound,
+            v_z: bound,
+            a_x: Interval.open(0, 1 / v_x),
+            a_z: Interval.open(0, 1 / v_z),
+        },
         controls={alpha: (Interval.open(0, 1), None), **prior.controls},
     )
 
