@@ -48,10 +48,11 @@ _MOST_UNKNOWNS, _MOST_OPERATIONS = 5, 4000
 @lru_cache(maxsize=64)
 def singular_system(state: State, control: Symbol) -> System | None:
     """Return a state's stationarity with a singular Jacobian, None where that is too large."""
+    if state.system.deep or len(state.unknowns) > _MOST_UNKNOWNS:
+        return None  # before the derivatives are taken: those of a mean in a mean take a minute
     rows = state.jacobian
     entries = [entry for row in rows for entry in row]
-    large = sum(entry.count_ops() for entry in entries) > _MOST_OPERATIONS
-    if state.system.deep or len(rows) > _MOST_UNKNOWNS or large:
+    if sum(entry.count_ops() for entry in entries) > _MOST_OPERATIONS:
         return None
     if any(entry.has(DiracDelta) for entry in entries):
         return None
