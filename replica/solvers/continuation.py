@@ -34,7 +34,9 @@ Array = NDArray[np.float64]
 _FIRST_STEP, _LONGEST_STEP, _SHORTEST_STEP = 0.1, 0.4, 1e-7
 _SMALLEST_UNIT = 1e-2  # of an unknown next to zero; smaller takes more steps
 _CORRECTIONS = 8  # Newton steps, at most, that bring a step back onto the branch
-_LAST_CORRECTION = 1e-8  # a Newton step below this, as a part of the room, is the last
+# A Newton step below this, as a part of the room, is the last: it leaves an error of its square,
+# which is all that a coarse rule is good for.
+_LAST_CORRECTION, _COARSE_LAST_CORRECTION = 1e-8, 1e-5
 _AT_END = 1e-9  # relative: this close to an open end of a domain the branch has ended
 
 
@@ -98,6 +100,7 @@ def follow(
     tangent = np.zeros_like(start)
     tangent[-1] = 1.0 if upwards else -1.0
     length = _FIRST_STEP
+    slopes = _slopes(system, start, parameters, refinement)
     while len(found) < most:
         # small unknowns, such as overlaps of sparse weights, in units of themselves: two branches
         # may lie close to each other there
@@ -106,7 +109,7 @@ def follow(
         )
         if (size <= _AT_END * np.maximum(np.abs(here), 1.0)).any():
             return Branch(np.array(found), "an unknown or the control ran to the end of its domain")
-        scaled = _tangent(system, here, parameters, size, tangent, refinement)
+        scaled = _tangent(slopes * size, tangent)
         if scaled is None:
             return Branch(np.array(found), "the Jacobian is singular in more than one direction")
         while length >= _SHORTEST_STEP:
@@ -116,24 +119,24 @@ def follow(
             length /= 4
         else:
             return Branch(np.array(found), "no further point was found")
-        found.append(corrected)
-        if until(corrected):
+        point, slopes = corrected
+        found.append(point)
+        if until(point):
             return Branch(np.array(found), "what was looked for has been found")
-        tangent, here = (corrected - here) / size, corrected
+        if refinement >= 0:  # by a coarse rule those at the last correction are close enough
+            slopes = _slopes(system, point, parameters, refinement)
+        tangent, here = (point - here) / size, point
         length = min(1.5 * length, _LONGEST_STEP)
     return Branch(np.array(found), f"{most} points were enough")
 
 
-def _tangent(
-    system: System,
-    here: Array,
-    parameters: Sequence[Array],
-    size: Array,
-    before: Array,
-    refinement: int,
-) -> Array | None:
+def _slopes(system: System, here: Array, parameters: Sequence[Array], refinement: int) -> Array:
+    """Return the Jacobian of the equations without that of the step."""
+    return system.evaluate(here[None], parameters, refinement)[1][0, :-1]
+
+
+def _tangent(jacobian: Array, before: Array) -> Array | None:
     """Return the unit tangent, in units of the room, that goes on in the direction of `before`."""
-    jacobian = system.evaluate(here[None], parameters, refinement)[1][0, :-1] * size
     if not np.isfinite(jacobian).all():
         return None
     rows = np.abs(jacobian).max(axis=1, keepdims=True)
@@ -153,8 +156,12 @@ def _correct(
     tangent: Array,
     length: float,
     refinement: int,
-) -> Array | None:
-    """Return the point of the branch in the plane at `length`, None if Newton does not find it."""
+) -> tuple[Array, Array] | None:
+    """Return the point of the branch in the plane at `length`, None if Newton does not find it.
+
+    With the last Jacobian on the way, without the condition of the step.
+    """
+    enough = _COARSE_LAST_CORRECTION if refinement < 0 else _LAST_CORRECTION
     # rounding may put an unknown that stays at a closed end, such as m = 0, beyond it
     trial = system.onto_edge((here + length * tangent * size)[None], parameters)[0]
     before = np.inf
@@ -173,9 +180,9 @@ def _correct(
         if not np.isfinite(moved) or moved > 0.5 * before:
             return None
         trial, before = system.onto_edge((trial + step * size)[None], parameters)[0], moved
-        if moved < _LAST_CORRECTION:
+        if moved < enough:
             # a point far from where the step aimed lies on another branch
             inside = bool(system.inside(trial[None], parameters)[0])
             jump = np.linalg.norm((trial - here) / size - length * tangent)
-            return trial if inside and jump <= 0.5 * length else None
+            return (trial, jacobian[:-1]) if inside and jump <= 0.5 * length else None
     return None

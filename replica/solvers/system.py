@@ -18,7 +18,7 @@ from sympy import DiracDelta, Expr, Interval, Symbol, sympify
 
 from replica.declarations.formula import Formula
 from replica.errors import DeclarationError
-from replica.language.means import nesting
+from replica.language.means import BoundMean, nesting
 from replica.language.size import is_larger
 from replica.numerics.kernel import MAX_REFINEMENT, Kernel, compile_kernel
 from replica.numerics.lowering import compile_layer
@@ -94,10 +94,19 @@ class System:
 
         self.explicit = [k for k, symbol in enumerate(unknowns) if symbol in explicit]
 
+    def _compiled(self, expressions: tuple[Expr, ...]) -> Shared:
+        """Return expressions as a function of unknowns, then parameters."""
+        arguments = self.arguments
+        if self.deep:
+            # a control that is solved for moves among the unknowns: the same kernel serves
+            arguments = tuple(sorted(arguments, key=str))
+        order = tuple(self.arguments.index(symbol) for symbol in arguments)
+        return Shared(arguments, order, expressions)
+
     @cached_property
-    def residual(self) -> Kernel:
+    def residual(self) -> Shared:
         """Kernel of the equations alone."""
-        return compile_kernel(self.arguments, self.equations)
+        return self._compiled(self.equations)
 
     @cached_property
     def _updates(self) -> Kernel:
@@ -244,7 +253,10 @@ class System:
         # a mean within a mean is most of the cost, and a coarse rule is enough for its slope
         slope = refinement - 1 if self.deep else refinement
         for k in range(n):
-            rows, kernel = self._depending[k]
+            rows, kernel, plain, slopes = self._depending[k]
+            if plain:
+                exact = slopes(*z.T, *parameters, refinement=refinement)
+                jacobian[:, plain, k] = np.stack(exact, axis=1)
             if not rows:
                 continue
             shifted = []
@@ -270,13 +282,22 @@ class System:
         return any(nesting(equation) > 1 for equation in self.equations)
 
     @cached_property
-    def _depending(self) -> list[tuple[list[int], Kernel]]:
-        """Return for each unknown which equations depend on it, and their kernel."""
+    def _depending(self) -> list[tuple[list[int], Shared, list[int], Shared]]:
+        """Return for each unknown which equations depend on it, and their kernel.
+
+        Then those whose means within means do not, and their derivatives.
+        """
         found = []
         for symbol in self.unknowns:
             rows = [j for j, equation in enumerate(self.equations) if equation.has_free(symbol)]
+            plain = [j for j in rows if self.deep and not _deeply(self.equations[j], symbol)]
+            rows = [j for j in rows if j not in plain]
+            if rows and self.deep:  # the same kernel for all unknowns of a mean within a mean
+                rows = [j for j in range(self.size) if j in rows or nesting(self.equations[j]) > 1]
+                plain = [j for j in plain if j not in rows]
             wanted = tuple(self.equations[j] for j in rows)
-            found.append((rows, compile_kernel(self.arguments, wanted)))
+            exact = tuple(self.equations[j].diff(symbol) for j in plain)
+            found.append((rows, self._compiled(wanted), plain, self._compiled(exact)))
         return found
 
     def bounded(
@@ -287,7 +308,7 @@ class System:
         observables: tuple[Expr, ...] = (),
     ) -> tuple[Array, Array]:
         """Return residuals, then observables, and bounds on their errors, from one pass."""
-        kernel = compile_kernel(self.arguments, (*self.equations, *observables))
+        kernel = self._compiled((*self.equations, *observables))
         return _rows(kernel.bounded(*z.T, *parameters, refinement=refinement), z.shape[0])
 
     def observed(
@@ -298,8 +319,53 @@ class System:
         refinement: int = 0,
     ) -> Array:
         """Return observables, shape (points, count)."""
-        kernel = compile_kernel(self.arguments, observables)
+        kernel = self._compiled(observables)
         return np.stack(kernel(*z.T, *parameters, refinement=refinement), axis=1)
+
+
+class Shared:
+    """A kernel whose arguments come in another order, and which leaves out equations that are zero.
+
+    Parameters
+    ----------
+    arguments : sequence of Symbol
+        Those of the kernel.
+    order : sequence of int
+        Their places among the values passed.
+    expressions : sequence of Expr
+    """
+
+    def __init__(
+        self, arguments: tuple[Symbol, ...], order: tuple[int, ...], expressions: tuple[Expr, ...]
+    ) -> None:
+        self._order = order
+        self._nothing = [k for k, expression in enumerate(expressions) if expression == 0]
+        kept = tuple(expression for expression in expressions if expression != 0)
+        self._kernel = compile_kernel(arguments, kept)
+
+    def __call__(self, *values: Any, refinement: int = 0) -> tuple[Array, ...]:
+        """Return the expressions at `values`, broadcast against each other."""
+        found = self._kernel(*(values[k] for k in self._order), refinement=refinement)
+        return self._filled(found, np.zeros(np.broadcast_shapes(*map(np.shape, values))))
+
+    def bounded(self, *values: Any, refinement: int = 0) -> tuple[Bounded, ...]:
+        """Return the expressions with a bound on their error."""
+        found = self._kernel.bounded(*(values[k] for k in self._order), refinement=refinement)
+        zero = np.zeros(np.broadcast_shapes(*map(np.shape, values)))
+        return self._filled(found, Bounded(zero, zero))
+
+    def _filled(self, found: tuple[Any, ...], nothing: Any) -> tuple[Any, ...]:
+        rows = list(found)
+        for k in self._nothing:
+            rows.insert(k, nothing)
+        return tuple(rows)
+
+
+def _deeply(equation: Expr, symbol: Symbol) -> bool:
+    """Tell whether a mean within a mean of an equation depends on a symbol."""
+    return any(
+        nesting(mean) > 1 and mean.has_free(symbol) for mean in equation.atoms(BoundMean)
+    )
 
 
 def _rows(bounded: Sequence[Bounded], points: int) -> tuple[Array, Array]:

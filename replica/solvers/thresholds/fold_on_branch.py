@@ -12,6 +12,7 @@ The value at the extremum is felt by its place in second order only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -40,6 +41,10 @@ Array = NDArray[np.float64]
 
 _STEPS = 30  # Newton steps at most
 _PLACE = 1e-7  # relative accuracy of the parameter at the extremum of the control
+_ROUNDS = 40  # of three points at most, around the extremum and ever closer to it
+_NARROWER = 10.0  # a round than the one before
+_CLOSEST = 1e-4  # relative distance of the last three points
+_COARSE_LAST_STEP = 1e-5  # relative: Newton by a coarse rule stops here
 _TOLERANCE = 1e-11  # error asked of the unknowns and the control there
 # Unknowns and operations in the Jacobian up to which its determinant is written down.
 _MOST_UNKNOWNS, _MOST_OPERATIONS = 5, 4000
@@ -48,10 +53,11 @@ _MOST_UNKNOWNS, _MOST_OPERATIONS = 5, 4000
 @lru_cache(maxsize=64)
 def singular_system(state: State, control: Symbol) -> System | None:
     """Return a state's stationarity with a singular Jacobian, None where that is too large."""
+    if state.system.deep or len(state.unknowns) > _MOST_UNKNOWNS:
+        return None  # before the derivatives are taken: those of a mean in a mean take a minute
     rows = state.jacobian
     entries = [entry for row in rows for entry in row]
-    large = sum(entry.count_ops() for entry in entries) > _MOST_OPERATIONS
-    if state.system.deep or len(rows) > _MOST_UNKNOWNS or large:
+    if sum(entry.count_ops() for entry in entries) > _MOST_OPERATIONS:
         return None
     if any(entry.has(DiracDelta) for entry in entries):
         return None
@@ -156,40 +162,69 @@ def polished_fold(
     j = int(np.argmax(moved))
     fixed = state.unknowns[j]
     system = _system_at(state, control, fixed)
-    sign = -1.0 if upper else 1.0
     keep = [k for k in range(rows.shape[1]) if k != j]
     order = np.argsort(rows[:, j])
-    place, table = rows[order, j], rows[order][:, keep]
-    guess: Array = np.stack([np.polyfit(place, c, 2) for c in table.T], axis=1)  # parabolas
+    places, table = rows[order, j], rows[order][:, keep]
+    ends, width = (places[0], places[2]), places[2] - places[0]
 
-    def at(parameter: float) -> Array:
-        start = np.array([parameter**2, parameter, 1.0]) @ guess
-        parameters = [np.array([parameter]), *others]
-        found = iterate(system, start[None, :], parameters, Newton(), _STEPS)
-        if found.status[0] != Status.CONVERGED:
-            raise ConvergenceError(
-                f"{state.formula.name}: next to its fold the branch was lost at {fixed} = "
-                f"{parameter:.6g}: {Status(int(found.status[0]))}"
-            )
-        return np.asarray(found.z[0])
+    def at(wanted: Array, guess: Array, rule: int) -> Array:
+        given = [wanted, *(np.repeat(value, wanted.size) for value in others)]
+        newton = Newton(_COARSE_LAST_STEP) if rule < 0 else Newton()
+        found = iterate(system, guess, given, newton, _STEPS, refinement=rule)
+        for parameter, status in zip(wanted, found.status, strict=True):
+            if status != Status.CONVERGED:
+                raise ConvergenceError(
+                    f"{state.formula.name}: next to its fold the branch was lost at {fixed} = "
+                    f"{parameter:.6g}: {Status(int(status))}"
+                )
+        return np.asarray(found.z)
 
-    from scipy import optimize  # slow to import, and rarely needed
-
-    best = optimize.minimize_scalar(
-        lambda parameter: sign * at(float(parameter))[-1],
-        bounds=(place[0], place[2]),
-        method="bounded",
-        options={"xatol": _PLACE * abs(place[1])},
-    )
-    parameter = float(best.x)
-    verified = verify(system, at(parameter)[None, :], [np.array([parameter]), *others], _TOLERANCE)
+    for _ in range(_ROUNDS):
+        before, (top, bend, guess) = places[1], _vertex(places, table, upper, ends)
+        if abs(top - before) <= width:
+            width = max(width / _NARROWER, _CLOSEST * abs(top))
+        last = width <= _CLOSEST * abs(top)
+        places = top + width * np.array([-1.0, 0.0, 1.0])
+        # where a point costs a mean in a mean, a coarse rule tells where the extremum is
+        table = at(places, guess(places), -1 if system.deep and not last else 0)
+        if last:
+            break
+    before, (top, bend, guess) = places[1], _vertex(places, table, upper, ends)
+    if abs(top - before) > width:
+        raise ConvergenceError(
+            f"{state.formula.name}: the control has no extremum next to the fold that was seen, at "
+            f"{fixed} = {before:.6g}"
+        )
+    given = [np.array([top]), *others]
+    verified = verify(system, guess(given[0]), given, _TOLERANCE)
     value, error = float(verified.z[0, -1]), float(verified.error[0, -1])
-    # the error of its place changes an extremum in second order only
-    curvature = float(guess[0, -1])
-    error += 4 * abs(curvature) * (_PLACE * place[1]) ** 2
+    # the error of its place, less than the last move, changes an extremum in second order only
+    error += abs(bend) * max(abs(top - before), _PLACE * abs(top)) ** 2
+    parameter = float(top)
     unknowns = dict(zip(system.unknowns, map(float, verified.z[0]), strict=True))
     unknowns[fixed] = parameter
     return {symbol: unknowns[symbol] for symbol in state.unknowns}, value, error
+
+
+def _vertex(
+    places: Array, table: Array, upper: bool, ends: tuple[float, float]
+) -> tuple[float, float, Callable[[Array], Array]]:
+    """Return where the control is extremal, its curvature, and the parabolas through three points.
+
+    Where it bends the other way, the point at which it is largest, or smallest.
+    """
+    middle = places[1]
+    parabola = np.polynomial.polynomial.polyfit(places - middle, table, 2)
+    slope, bend = parabola[1, -1], parabola[2, -1]
+    if bend * (-1 if upper else 1) > 0:
+        top = middle - slope / (2 * bend)
+    else:
+        top = places[np.argmax(table[:, -1] if upper else -table[:, -1])]
+
+    def along(wanted: Array) -> Array:
+        return np.asarray(np.polynomial.polynomial.polyval(wanted - middle, parabola).T)
+
+    return float(np.clip(top, *ends)), float(bend), along
 
 
 def _from_place(request: Request, declaration: Fold, state: State) -> Followed:
