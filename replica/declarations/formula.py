@@ -272,7 +272,9 @@ class Formula:
         known = {*self.conjugates, *self.conjugates.values(), *self.updates}
         if known.issuperset(self.overlaps):
             return frozenset(known)
-        return frozenset(known.union(free_updates(self.potential, self.overlaps, self.conjugates)))
+        return frozenset(
+            known.union(free_updates(self.potential, tuple(self.overlaps), self.conjugates))
+        )
 
     def within(self, place: Mapping[Symbol, Expr]) -> Formula:
         """Return the formula on an invariant subspace, where some unknowns keep their values.
