@@ -160,8 +160,8 @@ class MoreauEnvelope:
         if not same(self.loss(label, t + label), curve, t, label):
             raise DeclarationError(
                 f"the loss {excerpt(self.loss(Symbol('y'), Symbol('u')))} is no function of the "
-                f"residual y - u, which continuous labels need: take a square, absolute or huber loss, "
-                f"or a teacher with labels -1 and 1"
+                f"residual y - u, which continuous labels need: take a square, absolute or huber "
+                f"loss, or a teacher with labels -1 and 1"
             )
         key = "residual"
         if key not in self._curves:
