@@ -16,6 +16,7 @@ from sympy import Interval
 
 __all__ = [
     "domain_text",
+    "excerpt",
     "heading",
     "listed",
     "plain",
@@ -26,6 +27,7 @@ __all__ = [
     "with_error",
 ]
 
+_LONGEST, _HEAD, _TAIL = 120, 64, 50  # characters of an expression in an error message
 _SMALL = 1e-5  # below this a number is written with a power of ten
 
 
@@ -89,6 +91,22 @@ def short(value: Any, digits: int = 10) -> str:
     number = isinstance(value, numbers.Real) and not isinstance(value, numbers.Rational)
     number = number or hasattr(value, "is_number")
     return f"{float(value):.{digits}g}" if number else str(value)
+
+
+def excerpt(expression: Any) -> str:
+    """Write an expression for an error message: one line, the middle of a long one left out.
+
+    Examples
+    --------
+    >>> from sympy import Symbol
+    >>> short, long = (sum(Symbol("x") ** k for k in range(size)) for size in (4, 100))
+    >>> excerpt(short), len(excerpt(long)), excerpt(long)[-29:]
+    ('x**3 + x**2 + x + 1', 117, ' + x**4 + x**3 + x**2 + x + 1')
+    """
+    text = " ".join(str(expression).split())
+    return (
+        text if len(text) <= _LONGEST else f"{text[:_HEAD].rstrip()} ... {text[-_TAIL:].lstrip()}"
+    )
 
 
 def with_error(value: float, error: float) -> str:

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sympy import Interval, Rational, oo
+from sympy import Interval, Rational, exp, oo, symbols
 
 import replica as rp
 from replica.writing import (
     domain_text,
+    excerpt,
     heading,
     listed,
     plain,
@@ -98,3 +99,18 @@ def test_numbers_are_short_in_headings_and_lists():
 )
 def test_intervals_show_which_ends_belong_to_them(domain, text):
     assert domain_text(domain) == text
+
+
+@given(st.text())
+def test_an_excerpt_is_one_line_of_a_readable_length(text):
+    found = excerpt(text)
+    assert len(found) <= 120
+    assert found == " ".join(text.split()) or " ... " in found
+
+
+def test_an_error_about_a_long_expression_is_readable():
+    h, q, *many = symbols("h q x:300", real=True)
+    strength = sum(x**2 for x in many) + 1
+    with pytest.raises(rp.DeclarationError, match=r"exp\(h\*\*4\*.* \.\.\. .*outgrows") as caught:
+        rp.Mean(exp(strength * h**4), (h, q))
+    assert len(str(caught.value)) < 250

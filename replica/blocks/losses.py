@@ -41,6 +41,7 @@ from replica.language.curves import Curve
 from replica.language.envelope import MoreauEnvelope
 from replica.language.excess import squared_excess
 from replica.language.scalar import Scalar
+from replica.writing import excerpt
 
 __all__ = ["ConvexLoss", "Loss", "Penalty"]
 
@@ -173,9 +174,9 @@ def Loss(expression: Scalar, y: Symbol, u: Symbol, name: str = "") -> ConvexLoss
     own = stated.subs({y: _y, u: _u}, simultaneous=True)
     loose = sorted(map(str, own.free_symbols - {_y, _u}))
     if loose:
-        raise DeclarationError(f"Loss: unbound symbol {', '.join(loose)} in {stated}")
+        raise DeclarationError(f"Loss: unbound symbol {', '.join(loose)} in {excerpt(stated)}")
     if not own.has_free(_u):
-        raise DeclarationError(f"Loss: {stated} does not depend on the field {u}")
+        raise DeclarationError(f"Loss: {excerpt(stated)} does not depend on the field {u}")
     found = ConvexLoss(name or str(stated), own)
     for label in (S.One, S.NegativeOne):
         found.envelope(label, Symbol("omega", real=True), Symbol("V", positive=True))

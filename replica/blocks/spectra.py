@@ -15,6 +15,7 @@ from sympy import Add, Basic, Dummy, Expr, Mul, S, Symbol, Tuple, binomial, log,
 from replica.errors import ControlError, DeclarationError
 from replica.language.primitives import PositivePart
 from replica.language.spectral import CompanionStieltjes, Spectrum, WeightedPoints
+from replica.writing import excerpt
 
 __all__ = ["Atoms", "MarchenkoPastur", "Orthogonal", "eigenvalues"]
 
@@ -117,8 +118,8 @@ class MarchenkoPastur(Spectrum):
 
     def _refuse(self, term: Expr) -> None:
         raise DeclarationError(
-            f"Marchenko-Pastur: no closed form for the average of {term}; it knows rational "
-            "functions with linear poles, and logarithms of linear functions"
+            f"Marchenko-Pastur: no closed form for the average of {excerpt(term)}; it knows "
+            "rational functions with linear poles, and logarithms of linear functions"
         )
 
     def _latex(self, printer: Any) -> str:

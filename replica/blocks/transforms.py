@@ -22,6 +22,7 @@ from replica.errors import DeclarationError
 from replica.language.implicit import Implicit
 from replica.language.spectral import Spectrum as Law
 from replica.language.spectral import WeightedPoints
+from replica.writing import excerpt
 
 __all__ = ["RTransform", "Spectrum"]
 
@@ -179,8 +180,8 @@ class _Written:
     def integral(self, s: Expr) -> Expr:
         if self.whole is None:
             raise DeclarationError(
-                f"RTransform: the integral of {self.expression} was not given; state it as "
-                f"RTransform(..., {self.symbol}, integral=...)"
+                f"RTransform: the integral of {excerpt(self.expression)} was not given; state it "
+                f"as RTransform(..., {self.symbol}, integral=...)"
             )
         whole = sympify(self.whole, strict=True)
         return whole.subs(self.symbol, s) - whole.subs(self.symbol, 0)

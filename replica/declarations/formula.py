@@ -17,7 +17,7 @@ from replica.declarations.limiting import limit_of
 from replica.declarations.published import Published
 from replica.declarations.threshold import Threshold, a_threshold
 from replica.errors import DeclarationError, UnknownName, looked_up
-from replica.language.stationarity import own_update, residuals
+from replica.language.stationarity import free_updates, residuals
 
 __all__ = ["Formula"]
 
@@ -270,8 +270,11 @@ class Formula:
     def paired(self) -> frozenset[Symbol]:
         """Unknowns that have an update: their residual is update minus unknown."""
         known = {*self.conjugates, *self.conjugates.values(), *self.updates}
-        left = [q for q in self.overlaps if q not in known]
-        return frozenset((*known, *(q for q in left if own_update(self.potential, q) is not None)))
+        if known.issuperset(self.overlaps):
+            return frozenset(known)
+        return frozenset(
+            known.union(free_updates(self.potential, tuple(self.overlaps), self.conjugates))
+        )
 
     def within(self, place: Mapping[Symbol, Expr]) -> Formula:
         """Return the formula on an invariant subspace, where some unknowns keep their values.

@@ -39,7 +39,7 @@ from replica.language.means import BoundMean
 from replica.language.pieces import tidied
 from replica.language.series import LOGARITHM, NoLimit, OutOfReach, Series
 from replica.language.stationarity import solve_linear
-from replica.writing import domain_text
+from replica.writing import domain_text, excerpt
 
 __all__ = ["limit_of"]
 
@@ -174,7 +174,7 @@ class _Limit:
         if coefficient.has(LOGARITHM):
             term = self._term(power, LOGARITHM)
             raise DeclarationError(
-                f"{self.what}: the term {term} leaves a logarithm at the leading order "
+                f"{self.what}: the term {excerpt(term)} leaves a logarithm at the leading order "
                 f"{self.approach.shown(power)}"
             )
         coefficient = self._tidied(coefficient)
@@ -224,7 +224,7 @@ class _Limit:
                 strong = self.known.get(unknown, unknown)
                 term = self._term(power, strong)
                 raise DeclarationError(
-                    f"{self.what}: the scaling leaves a pole: the term {term} is of order "
+                    f"{self.what}: the scaling leaves a pole: the term {excerpt(term)} is of order "
                     f"{self.approach.shown(power)}, and nothing balances it in {unknown}"
                 )
 

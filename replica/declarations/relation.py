@@ -12,6 +12,7 @@ from sympy import Dummy, Expr, Symbol, lambdify, solve
 from replica.declarations.control import control_name
 from replica.declarations.formula import Formula
 from replica.errors import ControlError, DeclarationError
+from replica.writing import excerpt
 
 __all__ = ["settle"]
 
@@ -104,6 +105,6 @@ def _inverse(relation: Expr, unknown: Symbol, rest: tuple[Symbol, ...]) -> Any:
     value = Dummy("value", positive=True)
     roots = solve(relation.xreplace(positive) - value, positive[unknown])
     if len(roots) != 1:
-        raise DeclarationError(f"the relation {relation} does not determine {unknown}")
+        raise DeclarationError(f"the relation {excerpt(relation)} does not determine {unknown}")
     arguments = [value, *(positive[s] for s in rest)]
     return lambdify(arguments, roots[0], modules="numpy")

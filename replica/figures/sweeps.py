@@ -172,7 +172,7 @@ class SweepDrawing(Drawing):
         x = np.asarray(grid.coords[frame.x], dtype=float)
         order = np.argsort(x, kind="stable")
         values = np.moveaxis(self._values(name), across, -1)[..., order]
-        unstable = np.moveaxis(~grid.stable_at(name), across, -1)[..., order]
+        unstable = np.moveaxis(~grid.exact_at(name), across, -1)[..., order]
         text = label or self._line_label(frame, name)
         if several:
             symbol = short_label(name)
@@ -286,7 +286,7 @@ class SweepDrawing(Drawing):
             )
         x, y = (np.asarray(grid.coords[n], dtype=float) for n in (frame.x, frame.rows))
         columns, rows = np.argsort(x, kind="stable"), np.argsort(y, kind="stable")
-        values, unstable = self._values(name), ~grid.stable_at(name)
+        values, unstable = self._values(name), ~grid.exact_at(name)
         if dims[0] == frame.x:
             values, unstable = values.T, unstable.T
         values, unstable = values[np.ix_(rows, columns)], unstable[np.ix_(rows, columns)]

@@ -43,13 +43,16 @@ class Sweep:
         ``error``, the largest error of an overlap. For thresholds: value and ``<name>_error``.
     status : ndarray of int
         Codes of `Status`; of several thresholds, the worst.
-    stable : ndarray of bool
+    exact : ndarray of bool
         False where the replica-symmetric saddle is known not to be exact; of several thresholds,
         at any of them.
     attrs : mapping
         Formula, options, fixed controls, version, citation keys, units.
     flags : mapping of str to ndarray of bool
-        `stable` of each threshold by itself.
+        `exact` of each threshold by itself.
+    stable : None or masked array of bool
+        Whether each saddle point is stable within its ansatz, as for `Solution`; masked where that
+        cannot be told, None for thresholds.
     """
 
     formula: Formula
@@ -57,13 +60,14 @@ class Sweep:
     coords: Mapping[str, Array]
     data: Mapping[str, Array]
     status: NDArray[np.int8]
-    stable: NDArray[np.bool_]
+    exact: NDArray[np.bool_]
     attrs: Mapping[str, Any] = field(default_factory=dict)
     flags: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    stable: Any = None
 
-    def stable_at(self, name: str) -> NDArray[np.bool_]:
-        """Return where the saddle of a quantity is not known to be unstable."""
-        return self.flags.get(name, self.stable)
+    def exact_at(self, name: str) -> NDArray[np.bool_]:
+        """Return where the saddle of a quantity is not known to be other than exact."""
+        return self.flags.get(name, self.exact)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -77,10 +81,21 @@ class Sweep:
 
     @property
     def validity(self) -> NDArray[np.str_]:
-        """What is known of each point: the formula's status, ``rs-unstable``, or nothing."""
-        words = np.array(["", "rs-unstable", self.formula.status])
-        found = np.isin(self.status, (Status.CONVERGED, Status.INACCURATE))
-        return np.asarray(words[np.where(found, 1 + self.stable.astype(np.intp), 0)])
+        """What is known of each point, as of a `Solution`; nothing where there is none."""
+        known = np.where(self._stability == 0, "unstable", self.formula.status)
+        words = np.where(self.exact, known, "rs-unstable")
+        return np.asarray(np.where(self._solved, words, ""))
+
+    @property
+    def _solved(self) -> NDArray[np.bool_]:
+        return np.isin(self.status, (Status.CONVERGED, Status.INACCURATE))
+
+    @property
+    def _stability(self) -> NDArray[np.int8]:
+        """One where a saddle point is stable, zero where it is not, -1 where that is not told."""
+        if self.stable is None:
+            return np.full(self.shape, -1, dtype=np.int8)
+        return np.ma.filled(self.stable.astype(np.int8), -1)
 
     def __getitem__(self, name: str) -> Any:
         everything = {**self.coords, **self.data, "status": self.status, "validity": None}
@@ -131,6 +146,7 @@ class Sweep:
             "status": self.status.tolist(),
             "status_codes": {status.name.lower(): int(status) for status in Status},
             "validity": self.validity.tolist(),
+            **({} if self.stable is None else {"stable": self.stable.tolist()}),
         }
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
@@ -157,11 +173,14 @@ class Sweep:
             "flag_values": [int(status) for status in Status],
             "flag_meanings": " ".join(status.name.lower() for status in Status),
         }
+        told = {"flag_values": [-1, 0, 1], "flag_meanings": "unknown unstable stable"}
+        stable = {} if self.stable is None else {"stable": (self.dims, self._stability, told)}
         return xarray.Dataset(
             data_vars={
                 **{name: (self.dims, values) for name, values in self.data.items()},
                 "status": (self.dims, self.status, flags),
                 "validity": (self.dims, self.validity.astype(object)),
+                **stable,
             },
             coords={
                 name: (name, values, {"long_name": controls[name].doc or name})
@@ -209,6 +228,10 @@ class Sweep:
         unstable = int((self.validity == "rs-unstable").sum())
         if unstable:
             lines.append(f"  {'validity':12s} {unstable} rs-unstable")
+        told = int(((self._stability >= 0) & self._solved).sum())
+        if told:
+            stable = int((self._stability == 1).sum())
+            lines.append(f"  {'stable':12s} {stable} of {told} points at which that is known")
         return "\n".join(lines)
 
 

@@ -137,11 +137,16 @@ def sweep(
 
 @dataclass
 class _Rows:
-    """Columns of results for a run of points of the grid; `stable` has a row for each saddle."""
+    """Columns of results for a run of points of the grid.
+
+    `exact` has a row for each saddle; `stable` is one where a saddle point is stable within its
+    ansatz, zero where it is not, and -1 where that is not told.
+    """
 
     table: Array
     status: NDArray[np.int8]
-    stable: NDArray[np.bool_]
+    exact: NDArray[np.bool_]
+    stable: NDArray[np.int8]
     done: NDArray[np.bool_]
     begin: int = 0
 
@@ -151,25 +156,33 @@ class _Rows:
             np.full((columns, points), np.nan),
             np.full(points, int(Status.MAX_STEPS), dtype=np.int8),
             np.ones((saddles, points), dtype=bool),
+            np.full(points, -1, dtype=np.int8),
             np.zeros(points, dtype=bool),
         )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        return {name: getattr(self, name) for name in ("table", "status", "stable", "done")}
+        names = ("table", "status", "exact", "stable", "done")
+        return {name: getattr(self, name) for name in names}
 
     def put(self, part: _Rows) -> None:
         where = slice(part.begin, part.begin + part.status.size)
         self.table[:, where] = part.table
         self.status[where] = part.status
-        self.stable[:, where] = part.stable
+        self.exact[:, where] = part.exact
+        self.stable[where] = part.stable
         self.done[where] = part.done
 
 
 def _flags(plan: Plan, rows: _Rows) -> dict[str, NDArray[np.bool_]]:
     if not plan.of_thresholds:
         return {}
-    flags = (row.reshape(plan.shape) for row in rows.stable)
+    flags = (row.reshape(plan.shape) for row in rows.exact)
     return dict(zip(plan.names, flags, strict=True))
+
+
+def _stable(plan: Plan, rows: _Rows) -> Any:
+    codes = rows.stable.reshape(plan.shape)
+    return np.ma.array(codes == 1, mask=codes < 0)
 
 
 def _labelled(plan: Plan, rows: _Rows) -> Sweep:
@@ -182,8 +195,9 @@ def _labelled(plan: Plan, rows: _Rows) -> Sweep:
             for name, column in zip(plan.columns, rows.table, strict=True)
         },
         status=rows.status.reshape(plan.shape),
-        stable=rows.stable.all(axis=0).reshape(plan.shape),
+        exact=rows.exact.all(axis=0).reshape(plan.shape),
         flags=_flags(plan, rows),
+        stable=None if plan.of_thresholds else _stable(plan, rows),
         attrs={
             "formula": plan.formula.name,
             "title": plan.formula.title,
@@ -244,8 +258,9 @@ def _computed(chunk: _Chunk) -> _Rows:
     found = {**solution.overlaps, **solution.observables, "error": solution.error}
     table = np.array([found[name] for name in (*chunk.names, "error")])
     status = np.asarray(solution.status, dtype=np.int8)
-    stable = np.asarray(solution.validity) != "rs-unstable"
-    return _Rows(table, status, stable[None], np.ones(points, dtype=bool))
+    exact = np.asarray(solution.validity) != "rs-unstable"
+    stable = np.ma.filled(np.ma.asarray(solution.stable).astype(np.int8), -1)
+    return _Rows(table, status, exact[None], stable, np.ones(points, dtype=bool))
 
 
 def _thresholds(formula: Formula, chunk: _Chunk, points: int) -> _Rows:
@@ -259,7 +274,7 @@ def _thresholds(formula: Formula, chunk: _Chunk, points: int) -> _Rows:
         for k, result in enumerate(thresholds(formula, name, at)):
             rows.table[2 * j, k] = result.value
             rows.table[2 * j + 1, k] = result.error if math.isfinite(result.value) else math.nan
-            rows.stable[j, k] = result.validity != "rs-unstable"
+            rows.exact[j, k] = result.validity != "rs-unstable"
             rows.status[k] = max(rows.status[k], int(result.status))
     return rows
 

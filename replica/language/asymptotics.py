@@ -91,6 +91,7 @@ from replica.language.primitives import (
     UpperMills,
 )
 from replica.language.series import LOGARITHM, NoLimit, Series, composed, constant
+from replica.writing import excerpt
 
 __all__ = ["Expansion"]
 
@@ -159,8 +160,8 @@ class Expansion:
                 return rule(self, node)
             return self._regular(node)
         except NoLimit as reason:
-            text = str(reason)
-            raise type(reason)(text if str(node) in text else f"{node} {text}") from None
+            text, where = str(reason), excerpt(node)
+            raise type(reason)(text if where in text else f"{where} {text}") from None
 
     # ---- structure ------------------------------------------------------------------------------
 
@@ -252,7 +253,7 @@ class Expansion:
 
     def _average(self, node: BoundMean) -> Series:
         if node.law.has_free(self.small):
-            raise NoLimit(f"the law {node.law} of {node.field} changes with it")
+            raise NoLimit(f"the law {excerpt(node.law)} of {node.field} changes with it")
         again = type(node)
         return self._averaged(
             self.of(node.body), node.field, lambda c: again(c, (node.field, node.law))
@@ -330,11 +331,12 @@ class Expansion:
                 rest = exp(Add(*(part for part in parts if part not in tails)))
                 return reduce(Series.__mul__, (self._tail(p.args[0]) for p in tails), self.of(rest))
             shown = argument.replace(_Logarithm, log)
-            raise NoLimit(f"exp({shown}) grows or vanishes exponentially")
+            raise NoLimit(f"exp({excerpt(shown)}) grows or vanishes exponentially")
         first = expand(given.terms.get(S.Zero, S.Zero))
         power = first.coeff(LOGARITHM)
         if power.has(LOGARITHM) or not power.is_Rational:
-            raise NoLimit(f"{node.replace(_Logarithm, log)} is a power that is not a number")
+            shown = excerpt(node.replace(_Logarithm, log))
+            raise NoLimit(f"{shown} is a power that is not a number")
         series = composed(lambda k: S.One / factorial(k), given.without(S.Zero), self.reach)
         return series.times(exp(first - power * LOGARITHM), power)
 
@@ -385,10 +387,10 @@ class Expansion:
                 return found
         given = self.of(node)
         if not given.terms:
-            raise NoLimit(f"log({node}) is that of something smaller than every power")
+            raise NoLimit(f"log({excerpt(node)}) is that of something smaller than every power")
         first, lead = given.lead
         if lead.is_negative:
-            raise NoLimit(f"log({node}) is that of a negative number")
+            raise NoLimit(f"log({excerpt(node)}) is that of a negative number")
         rest = given.without(first).times(1 / lead, -first)
         series = composed(lambda k: S.NegativeOne ** (k + 1) / k if k else S.Zero, rest, self.reach)
         return series + Series({S.Zero: first * LOGARITHM + log(lead)})
@@ -420,7 +422,7 @@ class Expansion:
         spread, variance = width.lead
         if spread > -power:
             raise NoLimit(
-                f"{node}: the exponent grows as the power {power} and the variance of "
+                f"{excerpt(node)}: the exponent grows as the power {power} and the variance of "
                 f"{node.field} vanishes as the power {spread}"
             )
         cost = -height
@@ -428,7 +430,8 @@ class Expansion:
             cost += node.field**2 / (2 * variance)
         found = lowest(cost, node.field)
         if found is None and spread == -power:
-            raise NoLimit(f"{node}: the maximum of its exponent over {node.field} is not known")
+            where = excerpt(node)
+            raise NoLimit(f"{where}: the maximum of its exponent over {node.field} is not known")
         if found is None:
             return None  # a plateau, whose mass counts
         gap = min(exponent.gap, width.gap, -power)

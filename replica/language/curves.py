@@ -41,6 +41,7 @@ from replica.language.primitives import Clip, PositivePart, Primitive
 from replica.language.rewriting import stabilise
 from replica.language.scalar import Scalar
 from replica.language.stationarity import solve_linear
+from replica.writing import excerpt
 
 __all__ = ["CURVES", "Curve", "Proximal", "same", "t"]
 
@@ -379,7 +380,7 @@ def _probes(piece: _Piece) -> list[Expr]:
 
 def shown(expression: Expr) -> str:
     """Return a curve as its author would write it, in the field u."""
-    return str(expression.subs(t, Symbol("u")))
+    return excerpt(expression.subs(t, Symbol("u")))
 
 
 def same(one: Expr, two: Expr, *symbols: Symbol) -> bool:

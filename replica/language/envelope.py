@@ -32,6 +32,7 @@ from replica.language.curves import Curve, same, t
 from replica.language.primitives import Primitive
 from replica.language.rewriting import stabilise
 from replica.language.scalar import Scalar
+from replica.writing import excerpt
 
 __all__ = ["Envelope", "MoreauEnvelope", "unfold"]
 
@@ -158,9 +159,9 @@ class MoreauEnvelope:
         curve = self.loss(S.Zero, t)
         if not same(self.loss(label, t + label), curve, t, label):
             raise DeclarationError(
-                f"the loss {self.loss(Symbol('y'), Symbol('u'))} is no function of the residual "
-                f"y - u, which continuous labels need: take a square, absolute or huber loss, or "
-                f"a teacher with labels -1 and 1"
+                f"the loss {excerpt(self.loss(Symbol('y'), Symbol('u')))} is no function of the "
+                f"residual y - u, which continuous labels need: take a square, absolute or huber "
+                f"loss, or a teacher with labels -1 and 1"
             )
         key = "residual"
         if key not in self._curves:

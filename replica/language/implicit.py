@@ -36,6 +36,7 @@ from replica.language.means import BoundMean
 from replica.language.primitives import Primitive
 from replica.language.rewriting import stabilise
 from replica.language.scalar import Scalar
+from replica.writing import excerpt
 
 __all__ = ["EQUATIONS", "Equation", "Implicit", "ImplicitRoot", "root"]
 
@@ -176,12 +177,12 @@ def Implicit(s: Symbol, equation: Any, branch: Any = None) -> Expr:
         raise DeclarationError(f"Implicit needs a real symbol as its unknown, not {s!r}")
     vanishing = _expression(equation.lhs - equation.rhs if isinstance(equation, Eq) else equation)
     if vanishing is None or not vanishing.has_free(s):
-        raise DeclarationError(f"Implicit: {equation!r} is no equation for {s}")
+        raise DeclarationError(f"Implicit: {excerpt(equation)} is no equation for {s}")
     vanishing, known = _without_functions(vanishing, s)
     if vanishing.has(BoundMean):
         raise DeclarationError(
-            f"Implicit: {s} is inside a mean in {equation}; make {s} an overlap of the formula "
-            f"with this equation instead"
+            f"Implicit: {s} is inside a mean in {excerpt(equation)}; make {s} an overlap of the "
+            f"formula with this equation instead"
         )
     low, high = _branch(s, equation, branch)
     vanishing = stabilise(vanishing)
@@ -220,7 +221,7 @@ def _branch(s: Symbol, equation: object, branch: Any) -> tuple[Expr, Expr]:
     """Return the ends between which the root lies, refused where they are not two."""
     if branch is None:
         raise DeclarationError(
-            f"Implicit: {equation} may have several roots {s}; say which is meant by "
+            f"Implicit: {excerpt(equation)} may have several roots {s}; say which is meant by "
             f"branch=(low, high), an interval in which it is the only one"
         )
     ends: Any = branch

@@ -47,6 +47,7 @@ from sympy.polys.polyerrors import PolynomialError
 
 from replica.errors import DeclarationError
 from replica.language.primitives import Clip, PositivePart, Primitive, Tanh
+from replica.writing import excerpt
 
 __all__ = [
     "CONTINUOUS",
@@ -311,8 +312,9 @@ def jumps(expression: Expr, field: Symbol) -> list[tuple[Place, Expr]]:
             if bound & argument.free_symbols or _is_continuous(expression, argument):
                 continue
             raise DeclarationError(
-                f"no formula for the place along the field {field} at which {argument} vanishes "
-                f"and {node} jumps: give the kink an argument that can be solved for {field}"
+                f"no formula for the place along the field {field} at which "
+                f"{excerpt(argument)} vanishes and {excerpt(node)} jumps: give the kink an "
+                f"argument that can be solved for {field}"
             )
         for place in zeros:
             if place.at.free_symbols & bound:
@@ -326,8 +328,8 @@ def jumps(expression: Expr, field: Symbol) -> list[tuple[Place, Expr]]:
             continue
         if jump.has(S.NaN, S.ComplexInfinity, S.Infinity, S.NegativeInfinity):
             raise DeclarationError(
-                f"not integrable over the field {field}: infinite beside {field} = {place.at} in "
-                f"{expression}"
+                f"not integrable over the field {field}: infinite beside {field} = "
+                f"{excerpt(place.at)} in {excerpt(expression)}"
             )
         found.append((place, jump))
     return found
@@ -372,7 +374,8 @@ def _switches(node: Basic) -> list[Expr]:
     found = node.switches() if isinstance(node, Primitive) else []
     if found is None:
         raise DeclarationError(
-            f"no formula for the places at which the lowest branch changes in {node}: a derivative "
+            f"no formula for the places at which the lowest branch changes in {excerpt(node)}: a "
+            f"derivative "
             f"needs it; a parameter whose sign mirrors the objective would give one"
         )
     return found
@@ -499,7 +502,7 @@ def sift(body: Expr, field: Symbol, variance: Expr) -> tuple[Expr, Expr]:
         single = len(deltas) == 1 and isinstance(deltas[0], DiracDelta)
         zeros = places(argument, field) if single and argument.has_free(field) else None
         if not zeros or (order and smooth_derivative(argument, field).has_free(field)):
-            raise DeclarationError(f"not integrable over the field {field}: {term}")
+            raise DeclarationError(f"not integrable over the field {field}: {excerpt(term)}")
         weight = (term / deltas[0] * density).diff(field, order)
         for place in zeros:
             slope = smooth_derivative(place.argument, field).subs(field, place.at)

@@ -32,6 +32,7 @@ from replica.language.kinks import (
 from replica.language.laws import PowerLaw
 from replica.language.means import BoundMean, Mean, as_expression, cancel_terms, check_field
 from replica.language.scalar import Scalar
+from replica.writing import excerpt
 
 __all__ = ["LogMean", "TiltedMean"]
 
@@ -280,7 +281,9 @@ def _parts(
     body, field, variance, exponent = (as_expression(part) for part in (body, field, law, power))
     check_field(field, variance)
     if exponent.has_free(field):
-        raise DeclarationError(f"the power {exponent} of a {name} contains its field {field}")
+        raise DeclarationError(
+            f"the power {excerpt(exponent)} of a {name} contains its field {field}"
+        )
     if exponent.is_extended_real is False or exponent.is_finite is False:
-        raise DeclarationError(f"the power {exponent} of a {name} is not a real number")
+        raise DeclarationError(f"the power {excerpt(exponent)} of a {name} is not a real number")
     return body, field, variance, exponent

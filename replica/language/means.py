@@ -47,6 +47,7 @@ from replica.language.laws import GaussianLaw, Law
 from replica.language.primitives import MillsExcess
 from replica.language.scalar import Scalar
 from replica.language.size import is_larger
+from replica.writing import excerpt
 
 __all__ = [
     "BoundMean",
@@ -462,7 +463,8 @@ def _check_integrable(body: Expr, field: Symbol) -> None:
         place = _real_zero(base.args[0] if isinstance(base, Abs) else base, field)
         if place is not None:
             raise DeclarationError(
-                f"not integrable over the field {field}: {node} has a pole at {field} = {place}"
+                f"not integrable over the field {field}: {excerpt(node)} has a "
+                f"pole at {field} = {excerpt(place)}"
             )
     for node in body.atoms(exp):
         exponent = node.args[0]
@@ -472,7 +474,8 @@ def _check_integrable(body: Expr, field: Symbol) -> None:
             even = poly.degree() % 2 == 0
             if poly.degree() > 2 and (not even or lead.is_positive):
                 raise DeclarationError(
-                    f"not integrable over the field {field}: {node} outgrows every Gaussian"
+                    f"not integrable over the field {field}: {excerpt(node)} outgrows every "
+                    f"Gaussian"
                 )
 
 

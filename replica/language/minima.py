@@ -28,6 +28,7 @@ from replica.language.means import as_expression
 from replica.language.primitives import PositivePart, Primitive
 from replica.language.rewriting import stabilise
 from replica.language.scalar import Scalar
+from replica.writing import excerpt
 
 __all__ = ["LANDSCAPES", "Landscape", "LowestPoint", "LowestValue", "Minimum"]
 
@@ -137,7 +138,7 @@ def _places_of_kinks(body: Expr, x: Symbol, kinks: list[Expr]) -> list[Expr]:
         zeros = places(condition, x)
         if zeros is None or any(zero.holds != 1 for zero in zeros):
             raise DeclarationError(
-                f"Minimum over {x}: no formula for the kinks, the zeros of {condition}"
+                f"Minimum over {x}: no formula for the kinks, the zeros of {excerpt(condition)}"
             )
         found += [zero.at for zero in zeros]
     return found
@@ -165,7 +166,8 @@ def _piece_between(body: Expr, x: Symbol, low: Expr, high: Expr) -> Expr:
         if all(cancel(c.subs(x, inside)).is_nonnegative for c in positive):
             return expand(branch)
     raise DeclarationError(
-        f"Minimum over {x}: which branch holds between {low} and {high} is not known in {body}; "
+        f"Minimum over {x}: which branch holds between {low} and {high} is not known in "
+        f"{excerpt(body)}; "
         f"declare symbols positive where they are"
     )
 
@@ -174,7 +176,8 @@ def _of_piece(piece: Expr, x: Symbol, low: Expr, high: Expr) -> Expr:
     """Return the minimum of a piece between two places."""
     if not _is_quadratic(piece, x):
         raise DeclarationError(
-            f"Minimum over {x}: between kinks the objective must be quadratic in {x}, not {piece}; "
+            f"Minimum over {x}: between kinks the objective must be quadratic in {x}, not "
+            f"{excerpt(piece)}; "
             f"write a convex loss with MoreauEnvelope"
         )
     polynomial = piece.as_poly(x)
@@ -196,7 +199,7 @@ def _of_piece(piece: Expr, x: Symbol, low: Expr, high: Expr) -> Expr:
         return piece.subs(x, high)
     raise DeclarationError(
         f"Minimum over {x}: the objective is not known to grow between {low} and {high}, where it "
-        f"is {piece}; declare symbols positive where they are"
+        f"is {excerpt(piece)}; declare symbols positive where they are"
     )
 
 

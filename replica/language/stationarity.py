@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sympy import Dummy, Expr, Function, Symbol
 
@@ -10,7 +10,7 @@ from replica.errors import DeclarationError
 from replica.language.means import BoundMean
 from replica.language.size import is_larger
 
-__all__ = ["own_update", "residuals", "solve_linear"]
+__all__ = ["free_updates", "own_update", "residuals", "solve_linear"]
 
 _LARGEST = 1000  # nodes of an equation that is expanded: a larger one is taken as it stands
 
@@ -61,11 +61,52 @@ def own_update(potential: Expr, overlap: Symbol) -> Expr | None:
     slope = bare.diff(overlap).expand()
     if slope == 0 or slope.has_free(overlap, *functions.values()):
         return None
-    return (
-        -(equation.xreplace(functions).subs(overlap, 0) / slope)
-        .expand()
-        .xreplace({dummy: node for node, dummy in functions.items()})
-    )
+    return _root(bare, overlap, slope).xreplace({d: node for node, d in functions.items()})
+
+
+def free_updates(
+    potential: Expr, overlaps: Sequence[Symbol], conjugates: Mapping[Symbol, Symbol]
+) -> dict[Symbol, Expr]:
+    r"""Return the updates of the overlaps without conjugate that have one.
+
+    That of its own equation, see `own_update`. Overlaps whose own equations give none may be each
+    other's conjugates up to a factor, as in :math:`F(p) + G(q) - c\, p\, q`: where each of their
+    equations is affine, of constant slope, in exactly one other of them, and in a different one
+    each, it is the update of that one.
+
+    Examples
+    --------
+    >>> from sympy import cosh, log, symbols
+    >>> p, q = symbols("p q", real=True)
+    >>> free_updates(log(cosh(p)) + log(cosh(2 * q)) - p * q, (p, q), {})
+    {q: sinh(p)/cosh(p), p: 2*sinh(2*q)/cosh(2*q)}
+    """
+    found, left = {}, []
+    for overlap in overlaps:
+        if overlap not in conjugates:
+            update = own_update(potential, overlap)
+            if update is None:
+                left.append(overlap)
+            else:
+                found[overlap] = update
+    unknowns = (*overlaps, *conjugates.values())
+    crossed: dict[Symbol, Expr] = {}
+    for overlap in left:
+        equation = potential.diff(overlap)
+        if is_larger(equation, _LARGEST):
+            return found
+        slopes = {s: equation.diff(s).expand() for s in left if s is not overlap}
+        affine = [s for s, slope in slopes.items() if slope != 0 and not slope.has_free(*unknowns)]
+        if len(affine) != 1 or affine[0] in crossed:
+            return found
+        (other,) = affine
+        crossed[other] = _root(equation, other, slopes[other])
+    return found | crossed
+
+
+def _root(equation: Expr, symbol: Symbol, slope: Expr) -> Expr:
+    """Return where an equation that is affine in a symbol vanishes, term by term."""
+    return -(equation.subs(symbol, 0) / slope).expand()
 
 
 def residuals(
@@ -80,8 +121,8 @@ def residuals(
     :math:`\partial_{q}\phi = 0` is solved for :math:`\hat q` and
     :math:`\partial_{\hat q}\phi = 0` for q: the residual is *update minus unknown*, and the
     update serves the damped iteration as it stands. So is it for an overlap without conjugate
-    whose equation says q = u(q); otherwise its residual is :math:`\partial_q \phi`. Unknowns
-    that are `stated` are left out.
+    that has an update, see `free_updates`; otherwise its residual is :math:`\partial_q \phi`.
+    Unknowns that are `stated` are left out.
 
     Raises
     ------
@@ -89,10 +130,11 @@ def residuals(
         If the potential is not bilinear in a declared pair.
     """
     found: dict[Symbol, Expr] = {}
+    free = free_updates(potential, overlaps, conjugates)
     for overlap in overlaps:
         conjugate = conjugates.get(overlap)
         if conjugate is None:
-            update = own_update(potential, overlap)
+            update = free.get(overlap)
             found[overlap] = potential.diff(overlap) if update is None else update - overlap
             continue
         for unknown, varied in ((overlap, conjugate), (conjugate, overlap)):

@@ -35,6 +35,7 @@ from replica.language.vocabulary import first_unknown_node
 from replica.numerics.codegen import compiled, compiled_precisely
 from replica.numerics.implementations import IMPLEMENTATIONS
 from replica.numerics.structure import Feature, find_features
+from replica.writing import excerpt
 
 __all__ = [
     "Bodies",
@@ -221,10 +222,12 @@ def _check(expression: Expr, known: frozenset[Symbol]) -> None:
     loose = expression.free_symbols - known
     if loose:
         names = ", ".join(sorted(map(str, loose)))
-        raise LoweringError(f"no value for the symbol {names} in {expression}")
+        raise LoweringError(f"no value for the symbol {names} in {excerpt(expression)}")
     unknown = first_unknown_node(expression)
     if unknown is not None:
-        raise LoweringError(f"no numerical meaning for {unknown} (a {type(unknown).__name__})")
+        raise LoweringError(
+            f"no numerical meaning for {excerpt(unknown)} (a {type(unknown).__name__})"
+        )
 
 
 def compile_layer(symbols: tuple[Symbol, ...], expressions: tuple[Expr, ...]) -> FunctionType:

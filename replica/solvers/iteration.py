@@ -368,7 +368,9 @@ def _into_domain(
         if not outside.any():
             break
         length[outside] /= 2
-        trial[outside] = proposal.moved(here[outside], step[outside], length[outside])
+        shorter = proposal.moved(here[outside], step[outside], length[outside])
+        # one unknown on its closed end, moved beyond it by rounding, must not hold the others back
+        trial[outside] = system.onto_edge(shorter, [p[outside] for p in parameters])
     else:
         trial[outside] = here[outside]
     return trial, length

@@ -18,6 +18,7 @@ from replica.numerics.kernel import Kernel, compile_kernel
 from replica.solvers.iteration import Iterated
 from replica.solvers.solution import Status
 from replica.solvers.system import System
+from replica.writing import excerpt
 
 __all__ = ["Refusal", "excluded"]
 
@@ -55,7 +56,7 @@ def excluded(formula: Formula, given: Any) -> tuple[Expr, ...]:
         if not isinstance(equation, Eq):
             raise ControlError(
                 f"{formula.name}: exclude takes equations such as Eq({formula.unknowns[0]}, 0), "
-                f"not {equation!r}"
+                f"not {excerpt(equation)}"
             )
         for symbol in equation.free_symbols:
             if symbol.name not in known:
@@ -63,7 +64,7 @@ def excluded(formula: Formula, given: Any) -> tuple[Expr, ...]:
         rule = {symbol: known[symbol.name] for symbol in equation.free_symbols}
         difference = sympify(equation.lhs - equation.rhs, strict=True).xreplace(rule)
         if difference.free_symbols.isdisjoint(formula.unknowns):
-            raise ControlError(f"{formula.name}: exclude: {equation} is about no overlap")
+            raise ControlError(f"{formula.name}: exclude: {excerpt(equation)} is about no overlap")
         found.append(stabilise(difference))
     return tuple(found)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -34,23 +36,34 @@ def solve_flat(
     method: str = "auto",
     max_steps: int = 2000,
 ) -> Iterated:
-    """Solve every point from each start in turn until one converges."""
+    """Solve every point from each start in turn until one converges.
+
+    Where none does because damped steps, which change all unknowns at once, ran to an edge or went
+    round in circles, Newton's method takes over at the starts themselves.
+    """
     points, n = parameters[0].shape[0], system.size
     z = np.full((points, n), np.nan)
     jacobian, step = np.full((points, n, n), np.nan), np.full((points, n), np.nan)
     status = np.full(points, -1)
     left = np.arange(points)
     total = 0
-    for attempt in attempts:
+    ways: list[Callable[[System, Array, list[Array]], Iterated]] = [
+        partial(from_start, method=method, max_steps=max_steps)
+    ]
+    if method == "auto" and system.paired.any():  # without updates those are Newton steps anyway
+        ways.append(partial(_straight, limit=min(_NEWTON_STEPS, max_steps)))
+    for way, attempt in product(ways, attempts):
         chosen = [p[left] for p in parameters]
         place = {k: w[left] if isinstance(w, np.ndarray) else w for k, w in attempt.items()}
-        found = from_start(system, initial(system, place, chosen), chosen, method, max_steps)
+        found = way(system, initial(system, place, chosen), chosen)
         total = max(total, found.steps)
         done = found.status == Status.CONVERGED
         better = done | np.isnan(z[left]).any(axis=1)
         z[left[better]], jacobian[left[better]] = found.z[better], found.jacobian[better]
         step[left[better]] = found.step[better]
-        status[left] = np.where(done, found.status, np.maximum(status[left], found.status))
+        # how the last resort failed says no more
+        failed = np.maximum(status[left], found.status) if way is ways[0] else status[left]
+        status[left] = np.where(done, found.status, failed)
         left = left[~done]
         if left.size == 0:
             break
@@ -154,9 +167,7 @@ def from_start(
         return iterate(system, begin, parameters, PROPOSALS[method](), max_steps)
     limit = min(_NEWTON_STEPS, max_steps)
     if not system.paired.any():
-        if system.deep:
-            return _coarsely(system, begin, parameters, limit)
-        return iterate(system, begin, parameters, Newton(), limit)
+        return _straight(system, begin, parameters, limit)
     cheap = system.deep and not system.logarithmic
     if system.logarithmic:
         first = iterate(system, begin, parameters, LogNewton(), limit)
@@ -186,6 +197,13 @@ def from_start(
     z[go_on], status[go_on], jacobian[go_on] = second.z, second.status, second.jacobian
     step[go_on] = second.step
     return Iterated(z, status, first.steps + second.steps, jacobian, step)
+
+
+def _straight(system: System, begin: Array, parameters: list[Array], limit: int) -> Iterated:
+    """Return where Newton's method ends."""
+    if system.deep:
+        return _coarsely(system, begin, parameters, limit)
+    return iterate(system, begin, parameters, Newton(), limit)
 
 
 def _coarsely(system: System, begin: Array, parameters: list[Array], limit: int) -> Iterated:

@@ -14,7 +14,7 @@ KRAUTH = Published("alpha_G", 0.833, 5e-4, {"kappa": 0}, cite="krauth1989")
 BOUND = Published("alpha_G", 0.847, 0, {"kappa": 0}, cite="altschuler2024", relation="<")
 
 
-def grid(coords, data, status=None, stable=None, formula=BINARY, controls=None):
+def grid(coords, data, status=None, exact=None, formula=BINARY, controls=None):
     """Build a sweep without computing one."""
     shape = tuple(len(values) for values in coords.values())
     return Sweep(
@@ -23,7 +23,7 @@ def grid(coords, data, status=None, stable=None, formula=BINARY, controls=None):
         coords={name: np.asarray(values, dtype=float) for name, values in coords.items()},
         data={name: np.asarray(values, dtype=float) for name, values in data.items()},
         status=np.zeros(shape, dtype=np.int8) if status is None else np.asarray(status),
-        stable=np.ones(shape, dtype=bool) if stable is None else np.asarray(stable),
+        exact=np.ones(shape, dtype=bool) if exact is None else np.asarray(exact),
         attrs={"controls": controls or {}},
     )
 

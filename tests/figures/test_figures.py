@@ -87,7 +87,7 @@ def test_everything_can_be_rendered():
     stable = np.ones((9, 8), dtype=bool)
     stable[5:] = False
     plot(entropy(), experiment(), result(), KRAUTH, BOUND).figure.canvas.draw()
-    plot(table(9, 8, stable=stable), boundary, result(), KRAUTH).figure.canvas.draw()
+    plot(table(9, 8, exact=stable), boundary, result(), KRAUTH).figure.canvas.draw()
 
 
 # ---- refusals ------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def test_points_are_joined_in_the_order_of_the_control():
 
 
 def test_the_unstable_part_is_dashed_and_grey_and_joined_to_the_stable_one():
-    axes = plot(entropy([0.4, 0.3, 0.2, 0.1], stable=[True, True, False, False]))
+    axes = plot(entropy([0.4, 0.3, 0.2, 0.1], exact=[True, True, False, False]))
     stable, unstable = axes.lines
     assert np.isnan(stable.get_ydata()).tolist() == [False, False, True, True]
     assert np.isnan(unstable.get_ydata()).tolist() == [True, False, False, False]
@@ -74,7 +74,7 @@ def test_the_unstable_part_is_dashed_and_grey_and_joined_to_the_stable_one():
 
 
 def test_the_unstable_part_is_explained_once():
-    part = entropy([0.4, 0.3, 0.2], stable=[True, False, False])
+    part = entropy([0.4, 0.3, 0.2], exact=[True, False, False])
     axes = plot(part, part)
     assert legend(axes).count("RS unstable") == 1
     assert legend(axes)[-1] == "RS unstable"
@@ -156,7 +156,7 @@ def test_a_map_shows_where_there_is_no_saddle_and_where_it_is_unstable():
     status[7:] = Status.NO_SADDLE
     stable = np.ones((9, 8), dtype=bool)
     stable[5:] = False
-    axes = plot(table(9, 8, status=status, stable=stable))
+    axes = plot(table(9, 8, status=status, exact=stable))
     assert axes.collections[0].get_array().mask.sum() == 16
     assert legend(axes) == ["no saddle point", "RS unstable"]
     status[7, 0] = Status.MAX_STEPS

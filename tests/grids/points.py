@@ -14,4 +14,5 @@ def same(first, second):
     for name, values in first.data.items():
         np.testing.assert_array_equal(values, second.data[name])
     np.testing.assert_array_equal(first.status, second.status)
-    np.testing.assert_array_equal(first.stable, second.stable)
+    np.testing.assert_array_equal(first.exact, second.exact)
+    np.testing.assert_array_equal(first.validity, second.validity)

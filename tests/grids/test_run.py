@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from grids.points import BINARY, SPHERICAL
+from sympy import Interval, cosh, log, oo, symbols
 
 import replica as rp
 from replica.grids.run import sweep
@@ -83,7 +84,7 @@ def test_a_start_is_passed_on():
     u = rp.formulas["symmetric-binary-perceptron"](constraint="u")
     away = sweep(u, alpha=[0.6], kappa=1.0, start={"q": 0.5})
     assert away["q"][0] > 0.05
-    assert not away.stable[0]
+    assert not away.exact[0]
     assert sweep(u, alpha=[0.6], kappa=1.0, start="uninformed")["q"][0] == pytest.approx(0)
 
 
@@ -104,9 +105,9 @@ def test_several_thresholds_and_their_worst_status():
     assert np.isnan(made["alpha_AT"][1])
     assert np.isnan(made["alpha_AT_error"][1])
     assert made.counts() == {"converged": 1, "not_found": 1}
-    assert made.stable.tolist() == [False, True]
-    assert made.stable_at("alpha_G").tolist() == [False, True]
-    assert made.stable_at("alpha_AT").all()  # of each threshold by itself
+    assert made.exact.tolist() == [False, True]
+    assert made.exact_at("alpha_G").tolist() == [False, True]
+    assert made.exact_at("alpha_AT").all()  # of each threshold by itself
 
 
 def test_options_of_a_family():
@@ -136,3 +137,27 @@ def test_folds_of_hardly_sparse_weights():
     assert not found.status.any()
     assert (np.diff(found["alpha_AMP"]) > 0).all()
     assert ((density < found["alpha_AMP"]) & (found["alpha_AMP"] < 1)).all()
+
+
+def test_what_is_stable_within_its_ansatz(tmp_path):
+    """The state without magnetisation is left below the temperature of Curie and Weiss."""
+    m, T = symbols("m T", real=True)
+    formula = rp.Formula(
+        name="ferromagnet",
+        title="Curie-Weiss",
+        potential=log(2 * cosh(m / T)) - m**2 / (2 * T),
+        overlaps={m: Interval(-1, 1)},
+        controls={T: (Interval.open(0, oo), None)},
+    )
+    path = tmp_path / "points.npz"
+    made = sweep(formula, T=[0.5, 0.8, 1.25, 2], start={"m": 0}, path=path)
+    assert made.stable.tolist() == [False, False, True, True]
+    assert made.validity.tolist() == ["unstable"] * 2 + ["conjecture"] * 2
+    assert made.to_dict()["stable"] == [False, False, True, True]
+    assert "2 of 4 points" in repr(made)
+    again = sweep(formula, T=[0.5, 0.8, 1.25, 2], start={"m": 0}, path=path, resume=True)
+    assert again.stable.tolist() == made.stable.tolist()
+    assert again.to_xarray()["stable"].values.tolist() == [0, 0, 1, 1]
+    untold = sweep(SPHERICAL, alpha=[0.5, 1], kappa=0)
+    assert untold.stable.tolist() == rp.solve(SPHERICAL, alpha=[0.5, 1], kappa=0).stable.tolist()
+    assert sweep(SPHERICAL, "alpha_G", kappa=[0, 1]).stable is None
