@@ -281,6 +281,6 @@ def _parts(
     check_field(field, variance)
     if exponent.has_free(field):
         raise DeclarationError(f"the power {exponent} of a {name} contains its field {field}")
-    if exponent.is_extended_real is False or exponent.is_finite is False:
+    if exponent is S.NaN or exponent.is_extended_real is False or exponent.is_finite is False:
         raise DeclarationError(f"the power {exponent} of a {name} is not a real number")
     return body, field, variance, exponent
