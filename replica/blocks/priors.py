@@ -414,6 +414,12 @@ def Discrete(
     rho
     """
     given: Iterable[Scalar] = () if probabilities is None else probabilities
+    for part in (values, given):
+        if isinstance(part, str) or not isinstance(part, Iterable):
+            raise DeclarationError(
+                f"discrete prior: give a mapping of values to probabilities, or a sequence of "
+                f"each, not {part!r}"
+            )
     if isinstance(values, Mapping):
         given = values.values()
     places = [_number("value", v) for v in values]
@@ -425,7 +431,7 @@ def Discrete(
         )
     total = expand(Add(*weights))
     missing = total.free_symbols or abs(float(total) - 1) > 1e-12
-    if missing or any(w.is_number and w <= 0 for w in weights):
+    if missing or any(w.is_nonpositive for w in weights):
         shown = total if total.free_symbols else f"{float(total):.12g}"
         raise ControlError(
             f"discrete prior: the probabilities must be positive and sum to one; they sum to "

@@ -52,7 +52,7 @@ class MarchenkoPastur(Spectrum):
 
     def __new__(cls, ratio: object) -> MarchenkoPastur:
         """Return the law of this ratio."""
-        ratio = sympify(ratio, strict=True)
+        ratio = ratio if isinstance(ratio, str) else sympify(ratio, strict=True)
         if not isinstance(ratio, Expr) or ratio.is_positive is False or ratio.is_real is False:
             raise DeclarationError(f"Marchenko-Pastur: the ratio p/d = {ratio} is not positive")
         return Basic.__new__(cls, ratio)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
-from sympy import Basic, Expr, Interval, Symbol, sympify, to_nnf
+from sympy import Basic, Expr, Interval, Symbol, false, sympify, to_nnf
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import Boolean, BooleanAtom, BooleanFunction
 
 from replica.declarations.control import Control
 from replica.declarations.frozen import FrozenMapping
 from replica.declarations.landmarks import Absence, Boundary
+from replica.declarations.numbers import exact
 from replica.errors import DeclarationError, UnknownName
 from replica.language.means import BoundMean
 from replica.language.rewriting import stabilise
@@ -29,6 +30,8 @@ class Declared(Protocol):
     def name(self) -> str: ...
     @property
     def overlaps(self) -> Mapping[Symbol, Interval]: ...
+    @property
+    def domains(self) -> Mapping[Symbol, Interval]: ...
     @property
     def unknowns(self) -> tuple[Symbol, ...]: ...
     @property
@@ -58,6 +61,21 @@ class Checks:
     def fault(self, what: str, text: str) -> DeclarationError:
         """Return the error that says what is wrong with which part."""
         return DeclarationError(f"formula {self.formula.name}, {what}: {text}")
+
+    def mapping(self, what: str, given: object) -> None:
+        """Refuse what is no mapping."""
+        if not isinstance(given, Mapping):
+            raise self.fault(what, f"must be a mapping, not {given!r}")
+
+    def mappings(self, given: Mapping[str, object]) -> None:
+        """Refuse what are no mappings of names to places, such as starts."""
+        for what, places in given.items():
+            if not isinstance(places, Mapping) or not all(
+                isinstance(place, Mapping) for place in places.values()
+            ):
+                raise self.fault(
+                    what, f"give names and places, as {{'glass': {{q: 1}}}}, not {places!r}"
+                )
 
     # ---- expressions ----------------------------------------------------------------------------
 
@@ -236,9 +254,16 @@ class Checks:
     def places(self, what: str, places: Mapping[str, Mapping[Symbol, object]]) -> None:
         """Refuse places, such as starts, that give a value to what is no unknown."""
         for name, place in places.items():
-            for symbol in place:
+            for symbol, value in place.items():
                 if symbol not in self.unknowns:
                     raise self.fault(f"{what} {name}", f"{symbol} is not an overlap")
+                self.value(f"{what} {name}", symbol, value)
+            if name == "equilibrium":
+                raise self.fault(
+                    f"{what} {name}",
+                    "this name stands for the state of the largest or smallest potential; choose "
+                    "another",
+                )
 
     def boundary(self, boundary: object) -> None:
         """Refuse a boundary that does not say where every unknown is, and when."""
@@ -270,6 +295,18 @@ class Checks:
                 )
         else:
             self.known("absence", absence.than, self.controls - {absence.in_})
+
+    def value(self, what: str, symbol: Symbol, value: object) -> None:
+        """Refuse a value of an overlap or control that is none, or is outside of its domain."""
+        if isinstance(value, Expr) and value.free_symbols:
+            return
+        number = exact(value)
+        if isinstance(value, bool) or number is None or not number.is_finite:
+            raise self.fault(what, f"{symbol} = {value!r} is not a real number")
+        domain = self.formula.domains.get(symbol)
+        if isinstance(domain, Interval) and not domain.free_symbols:
+            if domain.closure.contains(number) == false:
+                raise self.fault(what, f"{symbol} = {value} is outside {domain}")
 
     def place(self, what: str, symbols: Iterable[Symbol]) -> None:
         """Refuse what is neither a control nor an unknown."""

@@ -133,6 +133,9 @@ class Formula:
             )
         freeze(self)
         checks = Checks(self)
+        checks.mappings({"starts": self.starts, "subspaces": self.subspaces})
+        for part in ("overlaps", "conjugates", "updates", "observables", "thresholds"):
+            checks.mapping(part, getattr(self, part))
         expression = checks.expression
         if self.potential is None:
             checks.without_potential(self.updates, self.thresholds)

@@ -105,9 +105,14 @@ class Scaled:
         small = {approach.symbol: approach.path}
         rule = {**small, **{old: e.xreplace(small) for old, e in scaled.items()}}
         every = {one for fresh in new.values() for one in fresh}
-        for one in domains:
+        for one, domain in domains.items():
             if one not in every:
                 raise UnknownName("scaled variable", one, map(str, every), formula.name)
+            if not isinstance(domain, Interval):
+                raise DeclarationError(
+                    f"limit of {formula.name}: the domain of {one} must be an Interval, not "
+                    f"{domain!r}"
+                )
         return cls(rule, new, {one: domains.get(one, domain_of(one)) for one in every})
 
     def within(self, positive: Iterable[Expr]) -> Scaled:

@@ -279,7 +279,19 @@ class Root(Determining):
         """Return the threshold with its expressions checked and made stable."""
         stable = super().checked(checks, name, solved)
         what = f"threshold {name}"
+        for key, place in (("at", self.at), ("start", self.start)):
+            if not isinstance(place, Mapping):
+                raise checks.fault(
+                    what,
+                    f"{key} gives values to overlaps, as {{q: 0}}, not {place!r}; the name of a "
+                    f"state goes to of=",
+                )
         checks.place(what, (*self.at, *self.start))
+        for symbol in self.at:
+            if symbol in checks.controls:
+                raise checks.fault(what, f"at pins overlaps; {symbol} is a control")
+        for symbol, value in {**self.start, **self.at}.items():
+            checks.value(what, symbol, value)
         if self.of:
             checks.state(what, self.of)
             if self.at or self.start or len(self.controls) > 1:
@@ -288,8 +300,12 @@ class Root(Determining):
                     "the name of a state says where to look in one control: leave out at, "
                     "start and further controls",
                 )
-        zeros = tuple(z if z is None else checks.zero(what, z) for z in self.zeros)
-        return replace(stable, zero=zeros if isinstance(self.zero, tuple) else zeros[0])
+        return replace(stable, zero=self._checked_zero(checks, what))
+
+    def _checked_zero(self, checks: Checks, what: str) -> Any:
+        """Return what vanishes, made stable."""
+        zeros = tuple(checks.zero(what, zero) for zero in self.zeros)
+        return zeros if isinstance(self.zero, tuple) else zeros[0]
 
 
 @dataclass(frozen=True)
@@ -332,6 +348,9 @@ class Instability(Root):
                 "an Instability without an observable that reaches one needs the saddle point that "
                 "becomes unstable: at={q: 0}, or of= the name of a state"
             )
+
+    def _checked_zero(self, checks: Checks, what: str) -> Any:
+        return None if self.zero is None else super()._checked_zero(checks, what)
 
 
 @dataclass(frozen=True)

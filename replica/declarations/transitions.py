@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import NoneType
 from typing import Any, Self
 
 from sympy import Expr, Symbol
@@ -80,6 +81,11 @@ class Fold(Determining):
             if self.start:
                 raise checks.fault(what, "give the name of a state or a start, not both")
         given = {s: checks.expression(f"{what}, {s}", v) for s, v in self.start.items()}
+        checks.place(what, given)
+        if given and self.in_ not in given:
+            raise checks.fault(what, f"the start gives no value of {self.in_}")
+        if not isinstance(self.upper, (bool, NoneType)):
+            raise checks.fault(what, f"upper is True, False or None, not {self.upper!r}")
         stable = replace(stable, start=checks.start(f"of {name}", given, self.controls))
         if self.otherwise is None:
             return stable

@@ -284,6 +284,6 @@ def _parts(
         raise DeclarationError(
             f"the power {excerpt(exponent)} of a {name} contains its field {field}"
         )
-    if exponent.is_extended_real is False or exponent.is_finite is False:
+    if exponent is S.NaN or exponent.is_extended_real is False or exponent.is_finite is False:
         raise DeclarationError(f"the power {excerpt(exponent)} of a {name} is not a real number")
     return body, field, variance, exponent

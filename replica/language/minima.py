@@ -16,7 +16,7 @@ from functools import cmp_to_key
 from itertools import pairwise
 from typing import Any
 
-from sympy import Expr, Min, S, Symbol, cancel, expand, factor, oo, sign, srepr
+from sympy import Expr, Min, Poly, S, Symbol, cancel, expand, factor, oo, sign, srepr
 from sympy.core.expr import AtomicExpr
 from sympy.core.function import ArgumentIndexError
 from sympy.printing.printer import Printer
@@ -76,6 +76,11 @@ def Minimum(variable: Symbol, objective: Scalar) -> Expr:
     if kinks or _is_quadratic(expand(inside), variable):
         return outside + _of_pieces(inside, variable, kinks)
     inside = stabilise(inside)
+    if inside.is_polynomial(variable) and not _grows(inside.as_poly(variable)):
+        raise DeclarationError(
+            f"Minimum over {variable}: the objective is not known to grow between -oo and oo, "
+            f"where it is {inside}; declare symbols positive where they are"
+        )
     symbols = sorted(inside.free_symbols - {variable}, key=str)
     # the same assumptions under names of its own: equal landscapes are one
     names = [Symbol(f"parameter{k}", **s.assumptions0) for k, s in enumerate(symbols)]
@@ -85,6 +90,10 @@ def Minimum(variable: Symbol, objective: Scalar) -> Expr:
 
 def _is_quadratic(piece: Expr, x: Symbol) -> bool:
     return bool(piece.is_polynomial(x) and piece.as_poly(x).degree() <= 2)
+
+
+def _grows(polynomial: Poly) -> bool:
+    return bool(polynomial.degree() % 2 == 0 and polynomial.LC().is_positive)
 
 
 # ---- pieces in closed form ---------------------------------------------------------------------

@@ -172,6 +172,8 @@ def first_unknown_node(expression: Basic) -> Basic | None:
         ends = (end for end in (expression.low, expression.high) if not end.is_infinite)
         parts = (first_unknown_node(part) for part in (expression.expression, *ends))
         return next((part for part in parts if part is not None), None)
+    if isinstance(expression, Landscape):
+        return first_unknown_node(expression.expression)
     for argument in expression.args:
         found = first_unknown_node(argument)
         if found is not None:

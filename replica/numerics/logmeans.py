@@ -246,9 +246,13 @@ class _Weight:
 
         So no digits are lost at a small power; the range must hold the field itself for that.
         """
-        seen = np.abs(self._sum(self._density()) - 1) < _SEEN
-        shift = np.abs(self.power[:, 0] * (self._direct - self.level))
-        return np.asarray(seen & ~(shift >= _SMALL))
+        missed = np.abs(self._sum(self._density()) - 1)
+        # a coarse rule misses more of the field than a small power moves
+        above = self.exponent - self.level[:, None]
+        moved = np.abs(self.power[:, 0]) * np.sqrt(self.mean(above**2))
+        with np.errstate(invalid="ignore"):  # zero times what is infinite
+            shift = np.abs(self.power[:, 0] * (self._direct - self.level))
+        return np.asarray(((missed < _SEEN) | (moved < missed)) & ~(shift >= _SMALL))
 
     @cached_property
     def _direct(self) -> Array:

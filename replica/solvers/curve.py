@@ -535,10 +535,12 @@ def explicit_curve(formula: Formula, control: Symbol | None = None) -> ExplicitC
         stated = formula.potential is None
         equation = formula.residuals[overlap] if stated else formula.potential.diff(overlap)
         value = solve_linear(equation, control)
-        return None if value is None else ExplicitCurve(formula, control, overlap, None, value)
+        if value is None or formula.domains[overlap].free_symbols:  # its range must be known
+            return None
+        return ExplicitCurve(formula, control, overlap, None, value)
     for parameter, other in ((conjugate, overlap), (overlap, conjugate)):
         update = formula.residuals[other] + other
-        if update.has_free(other, control):
+        if update.has_free(other, control) or formula.domains[parameter].free_symbols:
             continue
         value = solve_linear(formula.residuals[parameter], control)
         if value is not None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, Literal, overload
 
 import numpy as np
 
 from replica.declarations.family import Family
 from replica.declarations.formula import Formula
-from replica.declarations.numbers import read_number
+from replica.declarations.numbers import is_whole, read_number
 from replica.declarations.point import Points
 from replica.declarations.reading import read
 from replica.errors import ControlError, ConvergenceError, DeclarationError, UnknownName
@@ -200,10 +201,10 @@ def _check_settings(method: str, tolerance: float, max_steps: int) -> None:
     methods = ("auto", *PROPOSALS)
     if method not in methods:
         raise UnknownName("method", method, methods)
-    if not 0 < tolerance < 1:
-        raise ControlError(f"tolerance = {tolerance} must lie between 0 and 1, say 1e-9")
-    if max_steps < 1:
-        raise ControlError(f"max_steps = {max_steps} must be at least 1")
+    if not isinstance(tolerance, Real) or not 0 < tolerance < 1:
+        raise ControlError(f"tolerance = {tolerance!r} must lie between 0 and 1, say 1e-9")
+    if not is_whole(max_steps) or max_steps < 1:
+        raise ControlError(f"max_steps = {max_steps!r} must be a whole number, at least 1")
 
 
 def _begun(points: Points, start: Start) -> Any:

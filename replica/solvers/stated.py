@@ -31,6 +31,8 @@ Array = NDArray[np.float64]
 
 _PLACES, _DEEP_PLACES = 6, 1  # at which values are compared; fewer where a point costs most
 _INNER = (0.2, 0.8)  # part of a domain in which they are drawn
+# a stated equation may hold nowhere there, as one for an order that sets in at an end does
+_MORE_PLACES, _WIDE = 60, (0.02, 0.98)
 _SPAN = 2.0  # of a wider domain, a part of this width is drawn from
 _STEP = 0.02  # of the differences, relative to the distance from the nearest end of the domain
 _STENCIL = np.array([-2.0, -1.0, 1.0, 2.0])
@@ -54,7 +56,9 @@ def check_stated_updates(formula: Formula) -> None:
     if formula.potential is None or not formula.updates:
         return
     partners = {**formula.conjugates, **{c: q for q, c in formula.conjugates.items()}}
-    places = _places(formula)
+    deep = formula.potential is not None and nesting(formula.potential) > 1
+    places = _places(formula, _DEEP_PLACES if deep else _PLACES, _INNER)
+    more = places if deep else np.concatenate([places, _places(formula, _MORE_PLACES, _WIDE)])
     with np.errstate(all="ignore"):  # what is not finite says nothing
         for unknown in formula.updates:
             # values of a coarse quadrature, without their errors, are enough to agree; a difference
@@ -62,7 +66,7 @@ def check_stated_updates(formula: Formula) -> None:
             for refinement in (-1, 0, 1):
                 partner = partners.get(unknown)
                 if partner is None:
-                    fault = _without_conjugate(formula, unknown, places, refinement)
+                    fault = _without_conjugate(formula, unknown, more, refinement)
                 else:
                     fault = _of_pair(formula, unknown, partner, places, refinement)
                 if fault is None:
@@ -71,19 +75,18 @@ def check_stated_updates(formula: Formula) -> None:
                 raise DeclarationError(f"formula {formula.name}, the update of {unknown}: {fault}")
 
 
-def _places(formula: Formula) -> Array:
+def _places(formula: Formula, count: int, part: tuple[float, float]) -> Array:
     """Return values of the unknowns and controls inside their domains, one place per row."""
-    deep = formula.potential is not None and nesting(formula.potential) > 1
     rng = np.random.default_rng(7)
     rows = []
-    for _ in range(_DEEP_PLACES if deep else _PLACES):
+    for _ in range(count):
         chosen: dict[Symbol, float] = {}
         left = {**formula.domains, **{c.symbol: c.domain for c in formula.controls.values()}}
         while left:
             # a bound may be another unknown or a control: those have their values first
             symbol = min(left, key=lambda s: len(left[s].free_symbols - set(chosen)))
             low, high = _ends(left.pop(symbol), chosen)
-            chosen[symbol] = float(low + (high - low) * rng.uniform(*_INNER))
+            chosen[symbol] = float(low + (high - low) * rng.uniform(*part))
         rows.append([chosen[symbol] for symbol in (*formula.unknowns, *formula.symbols)])
     return np.array(rows)
 
@@ -158,6 +161,8 @@ def _without_conjugate(
     column = names.index(unknown)
     found = []
     for row in places:
+        if len(found) >= _PLACES:
+            break
         low, high = _ends(formula.domains[unknown], dict(zip(names, row, strict=True)))
         share = np.linspace(0, 1, _SCANNED + 2)[1:-1]
         line = np.repeat(row[None], _SCANNED, axis=0)

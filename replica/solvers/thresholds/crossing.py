@@ -225,7 +225,8 @@ def _of_states(request: Request, declaration: Crossing) -> ThresholdResult:
                 same = one.host is one.formula and two.host is two.formula
                 if not (same and _together(outcome, pairs)):
                     return _with_others(outcome, name, [x for x in seen if x != seen[0]])
-                outcome = request.failed(_UNRESOLVED)
+                reason = reason or _UNRESOLVED.removeprefix("is not resolved: ")
+                continue
             reason = reason or str(outcome)
         first_gap, last_gap = gap[np.isfinite(gap)][[0, -1]] if np.isfinite(gap).any() else (0, 0)
         reason = reason or (
