@@ -363,9 +363,7 @@ class Shared:
 
 def _deeply(equation: Expr, symbol: Symbol) -> bool:
     """Tell whether a mean within a mean of an equation depends on a symbol."""
-    return any(
-        nesting(mean) > 1 and mean.has_free(symbol) for mean in equation.atoms(BoundMean)
-    )
+    return any(nesting(mean) > 1 and mean.has_free(symbol) for mean in equation.atoms(BoundMean))
 
 
 def _rows(bounded: Sequence[Bounded], points: int) -> tuple[Array, Array]:
