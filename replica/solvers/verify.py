@@ -45,6 +45,7 @@ def verify(
     jacobian: Array | None = None,
     step: Array | None = None,
     wanted: Sequence[int] | None = None,
+    finest: int | None = None,
 ) -> Verified:
     r"""Refine solutions until their errors are below `tolerance`; bound all errors.
 
@@ -72,6 +73,8 @@ def verify(
     wanted : sequence of int, optional
         Unknowns that are refined to `tolerance`, by default all. Next to a fold the overlaps
         are lost to rounding long before the control is, whatever the rule.
+    finest : int, optional
+        Where to end; by default where the system says.
     """
     n, count = system.size, len(observables)
     z = z.copy()
@@ -79,7 +82,7 @@ def verify(
     values = np.full((z.shape[0], count), np.nan)
     bounds = np.full((z.shape[0], count), np.inf)
     left = np.arange(z.shape[0])
-    for level in range(refinement, system.finest + 1):
+    for level in range(refinement, (system.finest if finest is None else finest) + 1):
         chosen = [p[left] for p in parameters]
         point, reach, found, spread, moved = _bounded(
             system, observables, z[left], chosen, level, jacobian, step

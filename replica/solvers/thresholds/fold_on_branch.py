@@ -23,7 +23,7 @@ from sympy import DiracDelta, Symbol
 from replica.declarations.control import control_name
 from replica.declarations.transitions import Fold
 from replica.errors import ControlError, ConvergenceError
-from replica.solvers.iteration import Newton, iterate
+from replica.solvers.iteration import Iterated, Newton, iterate
 from replica.solvers.request import Request, stated
 from replica.solvers.saddle import solve
 from replica.solvers.solution import Status, ThresholdResult
@@ -46,6 +46,7 @@ _NARROWER = 10.0  # a round than the one before
 _CLOSEST = 1e-4  # relative distance of the last three points
 _COARSE_LAST_STEP = 1e-5  # relative: Newton by a coarse rule stops here
 _TOLERANCE = 1e-11  # error asked of the unknowns and the control there
+_POOR = 5e-10  # error of the control for which a mean in a mean is worth its finest rule
 # Unknowns and operations in the Jacobian up to which its determinant is written down.
 _MOST_UNKNOWNS, _MOST_OPERATIONS = 5, 4000
 
@@ -167,7 +168,7 @@ def polished_fold(
     places, table = rows[order, j], rows[order][:, keep]
     ends, width = (places[0], places[2]), places[2] - places[0]
 
-    def at(wanted: Array, guess: Array, rule: int) -> Array:
+    def at(wanted: Array, guess: Array, rule: int) -> Iterated:
         given = [wanted, *(np.repeat(value, wanted.size) for value in others)]
         newton = Newton(_COARSE_LAST_STEP) if rule < 0 else Newton()
         found = iterate(system, guess, given, newton, _STEPS, refinement=rule)
@@ -177,7 +178,7 @@ def polished_fold(
                     f"{state.formula.name}: next to its fold the branch was lost at {fixed} = "
                     f"{parameter:.6g}: {Status(int(status))}"
                 )
-        return np.asarray(found.z)
+        return found
 
     for _ in range(_ROUNDS):
         before, (top, bend, guess) = places[1], _vertex(places, table, upper, ends)
@@ -186,7 +187,8 @@ def polished_fold(
         last = width <= _CLOSEST * abs(top)
         places = top + width * np.array([-1.0, 0.0, 1.0])
         # where a point costs a mean in a mean, a coarse rule tells where the extremum is
-        table = at(places, guess(places), -1 if system.deep and not last else 0)
+        found = at(places, guess(places), -1 if system.deep and not last else 0)
+        table = found.z
         if last:
             break
     before, (top, bend, guess) = places[1], _vertex(places, table, upper, ends)
@@ -196,7 +198,28 @@ def polished_fold(
             f"{fixed} = {before:.6g}"
         )
     given = [np.array([top]), *others]
-    verified = verify(system, guess(given[0]), given, _TOLERANCE)
+    z = guess(given[0])
+    verified = verify(
+        system,
+        z,
+        given,
+        _TOLERANCE,
+        refinement=1 if system.deep else 0,  # the first is rarely enough
+        jacobian=found.jacobian[1:2],
+        step=z - found.z[1:2],
+    )
+    if system.deep and verified.error[0, -1] > _POOR:
+        better = verify(
+            system,
+            verified.z,
+            given,
+            _POOR,
+            refinement=system.finest + 1,
+            wanted=[system.size - 1],
+            finest=system.finest + 1,
+        )
+        if better.error[0, -1] < verified.error[0, -1]:
+            verified = better
     value, error = float(verified.z[0, -1]), float(verified.error[0, -1])
     # the error of its place, less than the last move, changes an extremum in second order only
     error += abs(bend) * max(abs(top - before), _PLACE * abs(top)) ** 2
