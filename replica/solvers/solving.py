@@ -210,7 +210,7 @@ def _way_of(
     attempts = named_starts(formula, start)
     run = partial(solve_flat, system, attempts, method=method, max_steps=max_steps)
     if method == "auto" and not isinstance(start, Mapping) and system.evolves:
-        return partial(reached, formula, system, run, attempts[0], max_steps=max_steps)
+        return partial(reached, formula, system, run, attempts, max_steps=max_steps)
     return run
 
 
