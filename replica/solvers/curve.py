@@ -38,6 +38,7 @@ _LOGITS = ((-6.0, 6.0), (-12.0, 21.0), (21.0, 37.0))
 _COUNTS, _DECADES = (24, 160, 51), ((-3.0, 3.0), (-6.0, 15.0), (15.0, 40.0))
 _ROUGH = -1  # refinement of the quadrature: coarse, enough for a first guess
 _KNOWN = 1e-7  # relative error of the control up to which a point of the curve is known
+_BARELY = 1e-6  # relative: a control above the known ones by less may be reached farther along
 _DRAWN = 1e-10  # relative error by rounding of the unknowns up to which a point is drawn
 _CLOSEST = 1e-30  # distance to an open end, closer to which a singular curve is not evaluated
 _EPSILON = 2.0**-52
@@ -299,6 +300,12 @@ class ExplicitCurve:
                 mine = np.flatnonzero(~settled & np.isin(member, part))
                 row = np.searchsorted(part, member[mine])
                 found = curves.passages(row, wanted[mine], which)
+                seen = curves.count[row] > 1
+                if level > 1 and not seen.all():
+                    # nothing is known of these so far along: a control barely above may be reached
+                    dark, top = mine[~seen], ranks[0].highest[mine[~seen]]
+                    ranks[0].ended[dark] = ~(wanted[dark] <= top + _BARELY * np.abs(top))
+                    mine, row, found = mine[seen], row[seen], [part.at(seen) for part in found]
                 if level:
                     sure = found[0].found | found[0].ended
                     sure |= False if enough is None else enough[mine]
@@ -464,11 +471,8 @@ class ExplicitCurve:
         inside = np.flatnonzero((value >= low) & (value <= high))
         z, value = z[inside], value[inside]
         # where the quadrature does not resolve the curve, its noise would look like folds
-        clear = self._clear(z, rest, _DRAWN)
-        z, value = z[clear], value[clear]
-        beyond = z[:, column] > low_end + LEAVING
-        z, value = z[beyond], value[beyond]
-        return z, value
+        clear = self._clear(z, rest, _DRAWN) & (z[:, column] > low_end + LEAVING)
+        return z[clear], value[clear]
 
     def _on_grid(self, keys: Array, grid: Array, refinement: int) -> tuple[Array, Array]:
         rest = [np.repeat(keys[:, j], grid.size) for j in range(keys.shape[1])]

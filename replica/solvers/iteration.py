@@ -274,7 +274,7 @@ class Iterated:
     boundary: NDArray[np.bool_] | None = None
     note: str = ""
 
-    def merged(self, where: NDArray[np.bool_], other: Iterated) -> Iterated:
+    def merged(self, where: NDArray[np.bool_] | NDArray[np.intp], other: Iterated) -> Iterated:
         """Return this, with the points `where` taken from another."""
         columns = {}
         for name in ("z", "status", "jacobian", "step"):

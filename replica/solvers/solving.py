@@ -38,6 +38,8 @@ Array = NDArray[np.float64]
 _TOO_CLOSE = (Status.LEFT_DOMAIN, Status.INACCURATE, Status.NON_FINITE)  # next to an end
 _EXPLAINED = (*NONE, Status.DEGENERATE, Status.ENDED, Status.EXCLUDED)  # by a note of the way
 _NOTHING = 1e-13  # a residual up to this is zero
+_SHIFT = 1e-2  # of the distance to an end, over which a slope is measured
+_STEEP = 10.0  # times as large as measured: a slope that says nothing
 _AT_ONCE = 20_000  # points solved together; a larger grid goes in parts, to bound the memory
 
 
@@ -149,11 +151,35 @@ def _through_gaps(
     inner = Points.of_columns(formula, [column[lost] for column in points.columns])
     if fixed_ends(formula):
         attempts = [gaps.near(near[lost], inner.columns), *gaps.decades(), *attempts]
-    ended = solve_flat(gaps.system, attempts, inner.columns)
+    ended = _felt(gaps.system, solve_flat(gaps.system, attempts, inner.columns), inner.columns)
     wanted = {name: gaps.expression(expression) for name, expression in chosen.items()}
     overlaps = {str(symbol): expression for symbol, expression in gaps.rule.items()}
     found = assembled(inner, {**wanted, **overlaps}, gaps.system, ended, tolerance)
     return improved(solution, lost, found, tolerance)
+
+
+def _felt(system: System, ended: Iterated, parameters: list[Array]) -> Iterated:
+    """Return where an iteration ended, LEFT_DOMAIN where the equations do not have its slopes.
+
+    Next to an end a quadrature may know an equation and not its derivative: what Newton's method
+    does with slopes that are far too steep looks like convergence wherever it begins.
+    """
+    good = np.flatnonzero(ended.status == Status.CONVERGED)
+    z, inner = ended.z[good], [p[good] for p in parameters]
+    shift = _SHIFT * system.room(z, inner)
+    _, jacobian = system.evaluate(z, inner)
+    said = np.abs(2 * jacobian * shift[:, None, :])
+    lost = np.zeros(good.size, dtype=bool)
+    for k in range(system.size):
+        up, down = z.copy(), z.copy()
+        up[:, k] += shift[:, k]
+        down[:, k] -= shift[:, k]
+        seen = [np.stack(system.residual(*side.T, *inner), axis=1) for side in (up, down)]
+        counts = said[:, :, k] >= 0.5 * said.max(axis=2)
+        lost |= (counts & (said[:, :, k] > _STEEP * np.abs(seen[0] - seen[1]))).any(axis=1)
+    status = ended.status.copy()
+    status[good[lost]] = int(Status.LEFT_DOMAIN)
+    return replace(ended, status=status)
 
 
 def _way_of(
@@ -184,7 +210,7 @@ def _way_of(
     attempts = named_starts(formula, start)
     run = partial(solve_flat, system, attempts, method=method, max_steps=max_steps)
     if method == "auto" and not isinstance(start, Mapping) and system.evolves:
-        return partial(reached, formula, system, run, attempts[0], max_steps=max_steps)
+        return partial(reached, formula, system, run, attempts, max_steps=max_steps)
     return run
 
 

@@ -74,14 +74,15 @@ def reached(
     formula: Formula,
     system: System,
     run: Callable[[list[Array]], Iterated],
-    attempt: Mapping[Symbol, Any],
+    attempts: Sequence[Mapping[Symbol, Any]],
     parameters: list[Array],
     max_steps: int,
 ) -> Iterated:
     """Return what a solver finds, or what state evolution reaches where that does not attract.
 
     Newton's method is drawn to a saddle point that is close, such as one that symmetry keeps,
-    also where the iteration from the same start runs away from it.
+    also where the iteration from the same start runs away from it. Where it does so too slowly,
+    next to a transition, what the other starts lead to counts if it attracts.
     """
     found = run(parameters)
     good = found.status == Status.CONVERGED
@@ -90,18 +91,31 @@ def reached(
     if not leaves.any():
         return found
     inner = [p[leaves] for p in parameters]
-    begin = initial(system, attempt, inner)
+    begin = initial(system, attempts[0], inner)
     never = np.zeros(begin.shape[0], dtype=bool)
     settled = attracted(formula, system, inner, begin, lambda name: begin, never, max_steps)
-    better = np.flatnonzero(leaves)[settled.status == Status.CONVERGED]
-    if not better.size:
-        return found
-    other = found.merged(leaves, found)
-    other.z[leaves], other.status[leaves] = settled.z, settled.status
-    other.jacobian[leaves], other.step[leaves] = np.nan, np.nan
-    chosen = np.zeros_like(good)
-    chosen[better] = True
-    return found.merged(chosen, other)
+    found = _replaced(found, np.flatnonzero(leaves), settled.z, settled.status)
+    left = np.flatnonzero(leaves)[settled.status != Status.CONVERGED]
+    for attempt in attempts[1:]:
+        if not left.size:
+            break
+        inner = [p[left] for p in parameters]
+        ended = solve_flat(system, [attempt], inner, max_steps=max_steps)
+        stays = (ended.status == Status.CONVERGED) & attracts(system, ended.z, inner)
+        found = _replaced(found, left, ended.z, np.where(stays, ended.status, Status.MAX_STEPS))
+        left = left[~stays]
+    return found
+
+
+def _replaced(
+    found: Iterated, where: NDArray[np.intp], z: Array, status: NDArray[np.intp]
+) -> Iterated:
+    """Return what was found with what converged elsewhere in its place, at some points."""
+    better = status == Status.CONVERGED
+    other = found.merged(where, found)
+    other.z[where], other.status[where] = z, status
+    other.jacobian[where], other.step[where] = np.nan, np.nan
+    return found.merged(where[better], other)
 
 
 def where_present(

@@ -103,3 +103,29 @@ def test_which_formulas_are_written_in_gaps():
     )
     assert fixed_ends(closed) == {}
     assert in_gaps(closed) is None
+
+
+def test_what_the_quadrature_cannot_reach_is_not_said_to_be_absent():
+    """At alpha = 2 - d there is a saddle point, 1 - q = d / 4 up to its square root."""
+    q, alpha = symbols("q alpha", nonnegative=True)
+    u = symbols("u", real=True)
+    gap = 1 - q
+    formula = rp.Formula(
+        name="by-hand",
+        title="Spherical perceptron, typed by hand",
+        potential=log(gap) / 2 + q / (2 * gap) + alpha * rp.Mean(rp.LogH(-u / sqrt(gap)), (u, q)),
+        overlaps={q: Interval.Ropen(0, 1)},
+        controls={alpha: (Interval.open(0, oo), None)},
+    )
+    below = 10.0 ** -np.arange(3.0, 13.0)
+    found = rp.solve(formula, alpha=2 - below)
+    solved = np.asarray(found.converged)
+    assert solved[:5].all()
+    left = 1 - found["q"][solved]
+    np.testing.assert_allclose(left / (2 - (2 - below[solved])) * 4, 1, rtol=0.02)
+    assert set(found.status[~solved]) <= {rp.Status.LEFT_DOMAIN, rp.Status.INACCURATE}
+    with pytest.raises(rp.ConvergenceError, match="followed up to alpha = 2"):
+        rp.solve(formula, alpha=2 - 1e-10)
+    beyond = rp.solve(formula, alpha=2.001, check=False)
+    assert beyond.status == rp.Status.NO_SADDLE
+    assert "up to 2" in beyond.note

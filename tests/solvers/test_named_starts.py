@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 from solvers.spins import T, hopfield, q
-from sympy import symbols
+from sympy import Interval, oo, symbols
 
 import replica as rp
 
@@ -46,3 +46,30 @@ def test_the_glass_without_noise_at_any_load():
     assert found.converged.all()
     width = np.sqrt(2 / (np.pi * load))  # chi = width (1 - chi)
     np.testing.assert_allclose(found["chi"], width / (1 + width), rtol=1e-9)
+
+
+def test_next_to_its_transition_the_default_leads_to_what_attracts():
+    """Spins in a Wigner matrix: q grows by lambda per step, too slowly to wait for."""
+    spins, noise = symbols("q lambda", positive=True)
+    formula = rp.Formula(
+        name="spins-in-noise",
+        title="Spiked Wigner matrix, spins",
+        potential=rp.Rademacher().free_entropy(noise * spins) - noise * spins**2 / 4,
+        overlaps={spins: Interval(0, 1)},
+        controls={noise: (Interval.open(0, oo), None)},
+        starts={"uninformed": {spins: 1e-6}, "informed": {spins: 1}},
+    )
+    above = 10.0 ** -np.arange(1.0, 5.0)
+    found = rp.solve(formula, lambda_=1 + above)
+    assert found.converged.all()
+    assert found.stable.all()
+
+    def mismatch(overlap: float, strength: float) -> float:
+        signal = strength * overlap
+        return float(DENSITY @ np.tanh(signal + np.sqrt(signal) * FIELDS)) - overlap
+
+    expected = [brentq(mismatch, e / 4, 2 * e, args=(1 + e,), xtol=1e-14) for e in above]
+    np.testing.assert_allclose(found["q"], expected, rtol=1e-6)
+    below = rp.solve(formula, lambda_=1 - above)
+    np.testing.assert_allclose(below["q"], 0, atol=1e-8)
+    assert below.stable.all()
