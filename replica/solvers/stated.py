@@ -159,7 +159,7 @@ def _without_conjugate(
     """Say where a stated equation holds, but the derivative of the potential does not vanish."""
     names = (*formula.unknowns, *formula.symbols)
     column = names.index(unknown)
-    found = []
+    found: list[Array] = []
     for row in places:
         if len(found) >= _PLACES:
             break

@@ -41,6 +41,7 @@ Array = NDArray[np.float64]
 _STEPS = 30  # Newton steps at most
 _PLACE = 1e-7  # relative accuracy of the parameter at the extremum of the control
 _TOLERANCE = 1e-11  # error asked of the unknowns and the control there
+_SAME_PLACE = 1e-12  # up to this a state that does not move has moved
 # Unknowns and operations in the Jacobian up to which its determinant is written down.
 _MOST_UNKNOWNS, _MOST_OPERATIONS = 5, 4000
 
@@ -90,7 +91,7 @@ def fold_of_state(request: Request, declaration: Fold) -> ThresholdResult:
         (low, high), (below, above) = along.control[[0, -1]], along.ends
         raise request.missing(
             f"{label} does not turn back there: at {name} = {low:.6g} it {below}, at {high:.6g} "
-            f"it {above}"
+            f"it {above}{_resting(state, along)}"
         )
     if len(folds) > 1:
         raise request.missing(
@@ -190,6 +191,18 @@ def polished_fold(
     unknowns = dict(zip(system.unknowns, map(float, verified.z[0]), strict=True))
     unknowns[fixed] = parameter
     return {symbol: unknowns[symbol] for symbol in state.unknowns}, value, error
+
+
+def _resting(state: State, along: Followed) -> str:
+    """Say where a state stays that is the same saddle point at every value of the control."""
+    places = along.points[:, :-1]
+    if not places.size or (np.abs(places - places[0]) > _SAME_PLACE).any():
+        return ""
+    at = ", ".join(f"{s} = {x:.6g}" for s, x in zip(state.unknowns, places[0] + 0.0, strict=True))
+    return (
+        f"; it stays at {at} throughout: to follow the branch that leaves it, let the state begin "
+        f"a little away from there"
+    )
 
 
 def _from_place(request: Request, declaration: Fold, state: State) -> Followed:
