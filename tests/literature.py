@@ -6,7 +6,22 @@ component of the signal, or minus an energy, or minus a mutual information.
 
 from __future__ import annotations
 
-from sympy import Abs, Expr, Interval, Max, S, Symbol, cosh, exp, log, oo, sqrt, symbols
+from sympy import (
+    Abs,
+    Expr,
+    Interval,
+    Max,
+    Rational,
+    S,
+    Symbol,
+    cosh,
+    exp,
+    log,
+    oo,
+    pi,
+    sqrt,
+    symbols,
+)
 
 import replica as rp
 
@@ -45,6 +60,7 @@ def broken_spin_glass() -> rp.Formula:
         + rp.Mean(log(inner), (h, q0 / T**2)) / m,
         overlaps={q0: Interval.Ropen(0, q1), q1: Interval.open(0, 1), m: Interval.open(0, 1)},
         controls={T: POSITIVE},
+        equilibrium="smallest",
     )
 
 
@@ -82,11 +98,18 @@ def spherical_spin_glass() -> rp.Formula:
         potential=(1 - (1 - m) * q**3) / (4 * T**2) + entropy,
         overlaps={q: Interval.open(0, 1), m: Interval.Lopen(0, 1)},
         controls={T: POSITIVE},
-        thresholds={"T_s": rp.Root(m - 1, in_=T)},
+        subspaces={"merged": {m: 1}},
+        thresholds={"T_s": rp.Root(m - 1, in_=T), "T_d": rp.Fold(T, of="merged")},
     )
 
 
 # ---- matrices ------------------------------------------------------------------------------------
+
+
+def label_entropy(gap: Expr, rho: Expr = S.One) -> Expr:
+    """Return the entropy of the sign of a field known up to a gap."""
+    chance = rp.LogH(u / sqrt(gap))
+    return -2 * rp.Mean(exp(chance) * chance, (u, rho - gap))
 
 
 def spiked_matrix(prior: rp.Prior) -> rp.Formula:
@@ -125,20 +148,15 @@ def two_clusters() -> rp.Formula:
 
 def row_orthogonal() -> rp.Formula:
     """Return labels of a row-orthogonal matrix and a sparse signal (Kabashima 2008)."""
-    prior = rp.GaussBernoulli()
-    a_x, a_z, v_x, v_z = symbols("a_x a_z v_x v_z", positive=True)
+    prior, (a_x, a_z, v_x, v_z) = rp.GaussBernoulli(), symbols("a_x a_z v_x v_z", positive=True)
     gap = 1 / (1 / v_z - a_z)
     spectrum = (1 - alpha) * log(a_x) + alpha * log(a_x + a_z)
-    labels = -2 * rp.Mean(
-        exp(rp.LogH(u / sqrt(gap))) * rp.LogH(u / sqrt(gap)), (u, prior.second_moment - gap)
-    )
+    seen = alpha * label_entropy(gap, prior.second_moment) + prior.mutual_information(1 / v_x - a_x)
     bound = Interval.Lopen(0, prior.second_moment)
     return rp.Formula(
         name="row-orthogonal",
         title="Labels of a row-orthogonal matrix",
-        potential=-prior.mutual_information(1 / v_x - a_x)
-        - alpha * labels
-        - (log(v_x) + spectrum + alpha * log(v_z / gap)) / 2,
+        potential=-seen - (log(v_x) + spectrum + alpha * log(v_z / gap)) / 2,
         overlaps={
             v_x: bound,
             v_z: bound,
@@ -149,28 +167,68 @@ def row_orthogonal() -> rp.Formula:
     )
 
 
+def orthogonal_sensing() -> rp.Formula:
+    """Return noisy linear measurements by a row-orthogonal matrix, through its R-transform."""
+    prior, rows = rp.GaussBernoulli(), rp.RTransform(rp.Spectrum({1: alpha, 0: 1 - alpha}))
+    return rp.Formula(
+        name="orthogonal-sensing",
+        title="Measurements with orthogonal rows",
+        potential=rows.integral(-V / Delta) / 2 + A0 * V / 2 - prior.mutual_information(A0),
+        overlaps={V: Interval.Lopen(0, prior.second_moment)},
+        conjugates={V: A0},
+        controls={alpha: (Interval.open(0, 1), None), Delta: POSITIVE, **prior.controls},
+    )
+
+
+def quadratic_network() -> rp.Formula:
+    """Return two extensive layers with quadratic activation (Maillard et al. 2024)."""
+    s, error = symbols("s", real=True), symbols("error", positive=True)
+    width = (Delta + 2 * error) / (4 * alpha)  # of the noise on the matrix of weights
+    both = rp.RTransform(1 / (1 - s / ratio), s) + rp.RTransform(width * s, s)
+    z = both(s) + 1 / s
+    low, high = (z.subs(s, rp.Implicit(s, z.diff(s), b)) for b in ((-oo, 0), (0, ratio)))
+    x = low + (high - low) * exp(rp.LogH(g))  # uniform between the edges of the spectrum
+    cubic = width / ratio * s**3 - (x / ratio + width) * s**2 + (x - 1 + 1 / ratio) * s - 1
+    root = rp.Implicit(s, cubic, (0, oo))
+    square = ratio / (width * root) - ((x + width * ratio) / width - root) ** 2 / 4
+    density = rp.Mean(Max(square, 0) ** Rational(3, 2), (g, 1)) / pi**3  # its cube
+    return rp.Formula(
+        name="quadratic-network",
+        title="Two extensive layers, quadratic activation",
+        equations={error: width - 4 * pi**2 * width**2 * (high - low) * density / 3},
+        overlaps={error: Interval.open(0, 1 + 1 / ratio)},
+        controls={alpha: POSITIVE, ratio: POSITIVE, Delta: POSITIVE},
+    )
+
+
 # ---- networks ------------------------------------------------------------------------------------
 
 
-def label_entropy(gap: Expr, rho: Expr = S.One) -> Expr:
-    """Return the entropy of the sign of a field known up to a gap."""
-    chance = rp.LogH(u / sqrt(gap))
-    return -2 * rp.Mean(exp(chance) * chance, (u, rho - gap))
-
-
 def two_layers() -> rp.Formula:
-    """Return two layers of signs without noise (Gabrie et al. 2018)."""
+    """Return two layers of signs without noise (Gabrie et al. 2018).
+
+    Where the hidden layer is known exactly one layer is left, a formula of its own.
+    """
     up, down = rp.LogH(-w / sqrt(V0)), rp.LogH(w / sqrt(V0))
     seen = rp.Mean(rp.LogSumExp(up + A1 + h, down - A1 - h), (h, A1))
     hidden = A1 - 2 * rp.Mean(exp(up) * seen, (w, 1 - V0))
-    first = log(1 + A0) / 2 - A0 * V0 / 2
+    first, inside = log(1 + A0) / 2 - A0 * V0 / 2, Interval.Lopen(0, 1)
+    one = rp.Formula(
+        name="one-layer",
+        title="One layer of signs",
+        potential=-first - ratio * label_entropy(V0),
+        overlaps={V0: inside},
+        conjugates={V0: A0},
+        controls={ratio: (Interval.open(0, oo), 1)},
+    )
     return rp.Formula(
         name="two-layers",
         title="Two layers of signs",
         potential=-first - ratio * (hidden - A1 * V1 / 2 + alpha * label_entropy(V1)),
-        overlaps={V0: Interval.Lopen(0, 1), V1: Interval.Lopen(0, 1)},
+        overlaps={V0: inside, V1: inside},
         conjugates={V0: A0, V1: A1},
         controls={alpha: POSITIVE, ratio: (Interval.open(0, oo), 1)},
+        thresholds={"alpha_IT": rp.Crossing(alpha, between=("uninformed", one))},
     )
 
 
@@ -295,3 +353,18 @@ def perceptron_at_temperature() -> rp.Formula:
 def perceptron_ground_state() -> rp.Formula:
     """Return its limit of zero temperature, 1 - q = x T."""
     return perceptron_at_temperature().limit(T, 0, {q: 1 - Symbol("x", positive=True) * T})
+
+
+def local_entropy() -> rp.Formula:
+    """Return y solutions of the binary perceptron at overlap q1 (Baldassi et al. 2015)."""
+    y, h0, h1 = symbols("y h0 h1", positive=True)
+    field = rp.LogH(-(u + w) / sqrt(1 - q1))
+    patterns = rp.Mean(rp.LogMean(field, (w, q1 - q0), power=y), (u, q0))
+    weights = rp.Mean(rp.LogMean(log(2 * cosh(h + g)), (g, h1 - h0), power=y), (h, h0))
+    return rp.Formula(
+        name="local-entropy",
+        title="Solutions around solutions, binary weights",
+        potential=weights + alpha * patterns - ((1 - q1) * h1 + y * (q1 * h1 - q0 * h0)) / 2,
+        overlaps={q0: Interval.Ropen(0, q1), h0: Interval.Ropen(0, h1), h1: Interval.open(0, oo)},
+        controls={alpha: POSITIVE, q1: (Interval.open(0, 1), None), y: POSITIVE},
+    )
