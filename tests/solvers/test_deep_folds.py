@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from literature import generator
 from numpy.polynomial.hermite_e import hermegauss
 from sympy import Interval, cosh, exp, log, oo, symbols
 
 import replica as rp
 from replica.solvers.system import System
-from tests.formulas.literature import generator
 
 
 @pytest.mark.slow

@@ -46,11 +46,8 @@ _NARROWER = 10.0  # a round than the one before
 _CLOSEST = 1e-4  # relative distance of the last three points
 _COARSE_LAST_STEP = 1e-5  # relative: Newton by a coarse rule stops here
 _TOLERANCE = 1e-11  # error asked of the unknowns and the control there
-<<<<<<< HEAD
 _POOR = 5e-10  # error of the control for which a mean in a mean is worth its finest rule
-=======
 _SAME_PLACE = 1e-12  # up to this a state that does not move has moved
->>>>>>> review
 # Unknowns and operations in the Jacobian up to which its determinant is written down.
 _MOST_UNKNOWNS, _MOST_OPERATIONS = 5, 4000
 
@@ -233,7 +230,6 @@ def polished_fold(
     return {symbol: unknowns[symbol] for symbol in state.unknowns}, value, error
 
 
-<<<<<<< HEAD
 def _vertex(
     places: Array, table: Array, upper: bool, ends: tuple[float, float]
 ) -> tuple[float, float, Callable[[Array], Array]]:
@@ -253,7 +249,8 @@ def _vertex(
         return np.asarray(np.polynomial.polynomial.polyval(wanted - middle, parabola).T)
 
     return float(np.clip(top, *ends)), float(bend), along
-=======
+
+
 def _resting(state: State, along: Followed) -> str:
     """Say where a state stays that is the same saddle point at every value of the control."""
     places = along.points[:, :-1]
@@ -264,7 +261,6 @@ def _resting(state: State, along: Followed) -> str:
         f"; it stays at {at} throughout: to follow the branch that leaves it, let the state begin "
         f"a little away from there"
     )
->>>>>>> review
 
 
 def _from_place(request: Request, declaration: Fold, state: State) -> Followed:
