@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sympy import Dummy, Expr, Function, Symbol
+from sympy import Dummy, Expr, Function, Matrix, Symbol, cancel
 
 from replica.errors import DeclarationError
 from replica.language.means import BoundMean
@@ -69,7 +69,9 @@ def free_updates(
 ) -> dict[Symbol, Expr]:
     r"""Return the updates of the overlaps without conjugate that have one.
 
-    That of its own equation, see `own_update`. Overlaps whose own equations give none may be each
+    That of its own equation, see `own_update`, or of several together where a quadratic form mixes
+    them, as in :math:`\sum_i f(m_i) - m^\top J m / 2`: with it solved for, the update is state
+    evolution whatever the signs of J. Overlaps whose own equations give none may be each
     other's conjugates up to a factor, as in :math:`F(p) + G(q) - c\, p\, q`: where each of their
     equations is affine, of constant slope, in exactly one other of them, and in a different one
     each, it is the update of that one.
@@ -81,9 +83,11 @@ def free_updates(
     >>> free_updates(log(cosh(p)) + log(cosh(2 * q)) - p * q, (p, q), {})
     {q: sinh(p)/cosh(p), p: 2*sinh(2*q)/cosh(2*q)}
     """
-    found, left = {}, []
-    for overlap in overlaps:
-        if overlap not in conjugates:
+    free = [overlap for overlap in overlaps if overlap not in conjugates]
+    found = _joint_updates(potential, free)
+    left = []
+    for overlap in free:
+        if overlap not in found:
             update = own_update(potential, overlap)
             if update is None:
                 left.append(overlap)
@@ -102,6 +106,39 @@ def free_updates(
         (other,) = affine
         crossed[other] = _root(equation, other, slopes[other])
     return found | crossed
+
+
+def _joint_updates(potential: Expr, overlaps: Sequence[Symbol]) -> dict[Symbol, Expr]:
+    r"""Return updates of overlaps that a quadratic form mixes, none where nothing is mixed.
+
+    Their equations are :math:`A q + r`, with A constant outside of all functions: the updates are
+    :math:`-A^{-1} r`.
+    """
+    rows: dict[Symbol, tuple[Expr, dict[Symbol, Expr], dict[Dummy, Expr]]] = {}
+    for overlap in overlaps if len(overlaps) > 1 else ():
+        equation = potential.diff(overlap)
+        if is_larger(equation, _LARGEST):
+            continue
+        functions = {
+            node: Dummy()
+            for node in equation.atoms(Function, BoundMean)
+            if node.has_free(*overlaps)
+        }
+        bare = equation.xreplace(functions)
+        slopes = {other: bare.diff(other).expand() for other in overlaps}
+        if not any(slope.has_free(*overlaps, *functions.values()) for slope in slopes.values()):
+            rows[overlap] = bare, slopes, {dummy: node for node, dummy in functions.items()}
+    mixed = [s for s, (_, slopes, _) in rows.items() if slopes[s] != 0]
+    mixed = [s for s in mixed if any(rows[s][1][o] != 0 for o in mixed if o is not s)]
+    if not mixed:
+        return {}
+    form = Matrix([[rows[s][1][other] for other in mixed] for s in mixed])
+    if form.det().expand() == 0:
+        return {}
+    nothing = dict.fromkeys(mixed, 0)
+    rest = [rows[s][0].subs(nothing).xreplace(rows[s][2]) for s in mixed]
+    updates = -form.inv().applyfunc(cancel) * Matrix(rest)
+    return {s: update.expand() for s, update in zip(mixed, updates, strict=True)}
 
 
 def _root(equation: Expr, symbol: Symbol, slope: Expr) -> Expr:

@@ -90,3 +90,31 @@ def test_equations_that_do_not_match_stay_as_they_are():
         controls={lam: (Interval.open(0, oo), 1)},
     )
     assert all(equation.rhs == 0 for equation in formula.equations)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_overlaps_mixed_by_a_form_that_is_not_definite(seed):
+    """Magnets of two species: the update is state evolution whatever the signs of the couplings."""
+    rng = np.random.default_rng(seed)
+    first, second, across = (float(x) for x in np.round(rng.uniform([0.2, 0.2, -1], [1, 1, 1]), 2))
+    couplings = np.array([[first, across], [across, second]])
+    m1, m2 = symbols("m1 m2", real=True)
+    T = symbols("T", positive=True)
+    fields = [(first * m1 + across * m2) / T, (across * m1 + second * m2) / T]
+    energy = first * m1**2 / 2 + across * m1 * m2 + second * m2**2 / 2
+    magnets = rp.Formula(
+        name="two-species",
+        title="Magnets of two species",
+        potential=log(cosh(fields[0])) + log(cosh(fields[1])) - energy / T,
+        overlaps={m1: Interval(-2, 2), m2: Interval(-2, 2)},
+        controls={T: (Interval.open(0, oo), None)},
+        thresholds={"T_c": rp.Instability(in_=T, at={m1: 0, m2: 0})},
+    )
+    critical = np.linalg.eigvalsh(couplings).max()
+    assert rp.threshold(magnets, "T_c").value == pytest.approx(critical, rel=1e-12)
+    for share in (0.6, 1.1):
+        for state in rp.solve(magnets, T=share * critical, states="all"):
+            place = np.array([state.m1, state.m2])
+            slope = 1 - np.tanh(couplings @ place / (share * critical)) ** 2
+            largest = np.linalg.eigvals(slope[:, None] * couplings).real.max() / (share * critical)
+            assert state.stable is bool(largest < 1)
