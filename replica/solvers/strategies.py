@@ -26,6 +26,7 @@ Array = NDArray[np.float64]
 
 _BASIN_STEPS = 12  # damped steps before Newton takes over
 _NEWTON_STEPS = 100  # at most
+_ROUNDING = 1e-12  # distance up to which a start is a saddle point
 _COARSE_LAST_STEP = 1e-5  # relative: Newton by a coarse rule stops here, the verification goes on
 
 
@@ -82,7 +83,8 @@ def reached(
 
     Newton's method is drawn to a saddle point that is close, such as one that symmetry keeps,
     also where the iteration from the same start runs away from it. Where it does so too slowly,
-    next to a transition, what the other starts lead to counts if it attracts.
+    next to a transition, what the other starts lead to counts if it attracts. A start that is the
+    saddle point itself asks for it, whether it attracts or not.
     """
     found = run(parameters)
     good = found.status == Status.CONVERGED
@@ -95,7 +97,8 @@ def reached(
     never = np.zeros(begin.shape[0], dtype=bool)
     settled = attracted(formula, system, inner, begin, lambda name: begin, never, max_steps)
     found = _replaced(found, np.flatnonzero(leaves), settled.z, settled.status)
-    left = np.flatnonzero(leaves)[settled.status != Status.CONVERGED]
+    asked_for = (np.abs(found.z[leaves] - begin) <= _ROUNDING).all(axis=1)
+    left = np.flatnonzero(leaves)[(settled.status != Status.CONVERGED) & ~asked_for]
     for attempt in attempts[1:]:
         if not left.size:
             break
