@@ -382,6 +382,7 @@ def test_broken_third_party_formulas_are_named_and_break_nothing(third_party):
     assert len(messages) == 3
 
 
+@pytest.mark.slow
 def test_command_line_lists_third_party_formulas(third_party):
     command = "import sys; from replica.cli.main import main; sys.exit(main())"
     process = run_python("-c", command, "list", path=[third_party])
@@ -392,6 +393,7 @@ def test_command_line_lists_third_party_formulas(third_party):
     assert "Traceback" not in process.stderr
 
 
+@pytest.mark.slow
 def test_third_party_blocks_are_choices_of_every_family(third_party_blocks):
     code = """
         import json, replica as rp
@@ -433,6 +435,7 @@ def test_broken_third_party_blocks_are_named_and_break_nothing(third_party_block
     assert len(messages) == 3
 
 
+@pytest.mark.slow
 def test_command_line_takes_third_party_blocks(third_party_blocks):
     command = "import sys; from replica.cli.main import main; sys.exit(main())"
     words = "solve bayes-optimal-glm prior=ternary channel=flipped-sign alpha=1 --json".split()

@@ -75,6 +75,7 @@ def test_a_replica_is_as_good_as_the_teacher(prior, precision):
     assert abs(known - m) < 1e-9 * (1 + abs(m))
 
 
+@pytest.mark.slow
 @few
 @given(priors(), precisions)
 def test_the_gap_is_the_slope_of_the_free_entropy(prior, precision):
@@ -97,6 +98,7 @@ def test_what_is_told_of_a_weight_grows_up_to_its_entropy(prior):
     assert told[-1] < float(prior.entropy) + 1e-9
 
 
+@pytest.mark.slow
 @few
 @given(channels(), st.sampled_from([0.05, 0.4, 0.9]))
 def test_the_strength_is_the_slope_of_the_free_entropy_of_a_label(channel, unknown):
@@ -119,6 +121,7 @@ def test_a_known_field_tells_more_of_the_label(channel):
     assert (np.diff(free) < 1e-12).all()
 
 
+@pytest.mark.slow
 @settings(max_examples=3)
 @given(priors(), channels())
 def test_the_free_entropy_falls_with_every_label(prior, channel):

@@ -55,6 +55,7 @@ def test_referee_of_the_free_entropy_and_the_gap(seed: int):
     assert float(found[2]) == pytest.approx(share - 2 * slope, abs=1e-7)
 
 
+@pytest.mark.slow
 def test_a_family_takes_the_control_from_its_block():
     glm = rp.formulas["bayes-optimal-glm"]
     symbolic = glm(prior=TERNARY, channel="sign")

@@ -74,6 +74,7 @@ def test_marchenko_pastur_is_that_of_the_language():
         assert found == pytest.approx(number(direct, kappa=0.4, x=place), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_a_free_sum_is_the_law_of_a_sum_of_matrices():
     """Two fixed spectra in independent bases, n = 1500."""
     rng, n, x = np.random.default_rng(3), 1500, symbols("x", positive=True)
@@ -114,6 +115,7 @@ def test_a_linear_measurement_with_orthogonal_rows():
     assert -found.potential == pytest.approx(0.8122972671, abs=1e-10)
 
 
+@pytest.mark.slow
 def test_signs_of_orthogonal_rows():
     """The same with labels sign(F x); the precisions a of both sides of the matrix are unknown."""
     a_x, a_z = symbols("a_x a_z", positive=True)
@@ -144,6 +146,7 @@ def test_signs_of_orthogonal_rows():
     assert -found.potential == pytest.approx(0.3393366989, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_the_quadratic_network():
     """Two extensive layers: the free sum of a Wishart and a semicircle, arXiv:2408.03733."""
     E = Symbol("E", positive=True)

@@ -104,6 +104,7 @@ def test_other_ranges_of_labels_are_refused():
 # ---- a law of one's own --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_gaussian_law_is_the_linear_channel():
     own = rp.solve(glm(linear), alpha=1.0, Delta=0.1)
     shipped = rp.solve(glm("linear"), alpha=1.0, Delta=0.1)
@@ -125,6 +126,7 @@ def test_noisy_phase_retrieval_tends_to_the_exact_one():
     assert strength == pytest.approx(float(exact), rel=2e-3)
 
 
+@pytest.mark.slow
 def test_poisson_counts():
     """Every figure by plain quadrature over a grid of fields."""
     found = rp.solve(glm(counts), alpha=2.0)

@@ -78,6 +78,7 @@ def test_a_closed_pipe_is_quiet():
     assert (process.returncode, err) == (141, b"")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_ctrl_c_leaves_no_half_written_file(tmp_path, workers):
     out = tmp_path / "grid.csv"

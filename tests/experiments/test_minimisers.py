@@ -90,6 +90,7 @@ def no_step_lowers(risk, weights, rng, size=0.05):
 slopes = st.integers(1, 8).map(lambda k: Rational(k, 4))
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(slopes, slopes, st.integers(-4, 4), st.booleans(), st.integers(0, 9))
 def test_piecewise_linear_losses_beside_absolute_values(left, right, place, continuous, seed):

@@ -30,6 +30,7 @@ def agree(
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("teacher", "features"), [("sign", "orthogonal"), ("linear", "gaussian")])
 def test_ridge_on_random_features(teacher: str, features: str) -> None:
     formula = HMM(loss="square", teacher=teacher, activation="erf", features=features)
@@ -45,12 +46,14 @@ def test_features_with_a_mean() -> None:
     agree(formula, 300, 8, ("eps_g", "training_objective"), **given)
 
 
+@pytest.mark.slow
 def test_logistic_regression_on_random_features() -> None:
     formula = HMM(loss="logistic", activation="sign", features="orthogonal")
     given = {"samples_per_dimension": 3, "features_per_dimension": 1.5, "lambda_": 0.1}
     agree(formula, 200, 12, ("eps_g", "q", "training_loss", "test_loss"), **given)
 
 
+@pytest.mark.slow
 def test_gaussian_inputs_of_any_covariance() -> None:
     agree(
         GCM(loss="square", inputs="power-law"),

@@ -52,6 +52,7 @@ def test_binary_weights_along_the_table():
     check_table("rademacher", BINARY, 1e-9)
 
 
+@pytest.mark.slow
 def test_where_the_units_are_first_told_apart():
     found = rp.threshold(COMMITTEE, "alpha_spec")
     assert abs(found.value - 2.0523824297) < 1e-10
@@ -104,6 +105,7 @@ def test_gaussian_weights_have_no_first_order_transition():
             rp.threshold(COMMITTEE, name)
 
 
+@pytest.mark.slow
 def test_the_unspecialised_state_is_a_saddle_point_at_every_alpha():
     alpha = np.array([0.5, 2.0, 2.5, 4.0])
     found = rp.solve(COMMITTEE, alpha=alpha, start="unspecialised")
@@ -119,6 +121,7 @@ def test_the_unspecialised_state_is_a_saddle_point_at_every_alpha():
     assert specialised["eps_g"] < found["eps_g"][2]
 
 
+@pytest.mark.slow
 def test_the_potential_grows_by_the_entropy_of_a_label():
     """d phi / d alpha = I_Z along a branch, here by differences."""
     step = 1e-3
@@ -162,6 +165,7 @@ def test_bad_options():
         rp.solve(COMMITTEE, alpha=-1)
 
 
+@pytest.mark.slow
 def test_state_evolution_specialises_from_next_to_nothing():
     path = rp.trajectory(COMMITTEE, alpha=3.0, steps=60)
     assert path["q00"][10] - path["q01"][10] < 0.05

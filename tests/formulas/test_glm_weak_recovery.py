@@ -48,6 +48,7 @@ def my_door() -> Any:
     return rp.DiscreteChannel({1: outside, -1: 1 - outside}, z, name="my door")
 
 
+@pytest.mark.slow
 def test_a_door_of_ones_own_is_a_door():
     assert rp.solve(GLM, channel=my_door(), alpha=0.5).D == pytest.approx(1, abs=1e-12)
     formula = GLM(prior="gaussian", channel=my_door())

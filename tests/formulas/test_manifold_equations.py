@@ -177,6 +177,7 @@ def mei_montanari(
     return E1 / E0 + noise * E2 / E0
 
 
+@pytest.mark.slow
 def test_regression_is_the_closed_form_of_mei_and_montanari() -> None:
     rng = np.random.default_rng(11)
     for name in ("erf", "relu", "sign"):
@@ -239,6 +240,7 @@ def test_a_large_matrix_has_the_risk_of_its_law() -> None:
     assert drawn.errors["eps_g"] < 1e-9
 
 
+@pytest.mark.slow
 def test_identity_covariance_is_empirical_risk() -> None:
     p = 20
     cross = np.zeros(p)

@@ -65,6 +65,7 @@ def test_separability_in_both_limits() -> None:
     assert abs(wide[1] - 2.4008) < abs(wide[0] - 2.4008)
 
 
+@pytest.mark.slow
 def test_separability_does_not_depend_on_the_loss_and_has_any_number_of_digits() -> None:
     given = {"activation": "erf", "features_per_dimension": 2}
     first = rp.threshold(HMM, "separability", loss="square", **given)

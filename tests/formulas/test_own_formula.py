@@ -197,6 +197,7 @@ def test_capacity_at_other_margins_is_the_one_found_by_hand(kappa: float):
     check_capacity(kappa)
 
 
+@pytest.mark.slow
 def test_no_capacity_at_negative_margin():
     """The zero weight vector satisfies every pattern: the entropy never vanishes."""
     with pytest.raises(rp.ThresholdNotFound, match="entropy"):

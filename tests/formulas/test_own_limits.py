@@ -94,6 +94,7 @@ def test_ground_state_of_the_spin_glass():
     )
 
 
+@pytest.mark.slow
 def test_ground_state_of_the_spin_glass_with_a_broken_step():
     broken = spin_glass(1).limit(T, 0, {q1: 1 - chi * T, M: mu * T})
     found = rp.solve(broken)
@@ -144,6 +145,7 @@ def test_ground_state_of_the_perceptron(patterns: float, energy: float):
         assert found[name] == pytest.approx(energy, abs=2e-10)
 
 
+@pytest.mark.slow
 def test_ground_state_of_the_perceptron_with_a_broken_step():
     cold = errors(1).limit(T, 0, {q1: 1 - x * T, M: mu * T})
     assert -rp.solve(cold, alpha=2.5)["potential"] == pytest.approx(0.0446974651, abs=1e-10)

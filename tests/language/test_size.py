@@ -66,6 +66,7 @@ def ground_state(steps: int) -> rp.Formula:
     )
 
 
+@pytest.mark.slow
 def test_one_step_of_a_ground_state():
     """The energy of one step at alpha = 2.5, by an own minimisation over every parameter."""
     start = {"X": 0.5, "q0": 0.75, "mu1": 4}

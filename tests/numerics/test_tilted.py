@@ -122,6 +122,7 @@ def test_bounds_cover_uncertain_arguments(law: str, kind: str):
         assert (np.abs(exact.value - row.value) <= 1.001 * row.bound + exact.bound).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", LAWS)
 def test_precise_twins(law: str):
     with mpmath.workdps(40):

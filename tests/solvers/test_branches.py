@@ -54,6 +54,7 @@ def test_pieces_cover_the_curve_and_meet_at_its_folds():
         assert sum(value in (a, b) for a, b in ends) == 2
 
 
+@pytest.mark.slow
 def test_branches_that_are_followed_meet_at_their_fold_and_say_which_is_stable():
     """Hopfield at T = 0.1: retrieval ends at 0.135049; the glass, with m = 0, is never unstable."""
     alpha, T = symbols("alpha T", positive=True)

@@ -150,6 +150,7 @@ SPIKE = Spike([-1, 0, 1], [0.025, 0.95, 0.025])
 SPARSE = SPIKE.formula()
 
 
+@pytest.mark.slow
 def test_equilibrium_on_both_sides_of_a_first_order_transition():
     """Sparse PCA of density .05: spinodal 288.567, transition 298.9237, AMP 402.163."""
     signal = np.array([280, 298.92, 298.93, 350, 410])
@@ -203,6 +204,7 @@ def test_a_state_that_is_left_is_not_the_equilibrium():
     assert best.q[1] == pytest.approx(0, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_hopfield_changes_its_state():
     formula = hopfield()
     alpha = np.array([0.03, 0.05, 0.06, 0.1])  # alpha_1(T = .1) lies between .05 and .06

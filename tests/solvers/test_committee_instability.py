@@ -19,6 +19,7 @@ def test_reference_values(K, value):
     assert found.error < 1e-9 * value
 
 
+@pytest.mark.slow
 def test_two_units_are_those_of_the_potential():
     """An imaginary field on one side, Owen's function and a derived saddle point on the other."""
     other = rp.threshold(rp.formulas["committee-machine"], "alpha_spec")

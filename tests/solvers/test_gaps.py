@@ -75,6 +75,7 @@ def test_many_patterns_without_noise(loss):
     np.testing.assert_allclose(1 - cosine[:1], 1 - np.cos(np.pi * found["eps_g"][:1]), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_it_agrees_with_multi_precision():
     """In the overlaps themselves, with thirty digits to cancel."""
     settings = {"loss": "logistic", "alpha": 1e6, "lambda_": 0.1}

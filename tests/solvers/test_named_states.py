@@ -173,6 +173,7 @@ def test_thresholds_of_the_literature(formula: rp.Formula, controls: dict, expec
         assert abs(found.value - value) <= found.error + 2e-12 * value  # digits of the figures
 
 
+@pytest.mark.slow
 def test_a_glass_loses_its_stability_where_its_overlap_vanishes():
     """The transition to the paramagnet of the Hopfield model is at T = 1 + sqrt(alpha)."""
     formula = hopfield(T_g=rp.Instability(in_=T, of="glass"), T_M=rp.Fold(T, of="retrieval"))
@@ -276,6 +277,7 @@ def test_random_discrete_priors_against_a_scan():
             assert rp.threshold(formula, name).value == pytest.approx(value, rel=2e-5)
 
 
+@pytest.mark.slow
 def test_the_two_folds_of_a_state_meet_at_a_cusp():
     formula = rp.Formula(
         name="blurred",
@@ -321,6 +323,7 @@ def test_roots_along_a_state_and_next_to_a_control():
         assert rp.threshold(potential, name).value == pytest.approx(298.923720363803, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_several_roots_are_listed_and_the_state_says_which():
     wells = tilted(
         0.0,

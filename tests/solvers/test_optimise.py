@@ -177,6 +177,7 @@ def test_the_range_that_was_solved_is_named():
     assert separable / 5 < high < separable
 
 
+@pytest.mark.slow
 def test_a_range_next_to_no_angle_is_whole():
     """Where the angle to the teacher is too small for doubles, the optimum says what it knows."""
     found = rp.optimise(

@@ -498,6 +498,7 @@ def test_no_tolerance_is_loose_enough_to_make_a_saddle(tolerance: float):
             assert not found.converged.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("formula", "share"), [(BINARY, 2 / np.pi), (SPHERICAL, 1.0)])
 def test_a_cloud_of_points_is_solved_like_each_of_them(
     formula: Any, share: float, rng: np.random.Generator

@@ -44,6 +44,7 @@ def test_below_weak_recovery_nothing_is_learnt(density: float, alpha: float):
     assert found.note == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prior", ["gaussian", "rademacher", "gauss-bernoulli"])
 @pytest.mark.parametrize("channel", ["abs", "door"])
 def test_the_three_starts_of_even_channels(prior: str, channel: str):
@@ -208,6 +209,7 @@ def test_two_threads_get_the_same_numbers():
     assert together == [at(alpha) for alpha in alphas]
 
 
+@pytest.mark.slow
 def test_two_threads_get_the_same_digits():
     """The precision of mpmath is one for all threads."""
     from concurrent.futures import ThreadPoolExecutor

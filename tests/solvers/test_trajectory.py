@@ -34,6 +34,7 @@ def test_full_recovery_is_reached_above_the_spinodal():
     assert np.isfinite(path["potential"]).all()
 
 
+@pytest.mark.slow
 def test_even_channel_leaves_the_origin_above_weak_recovery_only():
     glm = GLM(prior="rademacher", channel="door")
     below = rp.trajectory(glm, alpha=1.2, steps=60)
