@@ -113,7 +113,14 @@ THRESHOLDS = [
 
 @pytest.mark.parametrize(
     ("name", "given", "threshold", "controls", "value", "tolerance"),
-    [pytest.param(*row[1:], id=f"{row[0]}, {row[3]}") for row in THRESHOLDS],
+    [
+        pytest.param(
+            *row[1:],
+            id=f"{row[0]}, {row[3]}",
+            marks=[pytest.mark.slow] if row[0] == "normal or zero spike" else [],
+        )
+        for row in THRESHOLDS
+    ],
 )
 def test_thresholds(name, given, threshold, controls, value, tolerance):
     found = rp.threshold(system(name, *given), threshold, **controls)

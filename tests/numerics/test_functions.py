@@ -185,7 +185,14 @@ def test_every_primitive_has_an_implementation_and_a_truth():
     assert set(TRUTH) == names - tilted == {name for kind in kinds for name in kind}
 
 
-@pytest.mark.parametrize("name", sorted(TRUTH))
+# mpmath takes seconds for these
+_SLOW = {"LogScaledK0", "LogScaledK1"}
+NAMES = [
+    pytest.param(name, marks=pytest.mark.slow) if name in _SLOW else name for name in sorted(TRUTH)
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_value_within_its_stated_rounding(name):
     points = arguments(name)
     implementation = IMPLEMENTATIONS[name]
@@ -234,7 +241,7 @@ DIGITS = {
 NEAR_ZERO = ("LogCosh", "LogSumExp", "LogScaledH", *LOGARITHMS)  # logarithms of about one
 
 
-@pytest.mark.parametrize("name", sorted(TRUTH))
+@pytest.mark.parametrize("name", NAMES)
 def test_relative_error_in_the_bulk(name):
     """Within fifteen deviations, and for exponents up to 30, digits are kept."""
     points = [p for p in zip(*arguments(name), strict=True) if max(map(abs, p)) <= 30]
@@ -247,7 +254,7 @@ def test_relative_error_in_the_bulk(name):
         assert abs(mpf(float(value)) - truth) <= DIGITS[name] * size + TINY, point
 
 
-@pytest.mark.parametrize("name", sorted(TRUTH))
+@pytest.mark.parametrize("name", NAMES)
 def test_slopes_bound_the_derivatives(name):
     points = [p[::9] for p in arguments(name)]
     with np.errstate(all="ignore"):
@@ -269,7 +276,7 @@ def test_slopes_bound_the_derivatives(name):
             assert truth <= stated[j] * (1 + 1e-6) + TINY, (point, k)
 
 
-@pytest.mark.parametrize("name", sorted(TRUTH))
+@pytest.mark.parametrize("name", NAMES)
 def test_bounded_version_covers_its_arguments(name):
     """f(x +- e) is inside f(x) +- bound, for uncertainties where the first order counts."""
     rng = np.random.default_rng(4)
@@ -311,7 +318,7 @@ def test_extremes_do_not_overflow(name):
         )
 
 
-@pytest.mark.parametrize("name", sorted(TRUTH))
+@pytest.mark.parametrize("name", NAMES)
 def test_precise_twin_keeps_its_digits(name):
     """The mpmath implementation loses at most half of the ten digits its kernel carries beyond.
 
