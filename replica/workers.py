@@ -9,6 +9,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -170,6 +171,10 @@ class _Fed:
             with _interrupts_wait():  # submit may start a process, which inherits the signal mask
                 # `attempt` tells calls apart: a cluster may answer an equal call from its cache
                 return self._executor.submit(_guarded, function, attempt, chunk)
+        except BrokenExecutor as error:  # a worker died before this chunk was handed over
+            died: Future[Any] = Future()
+            died.set_exception(error)
+            return died
         except Exception as error:
             raise ControlError(
                 f"{self._verb}: the workers take no work, they may be closed: "

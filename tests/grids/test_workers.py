@@ -7,6 +7,7 @@ import pickle
 import signal
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 
 import numpy as np
@@ -54,6 +55,17 @@ def test_a_worker_that_dies_is_reported(monkeypatch):
     monkeypatch.setattr("replica.workers._ignore_interrupts", partial(os._exit, 1))
     with pytest.raises(rp.ConvergenceError, match="worker process died"):
         sweep(BINARY, alpha=[0.2, 0.4], workers=2)
+
+
+def test_a_worker_that_dies_before_a_chunk_is_handed_over_is_reported():
+    class Broken:
+        _max_workers = 2
+
+        def submit(self, *arguments):
+            raise BrokenProcessPool("a child died")
+
+    with pytest.raises(rp.ConvergenceError, match="worker process died"):
+        sweep(BINARY, alpha=[0.2, 0.4], workers=Broken(), chunk=1)
 
 
 def test_processes_start_although_this_one_has_threads():
