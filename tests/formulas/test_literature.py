@@ -110,6 +110,8 @@ THRESHOLDS = [
     ("biased patterns", "biased_patterns", (), "alpha_G", {"a": 0.99}, 32.65628, 5e-6),
 ]
 
+SLOW = {"sparse spike", "normal or zero spike"}  # two seconds each
+
 
 @pytest.mark.parametrize(
     ("name", "given", "threshold", "controls", "value", "tolerance"),
@@ -117,7 +119,7 @@ THRESHOLDS = [
         pytest.param(
             *row[1:],
             id=f"{row[0]}, {row[3]}",
-            marks=[pytest.mark.slow] if row[0] == "normal or zero spike" else [],
+            marks=[pytest.mark.slow] if row[0] in SLOW else [],
         )
         for row in THRESHOLDS
     ],

@@ -208,6 +208,7 @@ def test_no_capacity_at_negative_margin():
 THIRTY_DIGITS = "1.17448191045571179890014622567"
 
 
+@pytest.mark.slow
 def test_thirty_digits_of_the_capacity():
     found = rp.threshold(TERNARY, "alpha_G", kappa=0, digits=30)
     assert found.text == THIRTY_DIGITS

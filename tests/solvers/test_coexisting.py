@@ -118,6 +118,7 @@ def random_spikes(count, seed):
         yield spike, round(float(rng.uniform(0.5, 1.6)) / spike.second_moment**2, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spike", "signal"),
     [

@@ -210,6 +210,7 @@ def tilted(shift: float, width: float, angle: float, **thresholds: object) -> rp
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seed", "count"), [(7, 1), pytest.param(8, 5, marks=pytest.mark.slow)])
 def test_random_wells_against_their_closed_form(seed: int, count: int):
     """Folds at a - shift = -+ 2 (width / 3)^(3/2), the crossing where both wells are equal."""
