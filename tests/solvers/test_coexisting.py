@@ -234,10 +234,22 @@ def test_a_state_that_a_symmetry_keeps_may_be_left_by_a_step_out_of_it():
     assert rp.solve(committee, alpha=1.5, start="unspecialised").stable is True
 
 
-@pytest.mark.slow
 def test_symmetric_states_are_among_them():
-    both = rp.solve(rp.formulas["committee-machine"], alpha=2.5, states="all")
-    assert {round(state["q00"] - state["q01"], 6) for state in both} >= {0.0, 0.235301}
+    """A magnet below its transition: the state that the symmetry keeps, and two beside it."""
+    m, b = symbols("m b", real=True)
+    magnet = rp.Formula(
+        name="magnet",
+        title="Magnet",
+        potential=rp.LogCosh(b * m) - b * m**2 / 2,
+        overlaps={m: Interval.open(-1, 1)},
+        controls={b: (Interval.open(0, 3), None)},
+        starts={"aligned": {m: 0.5}},
+        subspaces={"paramagnet": {m: 0}},
+    )
+    states = rp.solve(magnet, b=1.5, states="all")
+    size = brentq(lambda x: x - np.tanh(1.5 * x), 0.5, 0.99)
+    assert sorted(state.m for state in states) == pytest.approx([-size, 0, size], abs=1e-9)
+    assert {state.m == 0: state.stable for state in states} == {True: False, False: True}
 
 
 def test_stability_without_updates_is_that_of_a_declared_extremum():
