@@ -51,17 +51,28 @@ def own_update(potential: Expr, overlap: Symbol) -> Expr | None:
     >>> own_update(-b * m**2 / 2 + log(2 * cosh(b * m)), m)
     sinh(b*m)/cosh(b*m)
     """
-    equation = potential.diff(overlap)
+    found = _outside(potential.diff(overlap), (overlap,))
+    if found is None:
+        return None  # nobody writes it as an update by hand
+    bare, functions = found
+    slope = bare.diff(overlap).expand()
+    if slope == 0 or slope.has_free(overlap, *functions):
+        return None
+    return _root(bare, overlap, slope).xreplace(functions)
+
+
+def _outside(equation: Expr, symbols: Sequence[Symbol]) -> tuple[Expr, dict[Dummy, Expr]] | None:
+    """Return an equation with a symbol for each function of some unknowns, and what those are.
+
+    None where even that is too large to be expanded.
+    """
     functions = {
-        node: Dummy() for node in equation.atoms(Function, BoundMean) if node.has_free(overlap)
+        node: Dummy() for node in equation.atoms(Function, BoundMean) if node.has_free(*symbols)
     }
     bare = equation.xreplace(functions)
     if is_larger(bare, _LARGEST):
-        return None  # nobody writes it as an update by hand
-    slope = bare.diff(overlap).expand()
-    if slope == 0 or slope.has_free(overlap, *functions.values()):
         return None
-    return _root(bare, overlap, slope).xreplace({d: node for node, d in functions.items()})
+    return bare, {dummy: node for node, dummy in functions.items()}
 
 
 def free_updates(
@@ -96,15 +107,17 @@ def free_updates(
     unknowns = (*overlaps, *conjugates.values())
     crossed: dict[Symbol, Expr] = {}
     for overlap in left:
-        equation = potential.diff(overlap)
-        if is_larger(equation, _LARGEST):
+        equation = _outside(potential.diff(overlap), left)
+        if equation is None:
             return found
-        slopes = {s: equation.diff(s).expand() for s in left if s is not overlap}
+        bare, functions = equation
+        inside = set().union(*(node.free_symbols for node in functions.values()))
+        slopes = {s: bare.diff(s).expand() for s in left if s is not overlap and s not in inside}
         affine = [s for s, slope in slopes.items() if slope != 0 and not slope.has_free(*unknowns)]
         if len(affine) != 1 or affine[0] in crossed:
             return found
         (other,) = affine
-        crossed[other] = _root(equation, other, slopes[other])
+        crossed[other] = _root(bare, other, slopes[other]).xreplace(functions)
     return found | crossed
 
 
@@ -116,18 +129,13 @@ def _joint_updates(potential: Expr, overlaps: Sequence[Symbol]) -> dict[Symbol, 
     """
     rows: dict[Symbol, tuple[Expr, dict[Symbol, Expr], dict[Dummy, Expr]]] = {}
     for overlap in overlaps if len(overlaps) > 1 else ():
-        equation = potential.diff(overlap)
-        if is_larger(equation, _LARGEST):
+        equation = _outside(potential.diff(overlap), overlaps)
+        if equation is None:
             continue
-        functions = {
-            node: Dummy()
-            for node in equation.atoms(Function, BoundMean)
-            if node.has_free(*overlaps)
-        }
-        bare = equation.xreplace(functions)
+        bare, functions = equation
         slopes = {other: bare.diff(other).expand() for other in overlaps}
-        if not any(slope.has_free(*overlaps, *functions.values()) for slope in slopes.values()):
-            rows[overlap] = bare, slopes, {dummy: node for node, dummy in functions.items()}
+        if not any(slope.has_free(*overlaps, *functions) for slope in slopes.values()):
+            rows[overlap] = bare, slopes, functions
     mixed = [s for s, (_, slopes, _) in rows.items() if slopes[s] != 0]
     mixed = [s for s in mixed if any(rows[s][1][o] != 0 for o in mixed if o is not s)]
     if not mixed:

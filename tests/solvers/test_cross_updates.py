@@ -118,3 +118,17 @@ def test_overlaps_mixed_by_a_form_that_is_not_definite(seed):
             slope = 1 - np.tanh(couplings @ place / (share * critical)) ** 2
             largest = np.linalg.eigvals(slope[:, None] * couplings).real.max() / (share * critical)
             assert state.stable is bool(largest < 1)
+
+
+def test_laws_of_many_atoms_keep_their_updates():
+    """What is expanded is what stands outside of the functions, however large these are."""
+    prior = rp.Discrete([-1.7, 0.2, 1.1], [0.3, 0.45, 0.25])
+    matrix = rp.Formula(
+        name="spiked-wishart",
+        title="Spiked Wishart matrix",
+        potential=prior.free_entropy(lam * q1) + prior.free_entropy(lam * q0) - lam * q0 * q1 / 2,
+        overlaps={q0: Interval(0, oo), q1: Interval(0, oo)},
+        controls={lam: (Interval.open(0, oo), None)},
+    )
+    assert matrix.paired == {q0, q1}
+    assert rp.solve(matrix, lambda_=1.5).stable is True
