@@ -182,7 +182,5 @@ def every_state(points: Points, asked: Asked) -> States:
 
 
 def _at(z: Array) -> Iterated:
-    """Return a saddle point as where an iteration ended; what led to it is not known."""
-    unknown = np.full(z.shape, np.nan)
-    slopes = np.full((*z.shape, z.shape[1]), np.nan)
-    return Iterated(z, np.full(z.shape[0], int(Status.CONVERGED)), 0, slopes, unknown)
+    """Return a saddle point as where an iteration ended."""
+    return Iterated.at(z, np.full(z.shape[0], int(Status.CONVERGED)))

@@ -30,7 +30,7 @@ from replica.solvers.solution import Status
 from replica.solvers.stability import stable_points
 from replica.solvers.starts import initial, named_starts
 from replica.solvers.strategies import from_start
-from replica.solvers.system import System
+from replica.solvers.system import System, has_end
 from replica.solvers.verify import unresolved, verify
 
 __all__ = ["coexisting", "every_saddle", "filled"]
@@ -79,7 +79,7 @@ def _lattice(formula: Formula, system: System, parameters: Sequence[Array]) -> d
 
 def _place(low: Array, high: Array, share: Array, far: NDArray[np.bool_]) -> Array:
     """Return places in an interval from places in the unit interval."""
-    bounded_low, bounded_high = np.abs(low) < 1e299, np.abs(high) < 1e299
+    bounded_low, bounded_high = has_end(low), has_end(high)
     logit = 1 / (1 + np.exp(-_LOGIT * (2 * share - 1)))
     inner = low + (high - low) * np.where(far, logit, share)
     ray = 10 ** (_DECADE * (2 * share - 1))
@@ -248,9 +248,7 @@ def coexisting(
         for j, z in enumerate(every_saddle(formula, refusal.system, attempts, here, refusal).z):
             if j == len(states):
                 nowhere = np.full(points, int(Status.NO_SADDLE))
-                unknown = np.full((points, n), np.nan)
-                slopes = np.full((points, n, n), np.nan)
-                states.append(Iterated(unknown.copy(), nowhere, 0, slopes, unknown))
+                states.append(Iterated.at(np.full((points, n), np.nan), nowhere))
             states[j].z[k], states[j].status[k] = z, int(Status.CONVERGED)
     return states
 
@@ -308,9 +306,8 @@ def filled(
         if not np.isfinite(z[rest]).all(axis=1).any():
             break
     new = np.asarray(np.isfinite(z).all(axis=1))
-    unknown = np.full_like(ended.jacobian, np.nan)
     converged = np.full_like(ended.status, int(Status.CONVERGED))
-    return ended.merged(new, Iterated(z, converged, 0, unknown, np.full_like(z, np.nan)))
+    return ended.merged(new, Iterated.at(z, converged))
 
 
 def _from_neighbours(
@@ -358,7 +355,7 @@ def _begins(
 def _ends(system: System, first: Array, parameters: Sequence[Array]) -> Array:
     """Return where symmetry may keep a saddle point: closed lower ends, and zero between signs."""
     low, high = (np.broadcast_to(b, first.shape) for b in system.bounds(first, parameters))
-    closed = ~system.open_low & (np.abs(low) < 1e299)
+    closed = ~system.open_low & has_end(low)
     corner = np.where(closed, low, first)
     between = (low < 0) & (high > 0)
     return np.concatenate([corner, np.where(between, 0.0, corner), np.where(between, 0.0, first)])

@@ -148,7 +148,7 @@ def along(
     parameters : list of arrays, shape (points,)
         The wanted controls.
     """
-    formula, n = before.formula, system.size
+    formula = before.formula
 
     def spread(value: Any) -> Any:
         return np.array(np.broadcast_to(np.asarray(value), shape)).reshape(-1)[present]
@@ -175,9 +175,7 @@ def along(
         elif not solved[0]:
             place = ", ".join(f"{names[k]} = {begin[k][0]:g}" for k in moving)
             note = f"that is so at {place}, where following was to begin"
-    unknown = np.full((status.size, n, n), np.nan)
-    ended = Iterated(found.z, status, 0, unknown, np.full_like(found.z, np.nan), None, note)
-    return at_boundary(system, formula, ended, there)
+    return at_boundary(system, formula, Iterated.at(found.z, status, note=note), there)
 
 
 def _end(system: System, found: Followed, parameters: list[Array]) -> str:

@@ -274,6 +274,19 @@ class Iterated:
     boundary: NDArray[np.bool_] | None = None
     note: str = ""
 
+    @classmethod
+    def at(
+        cls,
+        z: Array,
+        status: NDArray[np.intp],
+        steps: int = 0,
+        boundary: NDArray[np.bool_] | None = None,
+        note: str = "",
+    ) -> Iterated:
+        """Return places of which it is not known what led to them: neither Jacobian nor step."""
+        slopes = np.full((*z.shape, z.shape[1]), np.nan)
+        return cls(z, status, steps, slopes, np.full(z.shape, np.nan), boundary, note)
+
     def merged(self, where: NDArray[np.bool_] | NDArray[np.intp], other: Iterated) -> Iterated:
         """Return this, with the points `where` taken from another."""
         columns = {}

@@ -17,7 +17,7 @@ from replica.language.rewriting import stabilise
 from replica.numerics.kernel import Kernel, compile_kernel
 from replica.solvers.iteration import Iterated
 from replica.solvers.solution import Status
-from replica.solvers.system import System
+from replica.solvers.system import System, has_end
 from replica.writing import excerpt
 
 __all__ = ["Refusal", "excluded"]
@@ -168,8 +168,8 @@ class Refusal:
         low, high = (
             np.broadcast_to(b, z.shape)[:, moved] for b in self.system.bounds(z, parameters)
         )
-        low = np.where(np.abs(low) < 1e299, low, np.minimum(z[:, moved], high) - 1.0)
-        high = np.where(np.abs(high) < 1e299, high, np.maximum(z[:, moved], low) + 1.0)
+        low = np.where(has_end(low), low, np.minimum(z[:, moved], high) - 1.0)
+        high = np.where(has_end(high), high, np.maximum(z[:, moved], low) + 1.0)
         places = []
         for share in _ELSEWHERE:
             other = z.copy()

@@ -216,12 +216,11 @@ def _way_of(
 
 def _pinned(system: System, place: Mapping[Any, Any], parameters: Sequence[Array]) -> Iterated:
     """Return a state in which every unknown keeps a value, where it is a saddle point."""
-    points, n = parameters[0].size, system.size
-    z = np.tile([float(place[symbol]) for symbol in system.unknowns], (points, 1))
+    z = np.tile([float(place[symbol]) for symbol in system.unknowns], (parameters[0].size, 1))
     residual, bound = system.bounded(z, parameters)
     there = (np.abs(residual) <= np.maximum(bound, _NOTHING)).all(axis=1)
     status = np.where(there, int(Status.CONVERGED), int(Status.NO_SADDLE))
-    return Iterated(z, status, 0, np.full((points, n, n), np.nan), np.full((points, n), np.nan))
+    return Iterated.at(z, status)
 
 
 def _named(formula: Formula, name: str, parameters: list[Array]) -> Iterated:
@@ -230,8 +229,7 @@ def _named(formula: Formula, name: str, parameters: list[Array]) -> Iterated:
     found, _ = solve_points(points, Asked(start=name))
     z = unknowns_of(found, formula)
     status = np.where(np.isfinite(z).all(axis=1), np.ravel(found.status), int(Status.NO_SADDLE))
-    unknown = np.full((*z.shape, z.shape[1]), np.nan)
-    return Iterated(z, status, found.steps, unknown, np.full_like(z, np.nan))
+    return Iterated.at(z, status, found.steps)
 
 
 def _of_equilibrium(

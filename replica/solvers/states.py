@@ -103,7 +103,7 @@ def no_overlap(
     system: System, curve: ExplicitCurve, parameters: list[Array]
 ) -> tuple[Iterated, Array]:
     """Return the state of no overlap, NO_SADDLE where it is none, and up to where it attracts."""
-    points, n = parameters[0].size, system.size
+    points = parameters[0].size
     rest = [p for k, p in enumerate(parameters) if k != curve.position]
     table = np.stack([*rest, np.zeros(points)], axis=1)
     _, first, member = np.unique(table, axis=0, return_index=True, return_inverse=True)
@@ -122,9 +122,7 @@ def no_overlap(
     member = member.reshape(-1)
     there = np.isin(member, some)
     status = np.where(there, int(Status.CONVERGED), int(Status.NO_SADDLE))
-    unknown = np.full((points, n), np.nan)
-    state = Iterated(place[member], status, 0, np.full((points, n, n), np.nan), unknown)
-    return state, leaving[member]
+    return Iterated.at(place[member], status), leaving[member]
 
 
 def equilibrium(

@@ -11,7 +11,7 @@ from sympy import Interval
 
 from replica.solvers.iteration import Newton, iterate
 from replica.solvers.solution import Status
-from replica.solvers.system import System
+from replica.solvers.system import System, has_end
 
 __all__ = ["converged", "places_across", "stationary_points"]
 
@@ -26,7 +26,6 @@ _FINE = tuple(10.0 ** (k / 2) for k in range(-6, 7))  # from a thousandth to a t
 _SOLVED = 1e-3  # relative: slopes vanish up to this share of their change over the place itself
 _NEAR_ZERO = 1e-3  # a place next to zero counts as of this size
 _FROM_PLACES = 40  # of the lattice, from which a trust region is started at most
-_UNBOUNDED = 1e299  # a bound beyond stands for infinity
 
 
 def stationary_points(
@@ -100,7 +99,7 @@ def _between_places(
 
 def _inside(free: Array, low: Array, high: Array) -> Array:
     """Return places inside of a domain from numbers that may have any value."""
-    one, two = _has_end(low), _has_end(high)
+    one, two = has_end(low), has_end(high)
     grown = np.exp(np.clip(free, -300, 300))
     inner = low + (high - low) * grown / (1 + grown)
     ends = np.where(one, low + grown, np.where(two, high - grown, free))
@@ -108,14 +107,10 @@ def _inside(free: Array, low: Array, high: Array) -> Array:
 
 
 def _free(place: Array, low: Array, high: Array) -> Array:
-    one, two = _has_end(low), _has_end(high)
+    one, two = has_end(low), has_end(high)
     inner = np.log((place - low) / (high - place))
     ends = np.where(one, np.log(place - low), np.where(two, np.log(high - place), place))
     return np.where(one & two, inner, ends)
-
-
-def _has_end(bound: Array) -> NDArray[np.bool_]:
-    return np.abs(bound) < _UNBOUNDED
 
 
 def places_across(

@@ -151,8 +151,7 @@ def attracted(
         z[left[done]], status[left[done]] = found[done], int(Status.CONVERGED)
         going = ~(done | gone)
         left, here = left[going], here[going]
-    unknown = np.full((points, n, n), np.nan)
-    return Iterated(z, status, taken, unknown, np.full((points, n), np.nan), at_boundary)
+    return Iterated.at(z, status, taken, at_boundary)
 
 
 def _to_boundary(

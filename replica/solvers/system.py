@@ -26,11 +26,18 @@ from replica.numerics.rounding import Bounded
 from replica.solvers.matrices import scale
 from replica.solvers.stated import check_stated_updates
 
-__all__ = ["System", "augmented", "explicit_conjugates", "saddle_system", "without_overlaps"]
+__all__ = [
+    "System",
+    "augmented",
+    "explicit_conjugates",
+    "has_end",
+    "saddle_system",
+    "without_overlaps",
+]
 
 Array = NDArray[np.float64]
 
-_HUGE = 1e300  # stands for an infinite bound
+_HUGE = 1e300  # stands for an infinite bound, see `has_end`
 _EDGE = 1e-11  # relative distance from an open end at which an unknown has run to it
 _VANISHED = 1e-150  # the same for an end at zero, next to which doubles keep their digits
 _ROUNDING = 1e-14  # relative: by rounding an unknown may be this far beyond a closed end
@@ -38,6 +45,11 @@ _ROUNDING = 1e-14  # relative: by rounding an unknown may be this far beyond a c
 # broken step of the spherical perceptron) took 4 s and saved nothing. Larger is slower to start.
 _LARGEST_EQUATION = 600
 _FAR = 1e11  # where a gap is a difference from its end, a conjugate beyond this is rounding
+
+
+def has_end(bound: Array) -> NDArray[np.bool_]:
+    """Tell which bounds of unknowns are ends of a domain, and do not stand for infinity."""
+    return np.asarray(np.abs(bound) < _HUGE)
 
 
 class System:
@@ -192,8 +204,8 @@ class System:
         width = np.minimum(high - low, 1.0)
         # an end at zero can be approached much closer: doubles keep their digits there
         nearest = np.where(low == 0, _VANISHED, _EDGE)
-        close = self.open_low & (low > -_HUGE) & (z - low < nearest * width)
-        close |= self.open_high & (high < _HUGE) & (high - z < _EDGE * width)
+        close = self.open_low & has_end(low) & (z - low < nearest * width)
+        close |= self.open_high & has_end(high) & (high - z < _EDGE * width)
         close |= np.abs(z) > self.far
         return np.asarray(close.any(axis=1))
 
@@ -206,8 +218,8 @@ class System:
         """Return the size against which a step is small: also the distance to an open end."""
         low, high = self.bounds(z, parameters)
         size = scale(z)
-        size = np.where(self.open_low & (low > -_HUGE), np.minimum(size, z - low), size)
-        size = np.where(self.open_high & (high < _HUGE), np.minimum(size, high - z), size)
+        size = np.where(self.open_low & has_end(low), np.minimum(size, z - low), size)
+        size = np.where(self.open_high & has_end(high), np.minimum(size, high - z), size)
         return np.maximum(size, 0.0)
 
     # ---- values -------------------------------------------------------------------------------

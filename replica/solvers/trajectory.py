@@ -27,7 +27,7 @@ from replica.numerics.kernel import compile_kernel
 from replica.solvers.boundary import boundary_attracts, boundary_values
 from replica.solvers.solution import Solution
 from replica.solvers.symmetry import refuse_symmetric
-from replica.solvers.system import System, saddle_system, without_overlaps
+from replica.solvers.system import System, has_end, saddle_system, without_overlaps
 from replica.writing import listed, plain
 
 __all__ = ["Trajectory", "trajectory"]
@@ -308,7 +308,7 @@ def _begin(formula: Formula, system: System, start: Any, parameters: list[Array]
         share = _UNINFORMED if start == "uninformed" else _INFORMED
         for symbol in formula.overlaps:
             k = names[str(symbol)]
-            top = high[0, k] if np.isfinite(high[0, k]) and high[0, k] < 1e300 else 1.0
+            top = high[0, k] if has_end(high[0, k]) else 1.0
             # a gap, such as 1 - q, begins at its upper end and falls
             far = top - low[0, k]
             falling = _falls(formula, symbol)

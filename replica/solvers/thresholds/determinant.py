@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from sympy import Expr, S
 
-from replica.declarations.formula import Formula
-
-__all__ = ["cofactor", "determinant", "jacobian"]
-
-
-def jacobian(formula: Formula) -> list[list[Expr]]:
-    """Return the derivatives of the stationarity equations."""
-    residuals = [formula.residuals[symbol] for symbol in formula.unknowns]
-    return [[r.diff(symbol) for symbol in formula.unknowns] for r in residuals]
+__all__ = ["cofactor", "determinant"]
 
 
 def determinant(rows: list[list[Expr]]) -> Expr:

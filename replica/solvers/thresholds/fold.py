@@ -19,12 +19,13 @@ from replica.declarations.transitions import Fold
 from replica.solvers.curve import explicit_curve
 from replica.solvers.limits import limit_value
 from replica.solvers.request import Request
-from replica.solvers.system import System, augmented
-from replica.solvers.thresholds.determinant import determinant, jacobian
+from replica.solvers.system import System
+from replica.solvers.thresholds.determinant import determinant
 from replica.solvers.thresholds.fold_on_branch import fold_of_state
 from replica.solvers.thresholds.outcome import Outcome, attempt, one_by_one, outcomes
 from replica.solvers.thresholds.sampled import SampledCurve, sampled_curves
 from replica.solvers.thresholds.square import polished
+from replica.solvers.thresholds.state import whole
 
 __all__ = ["fold_start", "fold_system"]
 
@@ -34,9 +35,10 @@ Array = NDArray[np.float64]
 @lru_cache(maxsize=64)
 def fold_system(formula: Formula, declaration: Fold) -> System:
     """Return stationarity and the vanishing of the Jacobian's determinant."""
+    state = whole(formula)
     # the determinant holds second derivatives already: no symbolic Jacobian of it
-    return augmented(
-        formula, (determinant(jacobian(formula)),), declaration.controls, symbolic=False
+    return state.with_conditions(
+        (determinant(state.jacobian),), declaration.controls, symbolic=False
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import DiracDelta, Symbol
+from sympy import Symbol
 
 from replica.declarations.control import control_name
 from replica.declarations.transitions import Fold
@@ -28,7 +28,6 @@ from replica.solvers.request import Request, stated
 from replica.solvers.saddle import solve
 from replica.solvers.solution import Status, ThresholdResult
 from replica.solvers.system import System
-from replica.solvers.thresholds.determinant import determinant
 from replica.solvers.thresholds.following import FOLD, Followed, one_way
 from replica.solvers.thresholds.seeds import followed_states, grid
 from replica.solvers.thresholds.square import polished
@@ -48,22 +47,18 @@ _COARSE_LAST_STEP = 1e-5  # relative: Newton by a coarse rule stops here
 _TOLERANCE = 1e-11  # error asked of the unknowns and the control there
 _POOR = 5e-10  # error of the control for which a mean in a mean is worth its finest rule
 _SAME_PLACE = 1e-12  # up to this a state that does not move has moved
-# Unknowns and operations in the Jacobian up to which its determinant is written down.
-_MOST_UNKNOWNS, _MOST_OPERATIONS = 5, 4000
+_MOST_OPERATIONS = 4000  # in the Jacobian up to which its determinant is solved for
 
 
 @lru_cache(maxsize=64)
 def singular_system(state: State, control: Symbol) -> System | None:
     """Return a state's stationarity with a singular Jacobian, None where that is too large."""
-    if state.system.deep or len(state.unknowns) > _MOST_UNKNOWNS:
-        return None  # before the derivatives are taken: those of a mean in a mean take a minute
-    rows = state.jacobian
-    entries = [entry for row in rows for entry in row]
-    if sum(entry.count_ops() for entry in entries) > _MOST_OPERATIONS:
+    condition = state.determinant
+    if condition is None:
         return None
-    if any(entry.has(DiracDelta) for entry in entries):
+    if sum(entry.count_ops() for row in state.jacobian for entry in row) > _MOST_OPERATIONS:
         return None
-    return state.with_conditions((determinant(rows),), (control,), symbolic=False)
+    return state.with_conditions((condition,), (control,), symbolic=False)
 
 
 @lru_cache(maxsize=64)

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import DiracDelta, Expr, Symbol
+from sympy import Expr, Symbol
 
 from replica.declarations.control import control_name
 from replica.declarations.formula import Formula
@@ -26,11 +26,10 @@ from replica.numerics.kernel import compile_kernel
 from replica.solvers.request import Request
 from replica.solvers.solution import Status, ThresholdResult
 from replica.solvers.system import saddle_system
-from replica.solvers.thresholds.determinant import determinant, jacobian
 from replica.solvers.thresholds.following import Followed
 from replica.solvers.thresholds.seeds import followed_states
 from replica.solvers.thresholds.square import polished
-from replica.solvers.thresholds.state import State, named_state, state_within
+from replica.solvers.thresholds.state import State, named_state, state_within, whole
 
 __all__ = ["along_every_state", "merged_state", "root_of_state", "with_others"]
 
@@ -73,7 +72,7 @@ def root_of_state(
     else:
         state = _state(formula, declaration)
         if declaration.zero is None:
-            condition = _singular(formula)
+            condition = whole(formula).determinant
             what, method = "the largest eigenvalue", "instability: stationarity, singular Jacobian"
         else:
             condition = formula.observable(declaration.zeros[0]) - declaration.reaches
@@ -204,21 +203,12 @@ def _state(formula: Formula, declaration: Root) -> State:
     return state_within(formula, FrozenMapping(declaration.at))
 
 
-def _singular(formula: Formula) -> Expr | None:
-    """Return the determinant of the stationarity equations, None where that is too large."""
-    system = saddle_system(formula)
-    rows = jacobian(formula)
-    if system.deep or len(rows) > 5 or any(e.has(DiracDelta) for row in rows for e in row):
-        return None
-    return determinant(rows)
-
-
 def _height(
     request: Request, declaration: Root, state: State, condition: Expr
 ) -> Callable[[Followed], Array]:
     """Return what changes sign at the root, at the points of a state."""
     formula, (control,) = request.formula, declaration.controls
-    whole = saddle_system(formula)
+    system = saddle_system(formula)
 
     def of_condition(along: Followed) -> Array:
         given = state.columns(control, along.control, request.others)
@@ -229,13 +219,13 @@ def _height(
         given = state.columns(control, along.control, request.others)
         z = state.embedded(along.points[:, :-1])
         assert z is not None
-        _, slopes = whole.evaluate(z, given)
+        _, slopes = system.evaluate(z, given)
         good = np.isfinite(slopes).all(axis=(1, 2))
         largest = np.full(z.shape[0], np.nan)
         largest[good] = np.linalg.eigvals(slopes[good]).real.max(axis=1)
         return largest
 
-    by_eigenvalue = declaration.zero is None and whole.evolves
+    by_eigenvalue = declaration.zero is None and system.evolves
     return of_eigenvalue if by_eigenvalue else of_condition
 
 

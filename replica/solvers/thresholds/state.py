@@ -13,19 +13,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Expr, Interval, S, Symbol, sympify
+from sympy import DiracDelta, Expr, Interval, S, Symbol, sympify
 
 from replica.declarations.formula import Formula
 from replica.declarations.frozen import FrozenMapping
 from replica.numerics.kernel import compile_kernel
 from replica.solvers.starts import declared_starts, named_starts
 from replica.solvers.system import System, saddle_system
+from replica.solvers.thresholds.determinant import determinant
 
 __all__ = ["State", "named_state", "state_within", "whole"]
 
 Array = NDArray[np.float64]
 
 _SHARES = (S(1) / 10, S(1) / 2, S(9) / 10)  # of the domains at which a fixed state is looked for
+_MOST_UNKNOWNS = 5  # up to which the determinant of a Jacobian is written down
 _PLACES = 5  # random points at which an equation is evaluated to tell whether it is an identity
 _IDENTITY = 1e-10  # an equation whose residual is below this, relative to its slope, at all of them
 
@@ -166,6 +168,15 @@ class State:
     def jacobian(self) -> list[list[Expr]]:
         """The derivatives of its equations."""
         return [[e.diff(s) for s in self.unknowns] for e in self.equations]
+
+    @cached_property
+    def determinant(self) -> Expr | None:
+        """The determinant of its Jacobian; None where that is too large, or has steps in it."""
+        if self.system.deep or len(self.unknowns) > _MOST_UNKNOWNS:
+            return None  # before derivatives are taken: those of a mean in a mean take a minute
+        if any(entry.has(DiracDelta) for row in self.jacobian for entry in row):
+            return None
+        return determinant(self.jacobian)
 
 
 def _inside(domain: Interval, generator: np.random.Generator) -> Array:
