@@ -244,14 +244,18 @@ def _errors(
     repeated = [np.broadcast_to(p, (count,)) for p in parameters]
     mixed = table.copy()  # before the second half of each step: new conjugates, old overlaps
     mixed[1:, overlaps] = table[:-1, overlaps]
-    before = table.copy()
-    before[:2], before[2:] = begin, table[1:-1]
+    felt = _felt_by_updates(system, mixed, repeated)
+    if set(conjugates) <= set(system.explicit):  # the old overlaps, which `mixed` has, are enough
+        first_half = felt
+    else:
+        before = table.copy()
+        before[:2], before[2:] = begin, table[1:-1]
+        first_half = _felt_by_updates(system, before, repeated)
     error = np.zeros_like(table)
     halves = []
-    for place, part in ((before, conjugates), (mixed, overlaps)):
-        slopes = _SLOPES * np.abs(_update_slopes(system, place, repeated)[:, part])
-        bound = system.bounded(place, repeated)[1][:, part]
-        halves.append((part, slopes, bound + _ROUNDING * np.abs(table[:, part])))
+    for part, (slopes, bound) in ((conjugates, first_half), (overlaps, felt)):
+        rounding = _ROUNDING * np.abs(table[:, part])
+        halves.append((part, slopes[:, part], bound[:, part] + rounding))
     (first, slopes, bound), _ = halves
     error[0, first] = bound[0]  # the start is exact; its conjugates follow from it
     for k in range(1, count):
@@ -266,10 +270,10 @@ def _errors(
     return np.where(np.isnan(error), np.inf, error)
 
 
-def _update_slopes(system: System, z: Array, parameters: list[Array]) -> Array:
-    """Return how updates change with all unknowns, shape (points, unknowns, unknowns)."""
+def _felt_by_updates(system: System, z: Array, parameters: list[Array]) -> tuple[Array, Array]:
+    """Return how much updates change with all unknowns, and bounds on their own errors."""
     _, jacobian = system.evaluate(z, parameters)
-    return np.asarray(jacobian + np.eye(system.size))
+    return _SLOPES * np.abs(jacobian + np.eye(system.size)), system.bounded(z, parameters)[1]
 
 
 def _felt(
