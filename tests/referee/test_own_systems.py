@@ -106,19 +106,27 @@ def overlap_of_signal(density: float, snr: float) -> float:
     return float(density * (weights * mean).sum() / weights.sum())
 
 
+def spiked_matrix(rho, **parts):
+    """Return a rank-one matrix of weights -1, 0, 1 of this density seen through noise."""
+    prior = rp.Discrete({-1: rho / 2, 0: 1 - rho, 1: rho / 2})
+    return rp.Formula(
+        name="spiked-matrix",
+        title="Spiked matrix",
+        potential=prior.free_entropy(lam * q) - lam * q**2 / 4,
+        overlaps={q: Interval(0, rho)},
+        controls={lam: (Interval.open(0, oo), None)},
+        **parts,
+    )
+
+
 @pytest.mark.parametrize("seed", draws(0, 12))
 def test_folds_of_a_spiked_matrix_are_the_turns_of_its_curve(seed):
     density = round(
         float(np.exp(np.random.default_rng(seed).uniform(np.log(0.02), np.log(0.08)))), 4
     )
     rho = Rational(str(density))
-    prior = rp.Discrete({-1: rho / 2, 0: 1 - rho, 1: rho / 2})
-    formula = rp.Formula(
-        name="spiked-matrix",
-        title="Spiked matrix",
-        potential=prior.free_entropy(lam * q) - lam * q**2 / 4,
-        overlaps={q: Interval(0, rho)},
-        controls={lam: (Interval.open(0, oo), None)},
+    formula = spiked_matrix(
+        rho,
         starts={"uninformed": {q: rho / 10**6}, "informed": {q: rho}},
         thresholds={
             "lambda_s": rp.Fold(lam, of="informed"),
@@ -141,13 +149,8 @@ def test_folds_of_a_spiked_matrix_are_the_turns_of_its_curve(seed):
 
 def test_a_state_that_rests_says_where():
     rho = Rational(1, 20)
-    prior = rp.Discrete({-1: rho / 2, 0: 1 - rho, 1: rho / 2})
-    formula = rp.Formula(
-        name="spiked-matrix",
-        title="Spiked matrix",
-        potential=prior.free_entropy(lam * q) - lam * q**2 / 4,
-        overlaps={q: Interval(0, rho)},
-        controls={lam: (Interval.open(0, oo), None)},
+    formula = spiked_matrix(
+        rho,
         starts={"uninformed": {q: 0}, "informed": {q: rho}},
         thresholds={"lambda_AMP": rp.Fold(lam, of="uninformed")},
     )

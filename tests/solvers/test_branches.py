@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from solvers.folded import FOLDED, curve
-from sympy import Interval, cosh, log, symbols
+from solvers.spins import hopfield
 
 import replica as rp
 
@@ -57,23 +57,7 @@ def test_pieces_cover_the_curve_and_meet_at_its_folds():
 @pytest.mark.slow
 def test_branches_that_are_followed_meet_at_their_fold_and_say_which_is_stable():
     """Hopfield at T = 0.1: retrieval ends at 0.135049; the glass, with m = 0, is never unstable."""
-    alpha, T = symbols("alpha T", positive=True)
-    m, q, r = symbols("m q r", nonnegative=True)
-    h = symbols("h", real=True)
-    response = 1 - (1 - q) / T
-    formula = rp.Formula(
-        name="hopfield",
-        title="Hopfield network",
-        potential=-(m**2) / (2 * T)
-        - alpha / 2 * (log(response) - q / T / response)
-        - alpha * r * (1 - q) / (2 * T**2)
-        + rp.Mean(log(2 * cosh(h + m / T)), (h, alpha * r / T**2)),
-        overlaps={m: Interval(0, 1), q: Interval.Lopen(1 - T, 1)},
-        conjugates={q: r},
-        controls={alpha: (Interval.open(0, 1), None), T: (Interval.open(0, 2), None)},
-        starts={"retrieval": {m: 1, q: 1 - T / 100}, "glass": {m: 0, q: 1 - T / 4}},
-    )
-    found = rp.branches(formula, alpha=(0.05, 0.2), T=0.1)
+    found = rp.branches(hopfield(), alpha=(0.05, 0.2), T=0.1)
     (fold,) = found.folds
     assert fold.value == pytest.approx(0.1350491897736, abs=1e-12)
     pieces = found.pieces()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from literature import q0, q1, two_clusters
 from scipy.optimize import brentq
 from scipy.special import expit
 from sympy import Interval, cosh, log, oo, symbols
@@ -11,7 +12,6 @@ from sympy import Interval, cosh, log, oo, symbols
 import replica as rp
 
 alpha, lam = symbols("alpha lambda", positive=True)
-q0, q1 = symbols("q0 q1", nonnegative=True)
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(200)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
 
@@ -20,20 +20,6 @@ def overlap_of_sign(signal: float) -> float:
     """E tanh(signal + sqrt(signal) h), as 1 - 2 E of the chance of the wrong sign."""
     fields = signal + np.sqrt(signal) * NODES
     return float(WEIGHTS @ (1 - 2 * expit(-2 * fields)))
-
-
-def two_clusters() -> rp.Formula:
-    """Clustering of a mixture of two Gaussians (Lesieur et al. 2016): centres q0, labels q1."""
-    spin = rp.Rademacher()
-    signal = spin.free_entropy(lam * alpha * q1) + alpha * spin.free_entropy(lam * q0)
-    return rp.Formula(
-        name="two-clusters",
-        title="Mixture of two Gaussians",
-        potential=signal - lam * alpha * q0 * q1 / 2,
-        overlaps={q0: Interval(0, 1), q1: Interval(0, 1)},
-        controls={alpha: (Interval.open(0, oo), 2), lam: (Interval.open(0, oo), None)},
-        thresholds={"lambda_c": rp.Instability(in_=lam, at={q0: 0, q1: 0})},
-    )
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -5,36 +5,20 @@ from __future__ import annotations
 import itertools
 import math
 import time
+from dataclasses import replace
 
+import literature
 import numpy as np
 import pytest
+from solvers.spins import T, alpha, hopfield, m, q, three_spin
 from sympy import Interval, Rational, S, cosh, erf, exp, log, oo, pi, sqrt, symbols
 
 import replica as rp
 
-T, alpha, lam = symbols("T alpha lambda", positive=True)
-q, m, r, C = symbols("q m r C", nonnegative=True)
+lam = symbols("lambda", positive=True)
+r, C = symbols("r C", nonnegative=True)
 h = symbols("h", real=True)
 x, y, a, b = symbols("x y a b", real=True)
-
-
-def hopfield(**thresholds: object) -> rp.Formula:
-    """Amit, Gutfreund & Sompolinsky (1985), per spin."""
-    response = 1 - (1 - q) / T
-    return rp.Formula(
-        name="hopfield",
-        title="Hopfield network",
-        potential=-(m**2) / (2 * T)
-        - alpha / 2 * (log(response) - q / T / response)
-        - alpha / (2 * T)
-        - alpha * r * (1 - q) / (2 * T**2)
-        + rp.Mean(log(2 * cosh(h + m / T)), (h, alpha * r / T**2)),
-        overlaps={m: Interval(0, 1), q: Interval.Lopen(1 - T, 1)},
-        conjugates={q: r},
-        controls={alpha: (Interval.open(0, 1), None), T: (Interval.open(0, 2), None)},
-        starts={"retrieval": {m: 1, q: 1 - T / 100}, "glass": {m: 0, q: 1 - T / 4}},
-        thresholds=thresholds,
-    )
 
 
 def hopfield_at_zero_temperature(**thresholds: object) -> rp.Formula:
@@ -93,18 +77,11 @@ def gauss_bernoulli(**thresholds: object) -> rp.Formula:
     )
 
 
-def three_spin(**thresholds: object) -> rp.Formula:
-    """Crisanti & Sommers (1992), one step with q0 = 0."""
-    return rp.Formula(
-        name="spherical-3-spin",
-        title="Spherical 3-spin glass",
-        potential=(1 - (1 - m) * q**3) / (4 * T**2)
-        + log(1 - q) / 2 * (1 - 1 / m)
-        + log(1 - (1 - m) * q) / (2 * m),
-        overlaps={q: Interval.open(0, 1), m: Interval.Lopen(0, 1)},
-        controls={T: (Interval.open(0, 2), None)},
+def merging() -> rp.Formula:
+    """The spherical 3-spin glass with the state in which the breaking is none, m = 1."""
+    return three_spin(
         subspaces={"merged": {m: 1}},
-        thresholds=thresholds,
+        thresholds={"T_s": rp.Root(m - 1, in_=T), "T_d": rp.Fold(T, of="merged")},
     )
 
 
@@ -131,8 +108,10 @@ SPARSE = {0: Rational(19, 20), 1: Rational(1, 40), -1: Rational(1, 40)}
         ),
         (
             hopfield(
-                alpha_c=rp.Fold(alpha, of="retrieval"),
-                alpha_1=rp.Crossing(alpha, between=("retrieval", "glass")),
+                thresholds={
+                    "alpha_c": rp.Fold(alpha, of="retrieval"),
+                    "alpha_1": rp.Crossing(alpha, between=("retrieval", "glass")),
+                }
             ),
             {"T": 0.1},
             {"alpha_c": 0.1350491897736, "alpha_1": 0.053091550496},
@@ -156,7 +135,7 @@ SPARSE = {0: Rational(19, 20), 1: Rational(1, 40), -1: Rational(1, 40)}
             marks=pytest.mark.slow,
         ),
         (
-            three_spin(T_s=rp.Root(m - 1, in_=T), T_d=rp.Fold(T, of="merged")),
+            merging(),
             {},
             {"T_s": 0.5860539724174, "T_d": math.sqrt(3 / 8)},
         ),
@@ -176,7 +155,12 @@ def test_thresholds_of_the_literature(formula: rp.Formula, controls: dict, expec
 @pytest.mark.slow
 def test_a_glass_loses_its_stability_where_its_overlap_vanishes():
     """The transition to the paramagnet of the Hopfield model is at T = 1 + sqrt(alpha)."""
-    formula = hopfield(T_g=rp.Instability(in_=T, of="glass"), T_M=rp.Fold(T, of="retrieval"))
+    formula = hopfield(
+        thresholds={
+            "T_g": rp.Instability(in_=T, of="glass"),
+            "T_M": rp.Fold(T, of="retrieval"),
+        }
+    )
     found = rp.threshold(formula, "T_g", alpha=0.05)
     assert found.value == pytest.approx(1 + math.sqrt(0.05), abs=1e-12)
     assert found.overlaps["q"] == 0
@@ -184,7 +168,7 @@ def test_a_glass_loses_its_stability_where_its_overlap_vanishes():
 
 
 def test_digits_of_thresholds_of_states():
-    formula = three_spin(T_s=rp.Root(m - 1, in_=T), T_d=rp.Fold(T, of="merged"))
+    formula = merging()
     assert rp.threshold(formula, "T_d", digits=30).text == "0.612372435695794524549321018676"
     assert rp.threshold(formula, "T_s", digits=30).text.startswith("0.5860539724173")
     wells = tilted(0.25, 1.0, 0.3, crossing=rp.Crossing(a, between=("left", "right")))
@@ -429,42 +413,9 @@ def test_all_signs_of_eigenvalues_are_seen_with_several_overlaps():
 )
 def test_two_layers_of_signs_where_the_hidden_one_is_recovered(ratio, transition, end):
     """What is left where the hidden variables are known is a formula of its own: one layer."""
-    a1, a2 = symbols("a1 a2", positive=True)
-    V0, V1, A0, A1 = symbols("V0 V1 A0 A1", nonnegative=True)
-    w, n, u = symbols("w n u", real=True)
-
-    def entropy_of_sign(V):
-        t = u / sqrt(V)
-        return -2 * rp.Mean(exp(rp.LogH(-t)) * rp.LogH(-t), (u, 1 - V))
-
-    def layer(V, A):
-        t = w / sqrt(V)
-        plus, minus = rp.LogH(-t) + A + n, rp.LogH(t) - A - n
-        inner = rp.Mean(rp.LogSumExp(plus, minus), (n, A))
-        return A - 2 * rp.Mean(exp(rp.LogH(-t)) * inner, (w, 1 - V))
-
-    first = log(1 + A0) / 2 - A0 * V0 / 2
-    inside = Interval.Lopen(0, 1)
-    one = rp.Formula(
-        name="recovered",
-        title="One layer",
-        potential=-first - a1 * entropy_of_sign(V0),
-        overlaps={V0: inside},
-        conjugates={V0: A0},
-        controls={a1: (Interval.open(0, oo), 1)},
-    )
-    two = rp.Formula(
-        name="two-sign-layers",
-        title="Two layers of signs",
-        potential=-first - a1 * (layer(V0, A1) - A1 * V1 / 2 + a2 * entropy_of_sign(V1)),
-        overlaps={V0: inside, V1: inside},
-        conjugates={V0: A0, V1: A1},
-        controls={a2: (Interval.open(0, oo), None), a1: (Interval.open(0, oo), 1)},
-        thresholds={
-            "it": rp.Crossing(a2, between=("uninformed", one)),
-            "amp": rp.Fold(a2, of="uninformed"),
-        },
-    )
-    found = rp.threshold(two, "it", a1=ratio)
+    layers = literature.two_layers()
+    end_of_branch = rp.Fold(alpha, of="uninformed")
+    two = replace(layers, thresholds={**layers.thresholds, "alpha_AMP": end_of_branch})
+    found = rp.threshold(two, "alpha_IT", ratio=ratio)
     assert found.value == pytest.approx(transition, abs=6e-12)
-    assert rp.threshold(two, "amp", a1=ratio).value == pytest.approx(end, abs=6e-7)
+    assert rp.threshold(two, "alpha_AMP", ratio=ratio).value == pytest.approx(end, abs=6e-7)
