@@ -32,7 +32,7 @@ def test_binary_weights_are_recovered_above_the_last_threshold():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("alpha", [1.0, 3.5])
+@pytest.mark.parametrize("alpha", [3.5])
 def test_overlaps_follow_state_evolution(alpha):
     drawn = rp.simulate(COMMITTEE, p=2000, alpha=alpha, instances=5)
     theory = rp.solve(COMMITTEE, alpha=alpha)

@@ -75,7 +75,7 @@ def test_law_of_the_capacity():
 
 
 def test_large_sizes_are_fast():
-    start = time.perf_counter()
+    start = time.process_time()
     assert rp.cover_count(10**5, 5 * 10**4) == 2 ** (10**5 - 1)
     assert rp.cover_count(10**5, 4 * 10**4).bit_length() < 10**5
     # Around n = 2 p the step has the width of a binomial law.
@@ -83,7 +83,7 @@ def test_large_sizes_are_fast():
         0.5 - 1 / math.sqrt(math.pi * 10**10 / 2), abs=1e-12
     )
     assert rp.cover_probability(10**5, 10) == 0.0
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 def test_numpy_integers_are_integers():

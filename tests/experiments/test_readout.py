@@ -183,7 +183,7 @@ def test_bad_data(changes: dict[str, Any], message: str) -> None:
 @slow
 @pytest.mark.parametrize(("loss", "lam"), [("square", 1e-4), ("logistic", 1e-2), ("logistic", 1.0)])
 @pytest.mark.parametrize(("name", "features"), [("sign", "gaussian"), ("erf", "orthogonal")])
-@pytest.mark.parametrize("ratio", [0.2, 0.5, 1.25, 2])
+@pytest.mark.parametrize("ratio", [0.5, 2])
 def test_two_hundred_dimensions(
     loss: str, lam: float, name: str, features: str, ratio: float
 ) -> None:

@@ -163,19 +163,19 @@ def test_capacity_of_the_perceptron(margin: float, capacity: float):
     assert found.validity == ("rs-unstable" if margin < 0 else "conjecture")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("margin", "capacity"), [(-1, 12.3196343466), (-1.5, 36.5667619), (-2, 125.402123)]
 )
 def test_capacity_of_the_perceptron_with_a_broken_step(margin: float, capacity: float):
     known = rp.formulas["spherical-perceptron"](rsb=1)
-    _, upper, weight = known.overlaps
+    lower, upper, weight = known.overlaps
     patterns = known.controls["alpha"].symbol
+    near = {patterns: round(capacity), lower: 0.5, mu: 15}
     full = known.limit(
         upper,
         1,
         {weight: mu * (1 - upper)},
-        thresholds={"alpha_G": rp.Root("potential", in_=patterns)},
+        thresholds={"alpha_G": rp.Root("potential", in_=patterns, start=near)},
     )
     assert rp.threshold(full, "alpha_G", kappa=margin).value == pytest.approx(capacity, rel=1e-9)
 

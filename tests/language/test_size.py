@@ -76,9 +76,9 @@ def test_one_step_of_a_ground_state():
 
 @pytest.mark.slow
 def test_two_steps_of_a_ground_state_are_declared_in_seconds():
-    begin = time.perf_counter()
+    begin = time.process_time()
     formula = ground_state(2)
-    assert time.perf_counter() - begin < 10
+    assert time.process_time() - begin < 10
     assert nesting(formula.potential) == 2
     assert len(formula.residuals) == 5
 

@@ -121,10 +121,7 @@ def random_spikes(count, seed):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("spike", "signal"),
-    [
-        pytest.param(*drawn, marks=() if k in (0, 2) else pytest.mark.slow)
-        for k, drawn in enumerate(random_spikes(9, 3))
-    ],
+    [pytest.param(*drawn) for drawn in random_spikes(6, 3)],
 )
 def test_every_root_of_a_scan(spike, signal):
     roots, slopes = spike.roots(signal)
